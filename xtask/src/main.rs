@@ -1,1 +1,63 @@
-fn main() {}
+//! Builds, composes, serves and tests Countersign: `cargo xtask --help`.
+#![forbid(unsafe_code)]
+
+mod compose;
+mod run;
+mod target;
+mod test;
+mod tools;
+mod up;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use compose::Set;
+
+#[derive(Parser)]
+#[command(about = "Builds, composes, serves and tests Countersign")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up, build and serve on an embedded store, with a sample licence to try
+    Up {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        listen: SocketAddr,
+        /// Where the licences are kept
+        #[arg(long, default_value = ".countersign")]
+        data: PathBuf,
+    },
+    /// Run every check and test; installs the host tools that cargo can give
+    Test {
+        /// Run only the steps whose name contains this
+        only: Option<String>,
+    },
+    /// Build the components and write compositions to target/components
+    Compose {
+        #[arg(value_enum, default_value = "all")]
+        set: Set,
+        /// Accept changed imports and exports: rewrite the checked-in lists
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Up { listen, data } => up::up(listen, &data),
+        Task::Test { only } => test::test(only.as_deref()),
+        Task::Compose { set, bless } => compose::compose(set, bless),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

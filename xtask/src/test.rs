@@ -1,0 +1,168 @@
+//! `cargo xtask test`: every check there is, one step after the other; all run, whatever fails before them.
+
+use std::{process::Command, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    compose::{self, Set},
+    run::{cargo, on_path, output, root, run},
+    tools::{CARGO_DENY, CARGO_FUZZ, VICEROY, WASMTIME},
+    up,
+};
+
+enum Outcome {
+    Passed,
+    /// What is missing, and what was therefore not tested.
+    Skipped(&'static str),
+}
+
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+/// Components come first: what embeds or serves them is tested on what was built here.
+const STEPS: [Step; 9] = [
+    Step { name: "format", run: format },
+    Step { name: "components", run: components },
+    Step { name: "lints", run: lints },
+    Step { name: "dependencies", run: dependencies },
+    Step { name: "core", run: core },
+    Step { name: "native-host", run: native_host },
+    Step { name: "all-hosts", run: all_hosts },
+    Step { name: "node", run: node },
+    Step { name: "fuzz", run: fuzz },
+];
+
+/// How long each fuzz target runs, in seconds: enough to catch a regression that the corpus leads to.
+const FUZZ_SECONDS: u32 = 5;
+
+pub(crate) fn test(only: Option<&str>) -> Result<()> {
+    let chosen: Vec<_> = STEPS.iter().filter(|step| only.is_none_or(|only| step.name.contains(only))).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        bail!("no step has such a name; there are: {}", names.join(", "));
+    }
+    let mut summary = Vec::new();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for step in chosen {
+        println!("\n==> {}", step.name);
+        let started = Instant::now();
+        let outcome = match (step.run)() {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                "passed".to_owned()
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                format!("SKIPPED: {why}")
+            }
+            Err(error) => {
+                failed += 1;
+                format!("FAILED: {error:#}")
+            }
+        };
+        summary.push(format!("{:14} {:5} s  {outcome}", step.name, started.elapsed().as_secs()));
+    }
+    println!("\n{}\n{}", summary.join("\n"), hosts());
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        bail!("{failed} of the steps failed");
+    }
+    Ok(())
+}
+
+fn hosts() -> &'static str {
+    match on_path("spin") {
+        Some(_) => "hosts: native, wasmtime serve, Viceroy, Spin",
+        None => "hosts: native, wasmtime serve, Viceroy. SKIPPED: Spin, which is not on PATH",
+    }
+}
+
+fn format() -> Result<Outcome> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn components() -> Result<Outcome> {
+    compose::compose(Set::Tests, false)?;
+    Ok(Outcome::Passed)
+}
+
+fn lints() -> Result<Outcome> {
+    let components = compose::packages(Set::Tests);
+    let excluded = components.iter().flat_map(|package| ["--exclude", package]);
+    run(cargo()
+        .args(["clippy", "--release", "--workspace", "--all-targets"])
+        .args(excluded)
+        .args(["--", "-Dwarnings"]))?;
+    let chosen = components.iter().flat_map(|package| ["--package", package]);
+    let wasm = ["clippy", "--profile", "component", "--target", "wasm32-wasip2"];
+    run(cargo().args(wasm).args(chosen).args(["--", "-Dwarnings"]))?;
+    run(cargo().args(["doc", "--no-deps", "--package", "countersign"]).env("RUSTDOCFLAGS", "-Dwarnings"))?;
+    Ok(Outcome::Passed)
+}
+
+/// Not `advisories`: its database is fetched, and a test must not fail for a vulnerability that was published last night.
+fn dependencies() -> Result<Outcome> {
+    run(Command::new(CARGO_DENY.ensure()?).current_dir(root()).args([
+        "--workspace",
+        "--all-features",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?;
+    Ok(Outcome::Passed)
+}
+
+fn core() -> Result<Outcome> {
+    run(cargo().args(["test", "--package", "countersign", "--package", "xtask"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// With optimisation, as the same build serves the tests of all hosts and `up`, and an engine without it compiles for minutes.
+fn native_host() -> Result<Outcome> {
+    run(cargo()
+        .args(["test", "--release", "--package", "countersign-host"])
+        .env("COUNTERSIGN_COMPONENTS", compose::directory()))?;
+    Ok(Outcome::Passed)
+}
+
+fn all_hosts() -> Result<Outcome> {
+    run(cargo()
+        .args(["test", "--package", "countersign-host-tests"])
+        .env("COUNTERSIGN_COMPONENTS", compose::directory())
+        .env("COUNTERSIGN_BIN", up::build_host()?)
+        .env("COUNTERSIGN_WASMTIME", WASMTIME.ensure()?)
+        .env("COUNTERSIGN_VICEROY", VICEROY.ensure()?))?;
+    Ok(Outcome::Passed)
+}
+
+fn node() -> Result<Outcome> {
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        return Ok(Outcome::Skipped("node and npm are not on PATH: the validator was not run in Node"));
+    }
+    let tests = root().join("tests/node");
+    run(Command::new("npm").current_dir(&tests).args(["ci", "--no-audit", "--no-fund"]))?;
+    run(Command::new("npm")
+        .current_dir(&tests)
+        .args(["test"])
+        .env("COUNTERSIGN_COMPONENT", compose::directory().join("countersign-native.wasm")))?;
+    Ok(Outcome::Passed)
+}
+
+fn fuzz() -> Result<Outcome> {
+    let targets = output(Command::new(CARGO_FUZZ.ensure()?).current_dir(root()).args(["fuzz", "list"]))?;
+    for target in targets.lines() {
+        // The coverage instrumentation is all that is wanted of a nightly rustc, and the stable one has it behind this switch.
+        run(Command::new(CARGO_FUZZ.ensure()?)
+            .current_dir(root())
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+            .arg(format!("-max_total_time={FUZZ_SECONDS}")))
+        .with_context(|| format!("fuzz target `{target}`"))?;
+    }
+    Ok(Outcome::Passed)
+}
