@@ -190,3 +190,27 @@ panic = "abort"
 
 [workspace]
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::{packaged_on, versions};
+
+    const MADISON: &str = "
+  rust-src | 1.97.1+dfsg1-1 | archive sid/main amd64 Packages
+  rust-src | 1.95.0+dfsg1-2~bpo13+1 | archive trixie-backports/main amd64 Packages
+ wasi-libc | 0.0~git20260129.ec0effd-3~bpo13+1 | archive trixie-backports/main amd64 Packages
+";
+
+    #[test]
+    fn versions_are_those_of_the_package_asked_for() {
+        assert_eq!(versions(MADISON, "rust-src").collect::<Vec<_>>(), ["1.97.1+dfsg1-1", "1.95.0+dfsg1-2~bpo13+1"]);
+        assert_eq!(versions(MADISON, "wasi-libc").count(), 1);
+    }
+
+    #[test]
+    fn a_snapshot_version_tells_its_date() {
+        assert_eq!(packaged_on("0.0~git20260129.ec0effd-3~bpo13+1"), Some(20_260_129));
+        assert_eq!(packaged_on("0.0~git20220510.9886d3d-2"), Some(20_220_510));
+        assert_eq!(packaged_on("27-1"), None);
+    }
+}
