@@ -1,0 +1,55 @@
+//! Every bound on what is read, with where it comes from.
+
+use std::time::Duration;
+
+/// Bytes of a request's body. A request with every field at its limit takes some 8 KiB; the rest is room.
+pub const MAX_BODY_BYTES: usize = 65_536;
+
+/// Bytes of a key as given. Ours has some 40; keys brought from elsewhere, signed ones among them, are longer.
+pub const MAX_KEY_BYTES: usize = 512;
+
+/// Bytes of a key in the store: what every host's key-value store takes (`wit/store.wit`). Ours have 72.
+pub const MAX_STORE_KEY_BYTES: usize = 200;
+
+/// Bytes of a value in the store: what every host's key-value store takes (`wit/store.wit`).
+pub const MAX_VALUE_BYTES: usize = 65_536;
+
+/// Bytes of a product's, plan's or feature's name (`wit/validator.wit`).
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Features of a licence or a request (`wit/validator.wit`).
+pub const MAX_FEATURES: usize = 64;
+
+/// Domains of a licence. With every list full of longest entries a record stays below half of [`MAX_VALUE_BYTES`].
+pub const MAX_DOMAINS: usize = 64;
+
+/// Bytes of a nonce. 128 random bits take 22 to 36 characters; a hash in hexadecimal takes 64 or 128.
+pub const MAX_NONCE_BYTES: usize = 128;
+
+/// Bytes of a domain's label in ASCII: RFC 1035 section 2.3.4.
+pub const MAX_LABEL_BYTES: usize = 63;
+
+/// Bytes of a domain in ASCII without its trailing dot: RFC 1035 section 2.3.4 allows 255 on the wire, which has a length before
+/// each label and one for the root.
+pub const MAX_DOMAIN_BYTES: usize = 253;
+
+/// Bytes of a domain as given: four, the most that UTF-8 takes, for each of a longest domain's characters and its dot, and a port.
+pub const MAX_GIVEN_DOMAIN_BYTES: usize = 4 * (MAX_DOMAIN_BYTES + 1) + ":65535".len();
+
+/// Bytes of a version. Semantic Versioning sets no limit and proposes 255 characters (its FAQ).
+pub const MAX_VERSION_BYTES: usize = 255;
+
+/// Characters of a key that are kept for display.
+pub const HINT_CHARACTERS: usize = 4;
+
+/// Bytes of an unknown field's name that an error repeats. Shorter than any key of ours, should one stand where a name belongs.
+pub const MAX_FIELD_NAME_BYTES: usize = 31;
+
+/// Bytes of a setting's name (`wit/settings.wit`).
+pub const MAX_SETTING_NAME_BYTES: usize = 64;
+
+/// Keys of one page of a list (`wit/store.wit`).
+pub const MAX_LIST_KEYS: u32 = 1_000;
+
+/// How long a shell waits for the end of a body. 64 KiB take less on a modem line of 56 kbit/s.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,236 @@
+//! The licence as it is stored, under [`crate::key::KeyHash::store_key`]: JSON, format 1.
+//!
+//! ```json
+//! {"format": 1, "generation": 1, "id": "lic_0123456789abcdefghjkmnpqrs", "product": "acme-editor",
+//!  "status": "active", "hint": "7QK2", "plan": "pro",
+//!  "issuedAt": "2026-01-01T00:00:00Z", "notBefore": "2026-01-01T00:00:00Z", "expiresAt": "2027-01-01T00:00:00Z",
+//!  "expiryStrategy": "restrict", "graceSeconds": 0,
+//!  "features": ["export"], "domains": ["example.com", "*.example.org"],
+//!  "versions": {"from": "1.0.0", "below": "3.0.0"}, "requires": ["product", "domain", "version"]}
+//! ```
+//!
+//! `hint`, `notBefore`, `expiresAt` and `versions` are left out where there is nothing to say; `expiryStrategy` and `graceSeconds`
+//! default to what is shown. Every other field must stand, so that a record that lost its `domains` is a fault and no licence for all
+//! domains. Fields that format 1 does not know, fields twice, `null` and unknown formats are faults too: a reader that does
+//! not understand a record has no verdict to give.
+
+use crate::{
+    crockford,
+    domain::DomainRule,
+    key::Hint,
+    limits::{MAX_DOMAINS, MAX_FEATURES},
+    name::{Label, Product},
+    text::to_json,
+    time::Timestamp,
+    version::VersionRange,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// A licence. Written by whoever issues, read by whoever validates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct License {
+    /// The shape of the record.
+    pub format: Format,
+    /// Grows with every change of the record, and never goes back: a copy with a lower one is older.
+    pub generation: u64,
+    /// What the licence is called where its key must not stand.
+    pub id: LicenseId,
+    /// What is licensed.
+    pub product: Product,
+    /// Whether the vendor lets it be used.
+    pub status: Status,
+    /// The last characters of the key.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
+    /// The plan that was sold.
+    pub plan: Label,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// The first second of its validity; always valid until expiry if absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The first second after its validity; never expires if absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// What expiry means, once the grace period is over.
+    #[serde(default)]
+    pub expiry_strategy: ExpiryStrategy,
+    /// How many seconds after `expires_at` it is still valid, and says so.
+    #[serde(default)]
+    pub grace_seconds: u32,
+    /// What the holder may use; 64 at most.
+    pub features: Vec<Label>,
+    /// Where it may be used; anywhere if empty, 64 at most. With any, a request must name its domain.
+    pub domains: Vec<DomainRule>,
+    /// Which versions of the program it covers; all if absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub versions: Option<VersionRange>,
+    /// What a request must say of itself, beside its domain where there are `domains`.
+    pub requires: Vec<Requirement>,
+}
+
+words! {
+    /// Whether the vendor lets a licence be used.
+    pub enum Status {
+        /// Yes.
+        Active = "active",
+        /// Not for now.
+        Suspended = "suspended",
+        /// Never again.
+        Revoked = "revoked",
+    }
+}
+
+words! {
+    /// What expiry means, once the grace period is over.
+    pub enum ExpiryStrategy {
+        /// The licence is invalid.
+        Restrict = "restrict",
+        /// It stays valid for versions that were released before expiry.
+        Maintain = "maintain",
+        /// It stays valid, with a warning.
+        Allow = "allow",
+    }
+}
+
+words! {
+    /// A field that a request must send.
+    pub enum Requirement {
+        /// `product`
+        Product = "product",
+        /// `domain`
+        Domain = "domain",
+        /// `version`
+        Version = "version",
+    }
+}
+
+/// Why bytes from the store are no licence. A fault of the store's content: it says nothing about the licence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It is a record of a format that this reader does not know.
+    #[error("the record has a format that is not known here")]
+    UnknownFormat,
+    /// It is no record of format 1; the reader stopped in that column (from 1 on) of that line.
+    #[error("the record is corrupt at line {line}, column {column}")]
+    Corrupt {
+        /// The line, from 1 on.
+        line: usize,
+        /// The column in bytes, from 1 on; 0 at the very beginning of a line.
+        column: usize,
+    },
+    /// It has more than 64 features or domains.
+    #[error("the record has too many features or domains")]
+    TooMany,
+}
+
+impl License {
+    /// Reads a record.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
+        let license: Self = serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice(bytes) {
+            Ok(AnyFormat { format }) if format != Format::NUMBER => RecordError::UnknownFormat,
+            _ => RecordError::Corrupt { line: error.line(), column: error.column() },
+        })?;
+        license.check()?;
+        Ok(license)
+    }
+
+    /// Writes a record, which [`License::from_json`] reads if [`License::check`] finds nothing.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(self)
+    }
+
+    /// What the types of the fields do not say already: the lengths of the lists.
+    pub fn check(&self) -> Result<(), RecordError> {
+        if self.features.len() > MAX_FEATURES || self.domains.len() > MAX_DOMAINS {
+            return Err(RecordError::TooMany);
+        }
+        Ok(())
+    }
+}
+
+/// The number that each record begins with, so that a later reader knows what it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Format;
+
+impl Format {
+    /// The one format there is.
+    pub const NUMBER: u64 = 1;
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(Self::NUMBER)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            Self::NUMBER => Ok(Self),
+            _ => Err(serde::de::Error::custom("a format that is not known here")),
+        }
+    }
+}
+
+/// What every format of a record has.
+#[derive(Deserialize)]
+struct AnyFormat {
+    format: u64,
+}
+
+/// Reads a field that may be left out: where it stands it has a value, and `null` is none.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Default for ExpiryStrategy {
+    /// The strict one.
+    fn default() -> Self {
+        Self::Restrict
+    }
+}
+
+/// `lic_` and 26 symbols of Crockford's base32 in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LicenseId(String);
+
+/// The text is no licence's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a licence's id is lic_ and 26 letters and digits")]
+pub struct LicenseIdError;
+
+impl LicenseId {
+    const PREFIX: &str = "lic_";
+
+    /// The id for 16 random bytes.
+    pub fn generate(random: [u8; 16]) -> Self {
+        let symbols = crockford::values(random).map(|value| char::from(crockford::symbol(value)).to_ascii_lowercase());
+        Self(Self::PREFIX.chars().chain(symbols).collect())
+    }
+
+    /// Takes the text as it is, if it is such an id.
+    pub fn parse(text: &str) -> Result<Self, LicenseIdError> {
+        let symbols = text.strip_prefix(Self::PREFIX).ok_or(LicenseIdError)?;
+        let well_formed = symbols.len() == crockford::SYMBOLS_OF_128_BITS
+            && symbols
+                .bytes()
+                .all(|byte| crockford::value(byte.to_ascii_uppercase()).is_some_and(|_| !byte.is_ascii_uppercase()));
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(LicenseIdError) }
+    }
+
+    /// The text of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_form!(LicenseId, LicenseIdError);

@@ -1,0 +1,74 @@
+//! How the values of this crate are written as text: one form each, the same in JSON, on the command line and in `Display`.
+
+/// Gives a type that has `parse(&str) -> Result<Self, impl Error>` and `Display` the same form in serde and `FromStr`.
+///
+/// The error of `parse` says what is wrong without the text itself, so no value ends up in a message.
+macro_rules! text_form {
+    ($type:ty, $error:ty) => {
+        impl std::str::FromStr for $type {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// An enum of stable words: `as_str` gives the word, `parse` reads it, `ALL` holds each in the order written.
+macro_rules! words {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every one, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable word for it, as it stands in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            /// The one that the word stands for.
+            pub fn parse(word: &str) -> Result<Self, $crate::name::UnknownWord> {
+                Self::ALL.iter().copied().find(|each| each.as_str() == word).ok_or($crate::name::UnknownWord)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        text_form!($name, $crate::name::UnknownWord);
+    };
+}
+
+/// Writes one of this crate's own structures as JSON.
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+    #[expect(
+        clippy::expect_used,
+        reason = "writing to memory cannot fail, and structs of texts, numbers and lists have a JSON form"
+    )]
+    serde_json::to_vec(value).expect("plain structures have a JSON form")
+}

@@ -1,0 +1,182 @@
+//! Moments, to the second, in the one form they are written: RFC 3339.
+
+use std::fmt;
+
+/// A moment in whole seconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999 that RFC 3339 can write.
+///
+/// Printed as `2030-01-01T00:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// It does not have the form `2030-01-01T00:00:00Z`.
+    #[error("not an RFC 3339 date and time")]
+    Form,
+    /// It has the form, but there is no such day or time, or it lies outside the years 0000 to 9999 in UTC.
+    #[error("no such date and time")]
+    Range,
+}
+
+const DAY: i64 = 86_400;
+
+impl Timestamp {
+    /// 0000-01-01T00:00:00Z, the first that can be written.
+    pub const MIN: Self = Self(-719_528 * DAY);
+    /// 9999-12-31T23:59:59Z, the last that can be written.
+    pub const MAX: Self = Self(2_932_897 * DAY - 1);
+
+    /// The moment that many seconds after 1970-01-01T00:00:00Z; what lies outside the years 0000 to 9999 is drawn to their edge.
+    pub const fn from_unix(seconds: i64) -> Self {
+        if seconds < Self::MIN.0 {
+            Self::MIN
+        } else if seconds > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(seconds)
+        }
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z, negative before it.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// The moment that many seconds later, at most [`Timestamp::MAX`].
+    pub const fn plus_seconds(self, seconds: u32) -> Self {
+        Self::from_unix(self.0 + seconds as i64)
+    }
+
+    /// Reads an RFC 3339 section 5.6 `date-time` with any offset. A fraction of a second is dropped.
+    ///
+    /// A leap second (`:60`) is refused: a count of seconds since 1970 has no number for it.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        let mut rest = Digits(text.as_bytes());
+        let date = rest.date()?;
+        rest.one_of(b"Tt")?;
+        let (hour, minute) = rest.hour_and_minute()?;
+        rest.one_of(b":")?;
+        let second = rest.number(2)?;
+        if rest.one_of(b".").is_ok() {
+            rest.number(1)?;
+            while rest.number(1).is_ok() {}
+        }
+        let offset = match rest.one_of(b"Zz+-")? {
+            sign @ (b'+' | b'-') => {
+                let (hour, minute) = rest.hour_and_minute()?;
+                let seconds = hour * 3_600 + minute * 60;
+                if sign == b'+' { seconds } else { -seconds }
+            }
+            _ => 0,
+        };
+        rest.end()?;
+        if second > 59 {
+            return Err(TimeError::Range);
+        }
+        let seconds = date + hour * 3_600 + minute * 60 + second - offset;
+        if (Self::MIN.0..=Self::MAX.0).contains(&seconds) { Ok(Self(seconds)) } else { Err(TimeError::Range) }
+    }
+
+    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which stands for its first second in UTC.
+    pub fn parse_date_or_time(text: &str) -> Result<Self, TimeError> {
+        let mut rest = Digits(text.as_bytes());
+        let date = rest.date()?;
+        if rest.end().is_ok() { Ok(Self(date)) } else { Self::parse(text) }
+    }
+}
+
+/// The bytes of a text that are not read yet.
+struct Digits<'a>(&'a [u8]);
+
+impl Digits<'_> {
+    /// A `full-date`, as the seconds from 1970-01-01 to its beginning.
+    fn date(&mut self) -> Result<i64, TimeError> {
+        let year = self.number(4)?;
+        self.one_of(b"-")?;
+        let month = self.number(2)?;
+        self.one_of(b"-")?;
+        let day = self.number(2)?;
+        if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
+            return Err(TimeError::Range);
+        }
+        Ok(days_from_civil(year, month, day) * DAY)
+    }
+
+    fn hour_and_minute(&mut self) -> Result<(i64, i64), TimeError> {
+        let hour = self.number(2)?;
+        self.one_of(b":")?;
+        let minute = self.number(2)?;
+        if hour > 23 || minute > 59 { Err(TimeError::Range) } else { Ok((hour, minute)) }
+    }
+
+    fn number(&mut self, digits: usize) -> Result<i64, TimeError> {
+        let (number, rest) = self.0.split_at_checked(digits).ok_or(TimeError::Form)?;
+        let mut value = 0;
+        for digit in number {
+            if !digit.is_ascii_digit() {
+                return Err(TimeError::Form);
+            }
+            value = value * 10 + i64::from(digit - b'0');
+        }
+        self.0 = rest;
+        Ok(value)
+    }
+
+    fn one_of(&mut self, bytes: &[u8]) -> Result<u8, TimeError> {
+        let (first, rest) = self.0.split_first().ok_or(TimeError::Form)?;
+        if !bytes.contains(first) {
+            return Err(TimeError::Form);
+        }
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn end(&self) -> Result<(), TimeError> {
+        if self.0.is_empty() { Ok(()) } else { Err(TimeError::Form) }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
+        let second = self.0.rem_euclid(DAY);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+text_form!(Timestamp, TimeError);
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+// Days of the proleptic Gregorian calendar. A year is taken to begin in March, so that the leap day is its last and the days before a
+// month follow a straight line, (153 * month + 2) / 5; 400 years, an era, always have 146,097 days; 719,468 days lie between
+// 0000-03-01 and 1970-01-01.
+
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
