@@ -1,1 +1,107 @@
-//! Not written yet.
+//! The shell for hosts that speak `wasi:http/incoming-handler@0.2`: Spin and `wasmtime serve`.
+//!
+//! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
+
+use std::io::Write;
+
+use bindings::countersign::license::service::{self, Body, Header, Request, Response};
+use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use wasi::clocks::monotonic_clock::subscribe_duration;
+use wasi::exports::http::incoming_handler::Guest;
+use wasi::http::types::{ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasi::io::{poll::poll, streams::StreamError};
+
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+mod bindings {
+    use super::Shell;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "shell" });
+    wasi::http::proxy::export!(Shell);
+}
+
+struct Shell;
+
+impl Guest for Shell {
+    fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
+        let response = service::handle(&request(&incoming));
+        send(response, out);
+    }
+}
+
+fn request(incoming: &IncomingRequest) -> Request {
+    let target = incoming.path_with_query().unwrap_or_default();
+    let headers: Vec<Header> = (incoming.headers().entries().into_iter())
+        .map(|(name, value)| Header { name: name.to_ascii_lowercase(), value })
+        .collect();
+    Request {
+        method: method(incoming.method()),
+        path: target.split('?').next().unwrap_or_default().into(),
+        body: read(incoming, &headers),
+        headers,
+    }
+}
+
+fn method(method: Method) -> String {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => return name,
+    }
+    .into()
+}
+
+/// Reads no more than the bound and one byte, and nothing of a body that announces more.
+fn read(incoming: &IncomingRequest, headers: &[Header]) -> Body {
+    let announced = headers.iter().find(|header| header.name == "content-length");
+    let announced = announced.and_then(|header| str::from_utf8(&header.value).ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Body::TooLarge;
+    }
+    let Ok(body) = incoming.consume() else { return Body::Incomplete };
+    let Ok(stream) = body.stream() else { return Body::Incomplete };
+    let (readable, deadline) = (stream.subscribe(), subscribe_duration(BODY_TIMEOUT.as_nanos() as u64));
+    let mut bytes = Vec::new();
+    loop {
+        if poll(&[&readable, &deadline]).contains(&1) {
+            return Body::Incomplete;
+        }
+        match stream.read((MAX_BODY_BYTES + 1 - bytes.len()) as u64) {
+            Ok(chunk) => bytes.extend(chunk),
+            Err(StreamError::Closed) => return Body::Complete(bytes),
+            Err(StreamError::LastOperationFailed(_)) => return Body::Incomplete,
+        }
+        if bytes.len() > MAX_BODY_BYTES {
+            return Body::TooLarge;
+        }
+    }
+}
+
+/// Sends the answer whole. A client that has gone meanwhile is nobody to tell.
+fn send(Response { status, headers, body }: Response, out: ResponseOutparam) {
+    let mut fields: Vec<_> = headers.into_iter().map(|header| (header.name, header.value)).collect();
+    // RFC 9110, section 8.6: 204 has no length.
+    if status != 204 {
+        fields.push(("content-length".into(), body.len().to_string().into()));
+    }
+    let Ok(fields) = Fields::from_list(&fields) else {
+        return ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
+    };
+    let outgoing = OutgoingResponse::new(fields);
+    let (Ok(()), Ok(sink)) = (outgoing.set_status_code(status), outgoing.body()) else {
+        return ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
+    };
+    ResponseOutparam::set(out, Ok(outgoing));
+    if let Ok(mut stream) = sink.write()
+        && stream.write_all(&body).is_ok()
+    {
+        drop(stream);
+        let _ = OutgoingBody::finish(sink, None);
+    }
+}

@@ -1,0 +1,88 @@
+//! `store` over one bucket of the draft.
+
+use std::env;
+use std::hash::{DefaultHasher, Hasher};
+
+use crate::Adapter;
+use crate::bindings::adapter::exports::countersign::license::store::{
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+};
+use crate::bindings::host::wasi::keyvalue::store::{self as draft, Bucket};
+use countersign::limits::MAX_LIST_KEYS;
+use countersign::seam::is_store_key;
+
+impl Guest for Adapter {
+    fn get(key: String) -> Result<Option<Entry>, Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        let value = bucket()?.get(&key)?;
+        Ok(value.map(|value| Entry { version: version(&value), value }))
+    }
+
+    fn put(_: String, _: Vec<u8>, _: Expectation, _: Option<u32>) -> Result<Outcome, Error> {
+        Err(Error::Unsupported)
+    }
+
+    fn delete(_: String) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// The draft promises no order between calls and wasmtime gives none, so each page is cut from the whole, sorted.
+    /// The cursor is the last key of the page before.
+    fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
+        let bucket = bucket()?;
+        let after = cursor.unwrap_or_default();
+        let mut keys = Vec::new();
+        let mut position = None;
+        loop {
+            let part = bucket.list_keys(position)?;
+            keys.extend(
+                part.keys.into_iter().filter(|key| is_store_key(key) && key.starts_with(&prefix) && *key > after),
+            );
+            match part.cursor {
+                Some(next) => position = Some(next),
+                None => break,
+            }
+        }
+        keys.sort_unstable();
+        let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        let next = if more { keys.last().cloned() } else { None };
+        Ok(Page { keys, next })
+    }
+
+    fn describe() -> Capabilities {
+        Capabilities {
+            name: "wasi-keyvalue".into(),
+            compare_and_swap: CompareAndSwap::ReadOnly,
+            ttl: false,
+            lists: true,
+            ordered_list: true,
+            staleness_seconds: 0,
+        }
+    }
+}
+
+/// The bucket named by `COUNTERSIGN_STORE`; wasmtime knows one, with the empty name.
+fn bucket() -> Result<Bucket, Error> {
+    Ok(draft::open(&env::var("COUNTERSIGN_STORE").unwrap_or_default())?)
+}
+
+/// The draft has no versions. Equal values are one state of a key that nobody can write.
+fn version(value: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(value);
+    hasher.finish()
+}
+
+impl From<draft::Error> for Error {
+    fn from(error: draft::Error) -> Self {
+        match error {
+            draft::Error::NoSuchStore => Self::NoSuchStore,
+            draft::Error::AccessDenied => Self::AccessDenied,
+            draft::Error::Other(text) => Self::Other(text),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What operators ask: does it run, and does its store answer?
+
+use serde::Serialize;
+
+use crate::answer;
+use crate::bindings::countersign::license::store::{self, CompareAndSwap};
+use crate::bindings::exports::countersign::license::service::Response;
+use crate::problem::Problem;
+use crate::validate::kind;
+
+/// The key that `readyz` reads. No licence is under it, for no key is known whose SHA-256 is zero.
+const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";
+
+#[derive(Serialize)]
+struct Ready<'a> {
+    status: &'static str,
+    store: Store<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Store<'a> {
+    name: &'a str,
+    compare_and_swap: &'static str,
+    ttl: bool,
+    lists: bool,
+    ordered_list: bool,
+    staleness_seconds: u32,
+}
+
+/// `GET /healthz`: answers as long as the app runs, and calls nothing.
+pub(crate) fn healthz(_: &[u8]) -> Result<Response, Problem> {
+    Ok(answer::json(200, br#"{"status":"ok"}"#.into()))
+}
+
+/// `GET /readyz`: makes a read of the store, and says what the store can do.
+pub(crate) fn readyz(_: &[u8]) -> Result<Response, Problem> {
+    store::get(PROBE).map_err(|error| Problem::Unavailable { reason: kind(&error) })?;
+    let store = store::describe();
+    let store = Store {
+        name: &store.name,
+        compare_and_swap: match store.compare_and_swap {
+            CompareAndSwap::Atomic => "atomic",
+            CompareAndSwap::SingleProcess => "single-process",
+            CompareAndSwap::BestEffort => "best-effort",
+            CompareAndSwap::ReadOnly => "read-only",
+        },
+        ttl: store.ttl,
+        lists: store.lists,
+        ordered_list: store.ordered_list,
+        staleness_seconds: store.staleness_seconds,
+    };
+    Ok(answer::json(200, answer::encode(&Ready { status: "ready", store })))
+}
