@@ -1,1 +1,107 @@
-//! Not written yet.
+//! The shell for Fastly Compute: `fastly:compute/http-incoming`.
+//!
+//! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
+//! A sandbox serves one request, Fastly's default.
+
+use bindings::countersign::license::service::{self, Body, Header, Request, Response};
+use countersign::limits::MAX_BODY_BYTES;
+use fastly_sys::service_0_1::exports::fastly::compute::http_incoming::Guest;
+use fastly_sys::service_0_1::fastly::compute::types::Error;
+use fastly_sys::service_0_1::fastly::compute::{http_body, http_req, http_resp};
+
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+mod bindings {
+    use super::Shell;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "shell" });
+    fastly_sys::service_0_1::export!(Shell);
+}
+
+/// What one call may hand over of a request's head, in bytes. Fastly refuses a head of more than some 69,000 by itself.
+const MAX_HEAD_BYTES: u64 = 131_072;
+
+struct Shell;
+
+impl Guest for Shell {
+    /// An error here is a failure to speak HTTP with the host, which then answers 500 itself.
+    fn handle(incoming: http_req::Request, body: http_body::Body) -> Result<(), ()> {
+        let request = request(&incoming, &body).map_err(drop)?;
+        send(service::handle(&request)).map_err(drop)
+    }
+}
+
+fn request(incoming: &http_req::Request, body: &http_body::Body) -> Result<Request, Error> {
+    let headers = headers(incoming)?;
+    Ok(Request {
+        method: incoming.get_method(MAX_HEAD_BYTES)?,
+        path: path(&incoming.get_uri(MAX_HEAD_BYTES)?).into(),
+        body: read(body, &headers),
+        headers,
+    })
+}
+
+/// Names and values come in batches, each ended by a NUL.
+fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
+    let mut headers = Vec::new();
+    let mut next_name = Some(0);
+    while let Some(cursor) = next_name {
+        let (names, next) = incoming.get_header_names(MAX_HEAD_BYTES, cursor)?;
+        for name in names.split_terminator('\0') {
+            let mut next_value = Some(0);
+            while let Some(cursor) = next_value {
+                let (values, next) = incoming.get_header_values(name, MAX_HEAD_BYTES, cursor)?;
+                headers.extend(
+                    (values.split_inclusive(|byte| *byte == 0))
+                        .map(|value| value.strip_suffix(b"\0").unwrap_or(value))
+                        .map(|value| Header { name: name.to_ascii_lowercase(), value: value.into() }),
+                );
+                next_value = next;
+            }
+        }
+        next_name = next;
+    }
+    Ok(headers)
+}
+
+/// The path of an absolute URI, without the query: `http://host/a?b` gives `/a`.
+fn path(uri: &str) -> &str {
+    let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let target = after_scheme.find('/').map_or("/", |start| &after_scheme[start..]);
+    target.split('?').next().unwrap_or_default()
+}
+
+/// Reads no more than the bound and one byte, and nothing of a body that announces more.
+fn read(body: &http_body::Body, headers: &[Header]) -> Body {
+    let announced = headers.iter().find(|header| header.name == "content-length");
+    let announced = announced.and_then(|header| str::from_utf8(&header.value).ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Body::TooLarge;
+    }
+    let mut bytes = Vec::new();
+    loop {
+        match http_body::read(body, (MAX_BODY_BYTES + 1 - bytes.len()) as u32) {
+            Ok(chunk) if chunk.is_empty() => return Body::Complete(bytes),
+            Ok(chunk) => bytes.extend(chunk),
+            Err(_) => return Body::Incomplete,
+        }
+        if bytes.len() > MAX_BODY_BYTES {
+            return Body::TooLarge;
+        }
+    }
+}
+
+/// Hands the answer over whole; the host sends it after `handle` has returned.
+fn send(Response { status, headers, body }: Response) -> Result<(), Error> {
+    let response = http_resp::Response::new()?;
+    response.set_status(status)?;
+    for Header { name, value } in &headers {
+        response.append_header(name, value)?;
+    }
+    let outgoing = http_body::new()?;
+    let mut rest = body.as_slice();
+    while !rest.is_empty() {
+        let written = http_body::write(&outgoing, rest)? as usize;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    http_resp::send_downstream(response, outgoing)
+}
