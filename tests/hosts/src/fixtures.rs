@@ -1,0 +1,87 @@
+//! The licences that every host is given before it is asked: `scenarios/licenses.toml`.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow};
+use countersign::key::{self, Key, Prefix};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+const LICENSES: &str = include_str!("../scenarios/licenses.toml");
+
+/// A licence and the key that opens it.
+#[derive(Debug, Clone)]
+pub struct Fixture {
+    /// As scenarios call it: `${name}` is its key, `${name.id}` its identifier.
+    pub name: String,
+    /// The key as printed.
+    pub key: String,
+    /// `lic_…`.
+    pub id: String,
+    /// Where its record is stored: `license:<hash>`.
+    pub store_key: String,
+    /// What is stored there; `None` for a key that was never issued.
+    pub record: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    license: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    /// A key of another vendor's shape, in place of one of ours.
+    key: Option<String>,
+    /// What stands in the store in place of a record, byte for byte.
+    stored: Option<String>,
+    /// No record is stored at all.
+    #[serde(default)]
+    unissued: bool,
+    /// Fields of the record other than these that all have.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+/// All licences, in the order of the file. A licence's place in it is its key's randomness, so keys are the same on each host.
+pub fn all() -> Result<Vec<Fixture>> {
+    let file: File = toml::from_str(LICENSES).context("scenarios/licenses.toml")?;
+    (0_u8..).zip(file.license).map(|(place, entry)| fixture(place, entry)).collect()
+}
+
+fn fixture(place: u8, entry: Entry) -> Result<Fixture> {
+    let prefix = Prefix::parse("ACME")?;
+    let key = entry.key.unwrap_or_else(|| Key::generate(&prefix, [place; 16]).to_string());
+    let hash = key::read(&key).with_context(|| format!("the key of {}", entry.name))?;
+    let id = format!("lic_{place:026}");
+    let mut record = json!({
+        "format": 1, "generation": 1, "id": id, "product": "acme", "status": "active", "plan": "pro",
+        "issuedAt": "2026-01-01T00:00:00Z", "expiryStrategy": "restrict", "graceSeconds": 0,
+        "features": [], "domains": [], "requires": [],
+    });
+    let fields = record.as_object_mut().ok_or_else(|| anyhow!("a record is an object"))?;
+    if let Some(hint) = key::hint(&key) {
+        fields.insert("hint".into(), json!(hint));
+    }
+    fields.extend(entry.fields);
+    let record = if entry.unissued { None } else { Some(entry.stored.unwrap_or_else(|| record.to_string())) };
+    Ok(Fixture { name: entry.name, key, id, store_key: hash.store_key(), record })
+}
+
+/// What scenarios may write in place of a fixture's parts: placeholder to text.
+pub fn placeholders(fixtures: &[Fixture]) -> Result<BTreeMap<String, String>> {
+    let mut known = BTreeMap::new();
+    for Fixture { name, key, id, .. } in fixtures {
+        let last = key.chars().last().context("a key is not empty")?;
+        let mistyped = format!("{}{}", &key[..key.len() - last.len_utf8()], if last == '7' { '8' } else { '7' });
+        known.insert(format!("${{{name}}}"), key.clone());
+        known.insert(format!("${{{name}.id}}"), id.clone());
+        known.insert(format!("${{{name}.lower-case}}"), key.to_lowercase());
+        known.insert(format!("${{{name}.spaces}}"), format!(" {} ", key.replace('-', " ")));
+        known.insert(format!("${{{name}.run-together}}"), key.replace('-', ""));
+        known.insert(format!("${{{name}.look-alikes}}"), key.replace('0', "O").replace('1', "l"));
+        known.insert(format!("${{{name}.mistyped}}"), mistyped);
+    }
+    Ok(known)
+}

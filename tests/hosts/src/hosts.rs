@@ -1,0 +1,198 @@
+//! The hosts, one file each, and what they have in common.
+
+mod native;
+mod spin;
+mod viceroy;
+mod wasmtime;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use tempfile::TempDir;
+
+pub use self::wasmtime::entry as wasmtime_entry;
+use crate::artifacts;
+use crate::process::Process;
+use crate::store::{Capabilities, Expect, Outcome, Store};
+
+/// A host with a store adapter and a shell on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// `countersign serve`: its own server and its own SQLite.
+    Native,
+    /// `wasmtime serve`: shell `wasi-http`, store `wasi-keyvalue`.
+    Wasmtime,
+    /// Viceroy, Fastly Compute on one's own machine: shell `fastly`, store `fastly-kv`.
+    Viceroy,
+    /// Spin: shell `wasi-http`, store `spin-kv`.
+    Spin,
+    /// Spin: shell `wasi-http`, store `spin-sqlite`.
+    SpinSqlite,
+    /// Spin: shell `spin` on WASI 0.3, store `spin-kv`.
+    Spin3,
+}
+
+/// What a host serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum App {
+    /// The validator, which is what is tested.
+    #[default]
+    Validator,
+    /// The guest `store-contract`, which shows the store.
+    Contract,
+}
+
+/// What keeps a host's store from answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The configuration names a store that is not there; on the native host the database file is gone.
+    Unknown,
+    /// The manifest does not give the component the store.
+    Denied,
+    /// The database file is not the one that was opened: it was replaced while the host ran.
+    Replaced,
+}
+
+/// What to start a host with.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// What it serves.
+    pub app: App,
+    /// What keeps its store from answering, if anything.
+    pub fault: Option<Fault>,
+    /// What is in the store: keys and values.
+    pub entries: Vec<(String, String)>,
+    /// What `countersign export` wrote for this host, to be used as its help says.
+    pub exported: String,
+    /// Settings by name, as the operator gives them.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A host that answers. Dropping it ends it.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// What the host keeps: its data, its manifest, its logs.
+    pub directory: TempDir,
+}
+
+impl Host {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Native, Self::Wasmtime, Self::Viceroy, Self::Spin, Self::SpinSqlite, Self::Spin3];
+
+    /// The host's name in trials.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Wasmtime => "wasmtime",
+            Self::Viceroy => "viceroy",
+            Self::Spin => "spin",
+            Self::SpinSqlite => "spin-sqlite",
+            Self::Spin3 => "spin3",
+        }
+    }
+
+    /// Whether it can be run here: only Spin may be missing.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        !matches!(self, Self::Spin | Self::SpinSqlite | Self::Spin3) || artifacts::spin().is_some()
+    }
+
+    /// What its store adapter says of itself.
+    #[must_use]
+    pub fn capabilities(self) -> Capabilities {
+        let (name, compare_and_swap, ttl, lists, ordered_list, staleness_seconds) = match self {
+            Self::Native => ("native-sqlite", "atomic", true, true, true, 0),
+            Self::Wasmtime => ("wasi-keyvalue", "read-only", false, true, true, 0),
+            Self::Viceroy => ("fastly-kv", "best-effort", true, true, false, 60),
+            Self::Spin | Self::Spin3 => ("spin-kv", "best-effort", false, true, true, 60),
+            Self::SpinSqlite => ("spin-sqlite", "atomic", true, true, true, 0),
+        };
+        let (name, compare_and_swap) = (name.to_owned(), compare_and_swap.to_owned());
+        Capabilities { name, compare_and_swap, ttl, lists, ordered_list, staleness_seconds }
+    }
+
+    /// The ways in which its store can be made not to answer, with the error's case in `store` for each.
+    #[must_use]
+    pub fn faults(self) -> &'static [(Fault, &'static str)] {
+        match self {
+            Self::Native => &[(Fault::Unknown, "no-such-store"), (Fault::Replaced, "unavailable")],
+            Self::Wasmtime | Self::Viceroy => &[(Fault::Unknown, "no-such-store")],
+            // Spin refuses to start with a label that its configuration does not know, and denies all others.
+            Self::Spin | Self::SpinSqlite | Self::Spin3 => {
+                &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied")]
+            }
+        }
+    }
+
+    fn component(self, app: App) -> &'static str {
+        match (app, self) {
+            (App::Validator, Self::Native) => "countersign-native.wasm",
+            (App::Validator, Self::Wasmtime) => "countersign-wasi.wasm",
+            (App::Validator, Self::Viceroy) => "countersign-fastly.wasm",
+            (App::Validator, Self::Spin) => "countersign-spin.wasm",
+            (App::Validator, Self::SpinSqlite) => "countersign-spin-sqlite.wasm",
+            (App::Validator, Self::Spin3) => "countersign-spin3.wasm",
+            (App::Contract, Self::Native) => "tests/contract-native.wasm",
+            (App::Contract, Self::Wasmtime) => "tests/contract-wasi.wasm",
+            (App::Contract, Self::Viceroy) => "tests/contract-fastly.wasm",
+            (App::Contract, Self::Spin | Self::Spin3) => "tests/contract-spin-kv.wasm",
+            (App::Contract, Self::SpinSqlite) => "tests/contract-spin-sqlite.wasm",
+        }
+    }
+
+    /// Starts it and waits until it answers.
+    pub fn start(self, setup: &Setup) -> Result<Running> {
+        let directory = tempfile::Builder::new().prefix("countersign-test-").tempdir()?;
+        let component = artifacts::component(self.component(setup.app))?;
+        let path = directory.path();
+        let process = match self {
+            Self::Native => {
+                self.fill(path, &setup.entries)?;
+                let process = native::start(&component, setup, path)?;
+                native::break_store(setup.fault, path)?;
+                process
+            }
+            Self::Wasmtime => wasmtime::start(&component, setup, path)?,
+            Self::Viceroy => viceroy::start(&component, setup, path)?,
+            Self::Spin | Self::SpinSqlite | Self::Spin3 => {
+                self.fill(path, &setup.entries)?;
+                spin::start(&component, setup, path)?
+            }
+        };
+        Ok(Running { process, directory })
+    }
+
+    /// Writes the entries through the store adapter itself, on hosts that keep what is written.
+    fn fill(self, path: &Path, entries: &[(String, String)]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let setup = Setup { app: App::Contract, ..Setup::default() };
+        let component = artifacts::component(self.component(App::Contract))?;
+        let process = match self {
+            Self::Native => native::start(&component, &setup, path)?,
+            _ => spin::start(&component, &setup, path)?,
+        };
+        let store = Store { address: process.address };
+        for (key, value) in entries {
+            let outcome = store
+                .put(key, value, Expect::Any)
+                .and_then(|answered| answered.map_err(|error| anyhow!("{error:?}")))
+                .with_context(|| format!("cannot fill the store of {}\n{}", self.name(), process.log()))?;
+            ensure!(matches!(outcome, Outcome::Stored(_)), "an unconditional write made a conflict: {outcome:?}");
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.process.address
+    }
+}

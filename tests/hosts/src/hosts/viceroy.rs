@@ -1,0 +1,46 @@
+//! Viceroy: Fastly Compute on one's own machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::{Fault, Setup};
+use crate::artifacts;
+use crate::process::Process;
+
+pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
+    let binary = artifacts::viceroy()?;
+    let manifest = directory.join("fastly.toml");
+    let exported = directory.join("licenses.json");
+    if !setup.exported.is_empty() {
+        fs::write(&exported, &setup.exported)?;
+    }
+    fs::write(&manifest, toml::to_string(&self::manifest(setup, &exported))?)?;
+    Process::start(&directory.join("logs"), |address| {
+        let mut command = Command::new(&binary);
+        command.arg("-C").arg(&manifest).arg("--addr").arg(address.to_string()).arg(component);
+        command
+    })
+}
+
+fn manifest(setup: &Setup, exported: &Path) -> Value {
+    let entries = setup.entries.iter().map(|(key, value)| json!({ "key": key, "data": value }));
+    let licenses =
+        if setup.exported.is_empty() { entries.collect() } else { json!({ "file": exported, "format": "json" }) };
+    let mut settings: Map<String, Value> =
+        setup.settings.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    if setup.fault == Some(Fault::Unknown) {
+        settings.insert("store".into(), json!("elsewhere"));
+    }
+    json!({
+        "manifest_version": 3,
+        "name": "countersign",
+        "local_server": {
+            "kv_stores": { "licenses": licenses },
+            "config_stores": { "countersign": { "format": "inline-toml", "contents": settings } },
+        },
+    })
+}

@@ -1,0 +1,158 @@
+//! A host as a process that listens on a port of its own and never outlives the test.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, mem, thread};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::client;
+
+/// How long a host may take from its start to its first answer. It includes compiling the component, on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+/// How long a host may take to end when asked to.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks at a condition that is waited for.
+const POLL: Duration = Duration::from_millis(20);
+/// A port found free can be taken by another process before the host binds it.
+const ATTEMPTS: usize = 3;
+
+/// A running host. Dropping it kills it and all its children.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    group: Pid,
+    /// Where it listens: always a port of the loopback interface.
+    pub address: SocketAddr,
+    logs: PathBuf,
+}
+
+impl Process {
+    /// Starts what `command` makes for an address, and waits until it answers HTTP there.
+    ///
+    /// What it writes to standard output and error goes to files in `logs`, beside whatever log files the host keeps there.
+    pub fn start(logs: &Path, command: impl Fn(SocketAddr) -> Command) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let address = free_address()?;
+            let mut process = Self::spawn(command(address), address, logs)?;
+            match process.await_ready()? {
+                None => return Ok(process),
+                Some(_) if process.log().contains("in use") => continue,
+                Some(status) => bail!("the host ended at its start with {status}\n{}", process.log()),
+            }
+        }
+        bail!("no free port after {ATTEMPTS} attempts")
+    }
+
+    fn spawn(mut command: Command, address: SocketAddr, logs: &Path) -> Result<Self> {
+        fs::create_dir_all(logs)?;
+        // What tells us where the build left things would be a setting of a host of ours.
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"COUNTERSIGN_")) {
+            command.env_remove(name);
+        }
+        let mut groups = running();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(File::create(logs.join("stdout"))?)
+            .stderr(File::create(logs.join("stderr"))?)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        let group = Pid::from_child(&child);
+        groups.push(group);
+        Ok(Self { child, group, address, logs: logs.to_owned() })
+    }
+
+    /// Waits for the first answer; an exit status if the host ended instead.
+    fn await_ready(&mut self) -> Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            if client::answers(self.address) {
+                return Ok(None);
+            }
+            thread::sleep(POLL);
+        }
+        Err(anyhow!("no answer from {} within {READY_WITHIN:?}\n{}", self.address, self.log()))
+    }
+
+    /// All that the host has written so far: its output and its log files.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(&self.logs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        files
+            .iter()
+            .filter_map(|file| fs::read(file).ok())
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .collect()
+    }
+
+    /// The log, once `enough` holds of it, or as it is when that takes too long: logs may be written after the answer.
+    #[must_use]
+    pub fn log_when(&self, enough: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + STOPPED_WITHIN;
+        loop {
+            let log = self.log();
+            if enough(&log) || Instant::now() > deadline {
+                return log;
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Asks the host to end by SIGTERM and waits for it.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        rustix::process::kill_process(self.group, Signal::TERM)?;
+        let deadline = Instant::now() + STOPPED_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(POLL);
+        }
+        bail!("still there {STOPPED_WITHIN:?} after SIGTERM\n{}", self.log())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only if all of the group have ended already.
+        let _ = kill_process_group(self.group, Signal::KILL);
+        let _ = self.child.wait();
+        running().retain(|group| *group != self.group);
+    }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// The groups to kill when the test itself is told to end: they are not in the terminal's foreground group.
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                for group in mem::take(&mut *running()) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                std::process::exit(1);
+            }
+        });
+    });
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}

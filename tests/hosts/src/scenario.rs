@@ -1,0 +1,246 @@
+//! One request and the answer that every host gives to it: an entry of `scenarios/*.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::client::{self, Answer};
+
+/// A request with its expected answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// What is claimed, as a trial's name.
+    pub name: String,
+    /// The request's method.
+    #[serde(default = "post")]
+    pub method: String,
+    /// The request's path, with a query if any.
+    #[serde(default = "validate")]
+    pub path: String,
+    /// The request's headers beside those that the client writes.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The request's body, in which placeholders stand for parts of the fixtures.
+    #[serde(default)]
+    pub body: String,
+    /// Bytes after `body` that no text can hold.
+    #[serde(default)]
+    pub body_bytes: Vec<u8>,
+    /// Fills the body with spaces, before all else, up to this many bytes: JSON allows them.
+    #[serde(default)]
+    pub body_length: usize,
+    /// How the request goes over the wire.
+    #[serde(default)]
+    pub wire: Wire,
+    /// The answer's status code.
+    pub status: u16,
+    /// Headers that the answer has beside those that all answers have.
+    #[serde(default)]
+    pub answer_headers: BTreeMap<String, String>,
+    /// The answer's JSON, all but `detail`: that is a sentence for people, whose wording may change.
+    pub answer: Option<String>,
+    /// In place of `answer`: the `code`, and `field` if any, of an RFC 9457 problem.
+    pub problem: Option<Map<String, Value>>,
+    /// The code of the journal line that the request leaves; none if absent.
+    pub journal: Option<String>,
+}
+
+/// How a request goes over the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wire {
+    /// By an ordinary client.
+    #[default]
+    Ordinary,
+    /// The head announces the body, of which not one byte follows.
+    Announced,
+    /// In chunks, so that nothing announces its length.
+    Chunked,
+    /// The client goes away ten bytes before the end that it announced.
+    Truncated,
+    /// Twice in one write on one connection; both answers are the same.
+    Pipelined,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    scenario: Vec<Scenario>,
+}
+
+const FILES: [(&str, &str); 6] = [
+    ("keys", include_str!("../scenarios/keys.toml")),
+    ("codes", include_str!("../scenarios/codes.toml")),
+    ("domains", include_str!("../scenarios/domains.toml")),
+    ("requests", include_str!("../scenarios/requests.toml")),
+    ("http", include_str!("../scenarios/http.toml")),
+    ("records", include_str!("../scenarios/records.toml")),
+];
+
+/// What is asked of a host whose store does not answer.
+const FAULTS: (&str, &str) = ("faults", include_str!("../scenarios/faults.toml"));
+
+/// The scenarios of every host, placeholders filled in.
+pub fn all(placeholders: &BTreeMap<String, String>) -> Result<Vec<Scenario>> {
+    let files: Result<Vec<_>> = FILES.into_iter().map(|file| read(file, placeholders)).collect();
+    Ok(files?.concat())
+}
+
+/// The scenarios of a host whose store answers `error` to everything, placeholders filled in.
+pub fn faults(placeholders: &BTreeMap<String, String>, error: &str) -> Result<Vec<Scenario>> {
+    let mut placeholders = placeholders.clone();
+    placeholders.insert("${store-error}".into(), error.into());
+    read(FAULTS, &placeholders)
+}
+
+fn read((name, text): (&str, &str), placeholders: &BTreeMap<String, String>) -> Result<Vec<Scenario>> {
+    let mut text = text.to_owned();
+    for (placeholder, value) in placeholders {
+        text = text.replace(placeholder, value);
+    }
+    ensure!(!text.contains("${"), "scenarios/{name}.toml names a licence that is not in licenses.toml");
+    let file: File = toml::from_str(&text).with_context(|| format!("scenarios/{name}.toml"))?;
+    Ok(file.scenario)
+}
+
+fn post() -> String {
+    "POST".into()
+}
+
+fn validate() -> String {
+    "/api/v1/validate".into()
+}
+
+impl Scenario {
+    /// Asks a host.
+    pub fn ask(&self, host: SocketAddr) -> Result<Answer> {
+        let body = self.request_body();
+        let method = self.method.as_str();
+        match self.wire {
+            Wire::Ordinary if method != "HEAD" => {
+                let headers: Vec<_> =
+                    self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                client::send(host, method, &self.path, &headers, &body)
+            }
+            Wire::Ordinary => self.ask_raw(host, &format!("content-length: {}", body.len()), &body, false),
+            Wire::Announced => self.ask_raw(host, &format!("content-length: {}", body.len()), b"", false),
+            Wire::Truncated => self.ask_raw(host, &format!("content-length: {}", body.len() + 10), &body, true),
+            Wire::Chunked => self.ask_raw(host, "transfer-encoding: chunked", &chunked(&body), false),
+            Wire::Pipelined => {
+                let request = self.bytes(host, &format!("content-length: {}", body.len()), &body);
+                let answers = client::send_raw(host, &request.repeat(2), &[method, method], false)?;
+                let [first, second] = answers.try_into().ok().context("two requests have two answers")?;
+                ensure!(first.status == second.status && first.body == second.body, "{first:?} is not {second:?}");
+                Ok(second)
+            }
+        }
+    }
+
+    fn ask_raw(&self, host: SocketAddr, framing: &str, body: &[u8], half_close: bool) -> Result<Answer> {
+        let bytes = self.bytes(host, framing, body);
+        client::send_raw(host, &bytes, &[&self.method], half_close)?.pop().context("one request has one answer")
+    }
+
+    fn bytes(&self, host: SocketAddr, framing: &str, body: &[u8]) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: {host}\r\n{framing}\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    /// The body that is sent.
+    #[must_use]
+    pub fn request_body(&self) -> Vec<u8> {
+        let own = self.body.len() + self.body_bytes.len();
+        let mut body = vec![b' '; self.body_length.saturating_sub(own)];
+        body.extend_from_slice(self.body.as_bytes());
+        body.extend_from_slice(&self.body_bytes);
+        body
+    }
+
+    /// The codes of the journal lines that the request leaves.
+    pub fn journal_lines(&self) -> impl Iterator<Item = &str> {
+        let requests = if self.wire == Wire::Pipelined { 2 } else { 1 };
+        self.journal.iter().flat_map(move |code| vec![code.as_str(); requests])
+    }
+
+    /// Whether the answer is the expected one.
+    pub fn check(&self, answer: &Answer) -> Result<()> {
+        ensure!(
+            answer.status == self.status,
+            "status {} in place of {}: {}",
+            answer.status,
+            self.status,
+            answer.text()
+        );
+        for (name, expected) in self.expected_headers() {
+            let found = answer.headers.get(&name);
+            ensure!(found == Some(&expected), "header {name} is {found:?} in place of {expected:?}");
+        }
+        let Some(expected) = self.expected_body()?.filter(|_| self.method != "HEAD") else {
+            ensure!(answer.body.is_empty(), "a body where none is due: {}", answer.text());
+            return Ok(());
+        };
+        let mut found = answer.json()?;
+        if let Some(fields) = found.as_object_mut().filter(|fields| fields.contains_key("code")) {
+            match fields.remove("detail") {
+                Some(Value::String(detail)) if !detail.is_empty() => {}
+                other => bail!("detail is {other:?}, which is no sentence"),
+            }
+        }
+        ensure!(found == expected, "body (but for detail)\n  {found}\nin place of\n  {expected}");
+        Ok(())
+    }
+
+    fn expected_headers(&self) -> BTreeMap<String, String> {
+        let mut headers = BTreeMap::from([
+            ("cache-control".to_owned(), "no-store".to_owned()),
+            ("access-control-allow-origin".to_owned(), "*".to_owned()),
+        ]);
+        if self.problem.is_some() {
+            headers.insert("content-type".into(), "application/problem+json".into());
+        } else if self.answer.is_some() {
+            headers.insert("content-type".into(), "application/json".into());
+        }
+        headers.extend(self.answer_headers.clone());
+        headers
+    }
+
+    fn expected_body(&self) -> Result<Option<Value>> {
+        if let Some(problem) = &self.problem {
+            let title = match self.status {
+                400 => "Bad Request",
+                404 => "Not Found",
+                405 => "Method Not Allowed",
+                413 => "Content Too Large",
+                503 => "Service Unavailable",
+                other => bail!("no problem has status {other}"),
+            };
+            let mut body = json!({ "type": "about:blank", "title": title, "status": self.status });
+            body.as_object_mut().context("a problem is an object")?.extend(problem.clone());
+            return Ok(Some(body));
+        }
+        self.answer
+            .as_deref()
+            .map(|text| serde_json::from_str(text).context("the expected answer is not JSON"))
+            .transpose()
+    }
+}
+
+/// RFC 9112, section 7.1.
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut coded = Vec::new();
+    for chunk in body.chunks(4096) {
+        coded.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        coded.extend_from_slice(chunk);
+        coded.extend_from_slice(b"\r\n");
+    }
+    coded.extend_from_slice(b"0\r\n\r\n");
+    coded
+}

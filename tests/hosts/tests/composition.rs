@@ -1,0 +1,34 @@
+//! The validator is one file: its bytes stand unchanged in each composition, whatever host that is for.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use countersign_host_tests::artifacts;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const COMPOSITIONS: [&str; 7] = [
+    "countersign-native",
+    "countersign-wasi",
+    "countersign-fastly",
+    "countersign-spin",
+    "countersign-spin-sqlite",
+    "countersign-spin3",
+    "tests/embedded",
+];
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let trials = COMPOSITIONS.map(|name| {
+        let run = move || holds_the_validator(name).map_err(|error| Failed::from(format!("{error:#}")));
+        Trial::test(format!("{name}::holds-the-validator-unchanged"), run)
+    });
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code())
+}
+
+fn holds_the_validator(composition: &str) -> Result<()> {
+    let validator = fs::read(artifacts::component("validator.wasm")?)?;
+    let composed = fs::read(artifacts::component(&format!("{composition}.wasm"))?)?;
+    ensure!(!validator.is_empty() && composed.windows(validator.len()).any(|part| part == validator), "it does not");
+    Ok(())
+}

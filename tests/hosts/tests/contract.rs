@@ -1,0 +1,480 @@
+//! What `wit/store.wit` promises, held against every adapter on its real host: `spin-sqlite::a-stale-version-conflicts`.
+//!
+//! An adapter is tested for what it says of itself: one that is read-only refuses to write, and only one whose compare-and-swap is
+//! atomic is raced.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use countersign_host_tests::artifacts;
+use countersign_host_tests::hosts::{App, Fault, Host, Running, Setup};
+use countersign_host_tests::store::{Answered, Capabilities, Expect, Outcome, Store};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// One host for each adapter.
+const HOSTS: [Host; 5] = [Host::Native, Host::Wasmtime, Host::Viceroy, Host::Spin, Host::SpinSqlite];
+/// Keys that a read-only store holds from the start.
+const PRESET: [&str; 5] = ["listed:a", "listed:b", "listed:c", "listed:d", "listed:e"];
+/// Writers at once in a race.
+const WRITERS: usize = 24;
+/// Additions by each of them.
+const ADDITIONS: usize = 5;
+/// The largest value that every store takes.
+const MAX_VALUE_BYTES: usize = 65_536;
+/// How late a store may be with removing what has expired, so that a test still waits for it.
+const EXPIRY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A claim of the contract, and of which adapters it is made.
+struct Claim {
+    name: &'static str,
+    of: fn(&Capabilities) -> bool,
+    holds: fn(Store) -> Result<()>,
+}
+
+const CLAIMS: [Claim; 25] = [
+    Claim { name: "a-missing-key-is-none", of: all, holds: a_missing_key_is_none },
+    Claim { name: "an-invalid-key-is-refused", of: all, holds: an_invalid_key_is_refused },
+    Claim { name: "a-key-of-200-bytes-is-taken", of: all, holds: a_key_of_200_bytes_is_taken },
+    Claim { name: "a-list-has-the-prefix", of: lists, holds: a_list_has_the_prefix },
+    Claim { name: "a-list-of-nothing-is-empty", of: lists, holds: a_list_of_nothing_is_empty },
+    Claim { name: "pages-hold-each-key-once", of: lists, holds: pages_hold_each_key_once },
+    Claim { name: "a-list-is-in-order", of: |it| it.lists && it.ordered_list, holds: a_list_is_in_order },
+    Claim { name: "a-list-is-unsupported", of: |it| !it.lists, holds: a_list_is_unsupported },
+    Claim { name: "a-write-is-unsupported", of: |it| !writes(it), holds: a_write_is_unsupported },
+    Claim { name: "what-was-put-is-got", of: writes, holds: what_was_put_is_got },
+    Claim { name: "a-put-replaces", of: writes, holds: a_put_replaces },
+    Claim { name: "a-value-is-kept-to-the-byte", of: writes, holds: a_value_is_kept_to_the_byte },
+    Claim { name: "an-empty-value-is-a-value", of: writes, holds: an_empty_value_is_a_value },
+    Claim { name: "a-value-of-64-kib-is-taken", of: writes, holds: a_value_of_64_kib_is_taken },
+    Claim { name: "a-larger-value-is-refused-whole", of: writes, holds: a_larger_value_is_refused_whole },
+    Claim { name: "a-put-if-absent-is-made-once", of: writes, holds: a_put_if_absent_is_made_once },
+    Claim { name: "a-put-if-unchanged-replaces", of: writes, holds: a_put_if_unchanged_replaces },
+    Claim { name: "a-stale-version-conflicts", of: writes, holds: a_stale_version_conflicts },
+    Claim { name: "a-version-of-a-missing-key-conflicts", of: writes, holds: a_version_of_a_missing_key_conflicts },
+    Claim { name: "deleting-twice-is-no-error", of: writes, holds: deleting_twice_is_no_error },
+    Claim { name: "a-key-made-anew-is-another", of: writes, holds: a_key_made_anew_is_another },
+    Claim { name: "a-lifetime-hides-nothing-early", of: writes, holds: a_lifetime_hides_nothing_early },
+    Claim { name: "a-race-loses-no-addition", of: races, holds: a_race_loses_no_addition },
+    Claim { name: "a-race-to-create-has-one-winner", of: races, holds: a_race_to_create_has_one_winner },
+    Claim { name: "a-race-for-a-version-has-one-winner", of: races, holds: a_race_for_a_version_has_one_winner },
+];
+
+fn all(_: &Capabilities) -> bool {
+    true
+}
+
+fn lists(adapter: &Capabilities) -> bool {
+    adapter.lists
+}
+
+fn writes(adapter: &Capabilities) -> bool {
+    adapter.compare_and_swap != "read-only"
+}
+
+fn races(adapter: &Capabilities) -> bool {
+    ["atomic", "single-process"].contains(&adapter.compare_and_swap.as_str())
+}
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let served: Vec<_> = HOSTS.iter().map(|host| Served::new(*host, None)).collect();
+    // Claim by claim and not host by host, so that several hosts are asked at the same time.
+    let mut trials: Vec<_> =
+        served.iter().map(|served| served.trial("it-says-what-it-can", says_what_it_can)).collect();
+    for claim in CLAIMS {
+        let concerned = served.iter().filter(|served| (claim.of)(&served.host.capabilities()));
+        trials.extend(concerned.map(|served| served.trial(claim.name, move |_, store| (claim.holds)(store))));
+    }
+    // Stores whose clock is their own; Fastly's may be a day late.
+    for served in served.iter().filter(|served| [Host::Native, Host::SpinSqlite].contains(&served.host)) {
+        trials.push(served.trial("what-has-expired-goes", |_, store| what_has_expired_goes(store)));
+        trials.push(served.trial("what-has-expired-is-absent", |_, store| what_has_expired_is_absent(store)));
+    }
+    // Where a version is a state and not a value.
+    for served in served.iter().filter(|served| races(&served.host.capabilities())) {
+        trials.push(served.trial("the-same-value-made-anew-is-another", |_, store| same_value_made_anew(store)));
+    }
+    for host in HOSTS {
+        for (fault, error) in host.faults() {
+            trials.push(
+                Served::new(host, Some(*fault))
+                    .trial("every-call-says-so", |host, store| every_call_says(host, store, error)),
+            );
+        }
+    }
+    drop(served);
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+}
+
+/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the last of its trials.
+struct Served {
+    host: Host,
+    fault: Option<Fault>,
+    running: OnceLock<Result<Running>>,
+}
+
+impl Served {
+    fn new(host: Host, fault: Option<Fault>) -> Arc<Self> {
+        Arc::new(Self { host, fault, running: OnceLock::new() })
+    }
+
+    fn store(&self) -> Result<Store> {
+        let start = || {
+            let preset = |key: &&str| ((*key).to_owned(), "preset".to_owned());
+            let entries = if self.host == Host::Wasmtime { PRESET.iter().map(preset).collect() } else { Vec::new() };
+            self.host.start(&Setup { app: App::Contract, fault: self.fault, entries, ..Setup::default() })
+        };
+        let running = self.running.get_or_init(start).as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        Ok(Store { address: running.address() })
+    }
+
+    fn trial(self: &Arc<Self>, name: &str, holds: impl FnOnce(Host, Store) -> Result<()> + Send + 'static) -> Trial {
+        let fault = self.fault.map(|fault| format!("store-{}::", format!("{fault:?}").to_lowercase()));
+        let name = format!("{}::{}{name}", self.host.capabilities().name, fault.unwrap_or_default());
+        let served = Arc::clone(self);
+        let run =
+            move || served.store().and_then(|store| holds(served.host, store)).map_err(|error| served.failed(&error));
+        Trial::test(name, run).with_ignored_flag(!self.host.is_there())
+    }
+
+    fn failed(&self, error: &anyhow::Error) -> Failed {
+        let log = self.running.get().and_then(|running| running.as_ref().ok()).map(|running| running.process.log());
+        format!("{error:#}\nthe host wrote\n{}", log.unwrap_or_default()).into()
+    }
+}
+
+fn says_what_it_can(host: Host, store: Store) -> Result<()> {
+    let told = ok(store.capabilities()?)?;
+    ensure!(told == host.capabilities(), "{told:?}");
+    Ok(())
+}
+
+fn every_call_says(host: Host, store: Store, error: &str) -> Result<()> {
+    says_what_it_can(host, store)?;
+    let says = |call: &str, found: Option<String>| {
+        ensure!(found.as_deref() == Some(error), "{call} says {found:?} in place of {error}");
+        Ok(())
+    };
+    says("get", kind(store.get("a")?))?;
+    says("list", kind(store.list("", None, 10)?))?;
+    if writes(&host.capabilities()) {
+        says("put", kind(store.put("a", "1", Expect::Any)?))?;
+        says("put if absent", kind(store.put("a", "1", Expect::Absent)?))?;
+        says("put if unchanged", kind(store.put("a", "1", Expect::Matches("1"))?))?;
+        says("delete", kind(store.delete("a")?))?;
+    }
+    Ok(())
+}
+
+fn a_missing_key_is_none(store: Store) -> Result<()> {
+    let found = ok(store.get("missing")?)?;
+    ensure!(found.is_none(), "{found:?}");
+    Ok(())
+}
+
+fn an_invalid_key_is_refused(store: Store) -> Result<()> {
+    for key in ["", "a b", "a/b", "ä", "a\n", "a\0", "a.b", &"k".repeat(201)] {
+        let found = kind(store.get(key)?);
+        ensure!(found.as_deref() == Some("invalid-key"), "{key:?}: {found:?}");
+    }
+    Ok(())
+}
+
+fn a_key_of_200_bytes_is_taken(store: Store) -> Result<()> {
+    let found = ok(store.get(&"k".repeat(200))?)?;
+    ensure!(found.is_none(), "{found:?}");
+    Ok(())
+}
+
+fn a_list_has_the_prefix(store: Store) -> Result<()> {
+    fill(store)?;
+    let page = ok(store.list("listed:", None, 100)?)?;
+    ensure!(sorted(&page.keys) == PRESET && page.next.is_none(), "{page:?}");
+    let page = ok(store.list("listed:c", None, 100)?)?;
+    ensure!(page.keys == ["listed:c"] && page.next.is_none(), "{page:?}");
+    let page = ok(store.list("", None, 1000)?)?;
+    ensure!(PRESET.iter().all(|key| page.keys.iter().any(|listed| listed == key)), "{page:?}");
+    Ok(())
+}
+
+fn a_list_of_nothing_is_empty(store: Store) -> Result<()> {
+    let page = ok(store.list("nothing:", None, 10)?)?;
+    ensure!(page.keys.is_empty() && page.next.is_none(), "{page:?}");
+    Ok(())
+}
+
+fn pages_hold_each_key_once(store: Store) -> Result<()> {
+    fill(store)?;
+    let (mut keys, mut cursor) = (Vec::new(), None);
+    for _ in PRESET {
+        let page = ok(store.list("listed:", cursor.as_deref(), 2)?)?;
+        ensure!(page.keys.len() <= 2, "{page:?}");
+        keys.extend(page.keys);
+        cursor = page.next;
+        if cursor.is_none() {
+            ensure!(sorted(&keys) == PRESET, "{keys:?}");
+            return Ok(());
+        }
+    }
+    bail!("no end after {keys:?}")
+}
+
+fn a_list_is_in_order(store: Store) -> Result<()> {
+    fill(store)?;
+    let page = ok(store.list("listed:", None, 100)?)?;
+    ensure!(page.keys.is_sorted(), "{page:?}");
+    Ok(())
+}
+
+fn a_list_is_unsupported(store: Store) -> Result<()> {
+    unsupported(store.list("", None, 10)?)
+}
+
+fn a_write_is_unsupported(store: Store) -> Result<()> {
+    for expect in [Expect::Any, Expect::Absent, Expect::Matches("1")] {
+        unsupported(store.put("written", "1", expect)?)?;
+    }
+    unsupported(store.delete(PRESET[0])?)?;
+    ensure!(ok(store.get(PRESET[0])?)?.is_some(), "a refused deletion was made");
+    Ok(())
+}
+
+fn what_was_put_is_got(store: Store) -> Result<()> {
+    let told = stored(store.put("put", "1", Expect::Any)?)?;
+    let entry = ok(store.get("put")?)?.context("nothing is there")?;
+    ensure!(entry.value == "1", "{entry:?}");
+    ensure!(told.is_none_or(|version| version == entry.version), "the version told is not the one that is there");
+    let again = ok(store.get("put")?)?.context("nothing is there")?;
+    ensure!(entry == again, "reading changed {entry:?} to {again:?}");
+    Ok(())
+}
+
+fn a_put_replaces(store: Store) -> Result<()> {
+    stored(store.put("replaced", "1", Expect::Any)?)?;
+    let first = ok(store.get("replaced")?)?.context("nothing is there")?;
+    stored(store.put("replaced", "2", Expect::Any)?)?;
+    let second = ok(store.get("replaced")?)?.context("nothing is there")?;
+    ensure!(second.value == "2" && second.version != first.version, "{first:?}, then {second:?}");
+    Ok(())
+}
+
+fn a_value_is_kept_to_the_byte(store: Store) -> Result<()> {
+    let value = "\u{0}\r\n\t \"\\ %2C,=é\u{10FFFF}\u{FEFF}";
+    stored(store.put("bytes", value, Expect::Any)?)?;
+    let entry = ok(store.get("bytes")?)?.context("nothing is there")?;
+    ensure!(entry.value == value, "{entry:?}");
+    Ok(())
+}
+
+fn an_empty_value_is_a_value(store: Store) -> Result<()> {
+    stored(store.put("empty", "", Expect::Any)?)?;
+    let entry = ok(store.get("empty")?)?.context("an empty value is no missing key")?;
+    ensure!(entry.value.is_empty(), "{entry:?}");
+    let outcome = ok(store.put("empty", "1", Expect::Absent)?)?;
+    ensure!(outcome == Outcome::Conflict(Some(entry)), "{outcome:?}");
+    Ok(())
+}
+
+fn a_value_of_64_kib_is_taken(store: Store) -> Result<()> {
+    stored(store.put_sized("large", MAX_VALUE_BYTES)?)?;
+    let entry = ok(store.get("large")?)?.context("nothing is there")?;
+    ensure!(entry.value == "x".repeat(MAX_VALUE_BYTES), "{} bytes came back", entry.value.len());
+    Ok(())
+}
+
+fn a_larger_value_is_refused_whole(store: Store) -> Result<()> {
+    let refused = kind(store.put_sized("larger", MAX_VALUE_BYTES + 1)?);
+    ensure!(refused.as_deref() == Some("too-large"), "{refused:?}");
+    ensure!(ok(store.get("larger")?)?.is_none(), "something of it was written");
+    Ok(())
+}
+
+fn a_put_if_absent_is_made_once(store: Store) -> Result<()> {
+    stored(store.put("absent", "1", Expect::Absent)?)?;
+    let there = ok(store.get("absent")?)?;
+    let outcome = ok(store.put("absent", "2", Expect::Absent)?)?;
+    ensure!(outcome == Outcome::Conflict(there), "{outcome:?}");
+    Ok(())
+}
+
+fn a_put_if_unchanged_replaces(store: Store) -> Result<()> {
+    stored(store.put("unchanged", "1", Expect::Any)?)?;
+    let first = ok(store.get("unchanged")?)?.context("nothing is there")?;
+    let told = stored(store.put("unchanged", "2", Expect::Matches(&first.version))?)?;
+    let second = ok(store.get("unchanged")?)?.context("nothing is there")?;
+    ensure!(second.value == "2", "{second:?}");
+    ensure!(told.is_none_or(|version| version == second.version), "the version told is not the one that is there");
+    Ok(())
+}
+
+fn a_stale_version_conflicts(store: Store) -> Result<()> {
+    stored(store.put("stale", "1", Expect::Any)?)?;
+    let stale = ok(store.get("stale")?)?.context("nothing is there")?;
+    stored(store.put("stale", "2", Expect::Any)?)?;
+    let there = ok(store.get("stale")?)?;
+    let outcome = ok(store.put("stale", "3", Expect::Matches(&stale.version))?)?;
+    ensure!(outcome == Outcome::Conflict(there.clone()), "{outcome:?}");
+    ensure!(ok(store.get("stale")?)? == there, "a conflict wrote");
+    Ok(())
+}
+
+fn a_version_of_a_missing_key_conflicts(store: Store) -> Result<()> {
+    let outcome = ok(store.put("never-there", "1", Expect::Matches("1"))?)?;
+    ensure!(outcome == Outcome::Conflict(None), "{outcome:?}");
+    ensure!(ok(store.get("never-there")?)?.is_none(), "a conflict wrote");
+    Ok(())
+}
+
+fn deleting_twice_is_no_error(store: Store) -> Result<()> {
+    stored(store.put("deleted", "1", Expect::Any)?)?;
+    ok(store.delete("deleted")?)?;
+    ensure!(ok(store.get("deleted")?)?.is_none(), "it is still there");
+    ok(store.delete("deleted")?)?;
+    ok(store.delete("never-there")?)?;
+    Ok(())
+}
+
+fn a_key_made_anew_is_another(store: Store) -> Result<()> {
+    made_anew(store, "anew", "2")
+}
+
+fn same_value_made_anew(store: Store) -> Result<()> {
+    made_anew(store, "same-anew", "1")
+}
+
+/// A version of a key that was deleted is never current again.
+fn made_anew(store: Store, key: &str, second: &str) -> Result<()> {
+    stored(store.put(key, "1", Expect::Absent)?)?;
+    let before = ok(store.get(key)?)?.context("nothing is there")?;
+    ok(store.delete(key)?)?;
+    stored(store.put(key, second, Expect::Absent)?)?;
+    let there = ok(store.get(key)?)?;
+    let outcome = ok(store.put(key, "3", Expect::Matches(&before.version))?)?;
+    ensure!(outcome == Outcome::Conflict(there), "{outcome:?}");
+    Ok(())
+}
+
+fn a_lifetime_hides_nothing_early(store: Store) -> Result<()> {
+    stored(store.put_for("long-lived", "1", 86_400)?)?;
+    let entry = ok(store.get("long-lived")?)?.context("nothing is there")?;
+    ensure!(entry.value == "1", "{entry:?}");
+    Ok(())
+}
+
+fn what_has_expired_goes(store: Store) -> Result<()> {
+    stored(store.put_for("short-lived", "1", 1)?)?;
+    await_expiry(store, "short-lived")?;
+    let page = ok(store.list("short-lived", None, 10)?)?;
+    ensure!(page.keys.is_empty(), "{page:?}");
+    Ok(())
+}
+
+fn what_has_expired_is_absent(store: Store) -> Result<()> {
+    stored(store.put_for("expired", "1", 1)?)?;
+    let version = ok(store.get("expired")?)?.context("nothing is there")?.version;
+    await_expiry(store, "expired")?;
+    let outcome = ok(store.put("expired", "2", Expect::Matches(&version))?)?;
+    ensure!(outcome == Outcome::Conflict(None), "{outcome:?}");
+    stored(store.put("expired", "3", Expect::Absent)?)?;
+    let entry = ok(store.get("expired")?)?.context("nothing is there")?;
+    ensure!(entry.value == "3", "{entry:?}");
+    Ok(())
+}
+
+fn await_expiry(store: Store, key: &str) -> Result<()> {
+    let deadline = Instant::now() + EXPIRY_WITHIN;
+    while ok(store.get(key)?)?.is_some() {
+        ensure!(Instant::now() < deadline, "still there after {EXPIRY_WITHIN:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn a_race_loses_no_addition(store: Store) -> Result<()> {
+    let applied = race(|_| {
+        let mut applied = 0;
+        for _ in 0..ADDITIONS {
+            applied += ok(store.increment("counter", 1)?)?.applied;
+        }
+        Ok(applied)
+    })?;
+    let applied: u64 = applied.into_iter().sum();
+    ensure!(applied == (WRITERS * ADDITIONS) as u64, "{applied} additions were made");
+    let entry = ok(store.get("counter")?)?.context("nothing is there")?;
+    ensure!(entry.value == applied.to_string(), "{applied} additions made {}", entry.value);
+    Ok(())
+}
+
+fn a_race_to_create_has_one_winner(store: Store) -> Result<()> {
+    one_winner(store, "created", Expect::Absent)
+}
+
+fn a_race_for_a_version_has_one_winner(store: Store) -> Result<()> {
+    stored(store.put("contended", "start", Expect::Any)?)?;
+    let start = ok(store.get("contended")?)?.context("nothing is there")?;
+    one_winner(store, "contended", Expect::Matches(&start.version))
+}
+
+/// All write at once on one condition: one write is applied, the value that stays is that writer's, and all others see it.
+fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
+    let outcomes = race(|writer| ok(store.put(key, &writer.to_string(), expect)?))?;
+    let winners: Vec<_> =
+        outcomes.iter().enumerate().filter(|(_, outcome)| matches!(outcome, Outcome::Stored(_))).collect();
+    let [(winner, _)] = winners[..] else { bail!("{} writers won", winners.len()) };
+    let there = ok(store.get(key)?)?;
+    ensure!(
+        there.as_ref().is_some_and(|entry| entry.value == winner.to_string()),
+        "{winner} won, and there is {there:?}"
+    );
+    let lost = |outcome: &Outcome| *outcome == Outcome::Conflict(there.clone());
+    ensure!(outcomes.iter().filter(|outcome| lost(outcome)).count() == WRITERS - 1, "{outcomes:?}");
+    Ok(())
+}
+
+/// Runs all writers at once.
+fn race<T: Send>(writer: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let writer = &writer;
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || writer(number))).collect();
+        writers.into_iter().map(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?).collect()
+    })
+}
+
+/// Writes the keys that a read-only store has from the start.
+fn fill(store: Store) -> Result<()> {
+    if writes(&ok(store.capabilities()?)?) {
+        for key in PRESET {
+            stored(store.put(key, "preset", Expect::Any)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn ok<T>(answered: Answered<T>) -> Result<T> {
+    answered.map_err(|error| anyhow!("the store answered {error:?}"))
+}
+
+fn stored(answered: Answered<Outcome>) -> Result<Option<String>> {
+    match ok(answered)? {
+        Outcome::Stored(version) => Ok(version),
+        Outcome::Conflict(there) => bail!("a conflict with {there:?}"),
+    }
+}
+
+fn kind<T>(answered: Answered<T>) -> Option<String> {
+    answered.err().map(|error| error.kind)
+}
+
+fn unsupported<T>(answered: Answered<T>) -> Result<()> {
+    let found = kind(answered);
+    ensure!(found.as_deref() == Some("unsupported"), "{found:?} in place of unsupported");
+    Ok(())
+}
+
+fn sorted(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -1,0 +1,216 @@
+//! One list of HTTP scenarios (`scenarios/*.toml`), asked of every host: `native::a-revoked-licence-is-refused`.
+//!
+//! Each host is started once and asked everything, in order; the trials judge what was recorded. Beside one trial for each scenario
+//! on each host there are those that look at a recording as a whole, and those that compare the hosts with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use countersign_host_tests::artifacts;
+use countersign_host_tests::client::Answer;
+use countersign_host_tests::fixtures::{self, Fixture};
+use countersign_host_tests::hosts::{App, Fault, Host, Setup};
+use countersign_host_tests::scenario::{self, Scenario};
+use countersign_host_tests::session::Session;
+use countersign_host_tests::store::Capabilities;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let fixtures = fixtures::all()?;
+    let placeholders = fixtures::placeholders(&fixtures)?;
+    let scenarios: Arc<[Scenario]> = scenario::all(&placeholders)?.into();
+
+    let sound: Vec<_> = Host::ALL.iter().map(|host| Recording::new(*host, None, &fixtures, &scenarios)).collect();
+    let mut broken = Vec::new();
+    for host in Host::ALL {
+        for (fault, error) in host.faults() {
+            let faults: Arc<[Scenario]> = scenario::faults(&placeholders, error)?.into();
+            broken.push((Recording::new(host, Some(*fault), &fixtures, &faults), *error));
+        }
+    }
+
+    // Scenario by scenario and not host by host, so that several hosts are asked at the same time.
+    let mut trials = Vec::new();
+    for place in 0..scenarios.len() {
+        trials.extend(sound.iter().map(|recording| recording.scenario(place)));
+    }
+    for (recording, error) in &broken {
+        trials.extend((0..recording.scenarios.len()).map(|place| recording.scenario(place)));
+        trials.push(recording.trial("the-journal-says-why", |_, session| journal_says_why(session, error)));
+    }
+    for recording in sound.iter().chain(broken.iter().map(|(recording, _)| recording)) {
+        trials.push(recording.trial("the-journal-has-a-line-for-each-validation", journal_is_complete));
+        trials.push(recording.trial("no-key-is-written-down", no_key_is_written_down));
+    }
+    for recording in &sound {
+        trials.push(recording.trial("readyz-tells-the-store", readyz_tells_the_store));
+    }
+    let sound: Arc<[_]> = sound.into_iter().filter(|recording| recording.host.is_there()).collect();
+    trials.extend((0..scenarios.len()).map(|place| same_everywhere(place, sound.clone())));
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+}
+
+/// A host and what it answered, once the first trial has wanted to know.
+struct Recording {
+    host: Host,
+    label: String,
+    setup: Setup,
+    scenarios: Arc<[Scenario]>,
+    keys: BTreeSet<String>,
+    session: OnceLock<Result<Session>>,
+}
+
+impl Recording {
+    fn new(host: Host, fault: Option<Fault>, fixtures: &[Fixture], scenarios: &Arc<[Scenario]>) -> Arc<Self> {
+        let label = match fault {
+            None => host.name().to_owned(),
+            Some(fault) => format!("{}::store-{}", host.name(), format!("{fault:?}").to_lowercase()),
+        };
+        // The store of a host that cannot reach it may be empty; only the native host loses one that it had.
+        let entries = fixtures.iter().filter_map(|fixture| Some((fixture.store_key.clone(), fixture.record.clone()?)));
+        let entries = if fault.is_none() || host == Host::Native { entries.collect() } else { Vec::new() };
+        let setup = Setup { app: App::Validator, fault, entries, ..Setup::default() };
+        let keys = fixtures.iter().map(|fixture| fixture.key.clone()).chain(scenarios.iter().filter_map(key_sent));
+        let (keys, scenarios) = (keys.collect(), scenarios.clone());
+        Arc::new(Self { host, label, setup, scenarios, keys, session: OnceLock::new() })
+    }
+
+    fn session(&self) -> Result<&Session> {
+        let session = self.session.get_or_init(|| Session::record(self.host, &self.setup, &self.scenarios));
+        session.as_ref().map_err(|error| anyhow!("{} was not recorded: {error:#}", self.label))
+    }
+
+    fn answer(&self, place: usize) -> Result<&Answer> {
+        self.session()?.answers[place].as_ref().map_err(|error| anyhow!("{} did not answer: {error:#}", self.label))
+    }
+
+    /// A trial over the whole recording.
+    fn trial(
+        self: &Arc<Self>,
+        name: &str,
+        judge: impl FnOnce(&Self, &Session) -> Result<()> + Send + 'static,
+    ) -> Trial {
+        let recording = Arc::clone(self);
+        let run = move || recording.session().and_then(|session| judge(&recording, session)).map_err(failed);
+        Trial::test(format!("{}::{name}", self.label), run).with_ignored_flag(!self.host.is_there())
+    }
+
+    fn scenario(self: &Arc<Self>, place: usize) -> Trial {
+        let name = self.scenarios[place].name.clone();
+        self.trial(&name, move |recording, session| {
+            let (scenario, answer) = (&recording.scenarios[place], recording.answer(place)?);
+            scenario.check(answer).with_context(|| format!("the host wrote\n{}", end(&session.log)))?;
+            if let Some(key) = key_sent(scenario) {
+                ensure!(!holds_key(&answer.text(), &key), "the answer repeats the key");
+            }
+            Ok(())
+        })
+    }
+}
+
+fn readyz_tells_the_store(recording: &Recording, session: &Session) -> Result<()> {
+    let answer = session.ready.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    ensure!(answer.status == 200, "status {}: {}", answer.status, answer.text());
+    let mut body = answer.json()?;
+    ensure!(body["status"] == "ready", "{body}");
+    let told: Capabilities = serde_json::from_value(body["store"].take())?;
+    ensure!(told == recording.host.capabilities(), "{told:?}");
+    Ok(())
+}
+
+fn journal_is_complete(recording: &Recording, session: &Session) -> Result<()> {
+    let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
+    for code in recording.scenarios.iter().flat_map(Scenario::journal_lines) {
+        *expected.entry(code).or_default() += 1;
+    }
+    let lines = journal_lines(session)?;
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &lines {
+        *found.entry(line["code"].as_str().context("a line without a code")?).or_default() += 1;
+        let fields = line.as_object().context("a line that is no object")?;
+        let known = ["time", "event", "code", "product", "hint", "durationMicros", "reason"];
+        ensure!(fields.keys().all(|name| known.contains(&name.as_str())), "unknown field in {line}");
+        ensure!(line["time"].is_string() && line["durationMicros"].is_u64(), "{line}");
+        ensure!(line["product"].is_null() || line["product"] == "acme", "{line}");
+    }
+    ensure!(found == expected, "lines by code\n  {found:?}\nin place of\n  {expected:?}");
+    Ok(())
+}
+
+/// The reason is the store's own error.
+fn journal_says_why(session: &Session, kind: &str) -> Result<()> {
+    let lines = journal_lines(session)?;
+    let reasons: Vec<_> =
+        lines.iter().filter(|line| line["code"] == "UNAVAILABLE").map(|line| &line["reason"]).collect();
+    ensure!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == kind), "{reasons:?} in place of {kind}");
+    Ok(())
+}
+
+fn no_key_is_written_down(recording: &Recording, session: &Session) -> Result<()> {
+    ensure!(!session.log.is_empty(), "nothing was written down at all: the log is looked for in the wrong place");
+    let found = recording.keys.iter().find(|key| holds_key(&session.log, key));
+    ensure!(found.is_none(), "the key {found:?} stands in\n{}", session.log);
+    Ok(())
+}
+
+fn same_everywhere(place: usize, recordings: Arc<[Arc<Recording>]>) -> Trial {
+    let name = format!("every-host::{}", recordings[0].scenarios[place].name);
+    let run = move || {
+        let first = recordings[0].answer(place)?;
+        for other in &recordings[1..] {
+            let answer = other.answer(place)?;
+            ensure!(
+                shown(answer) == shown(first),
+                "{}\n  {:?}\nnative\n  {:?}",
+                other.label,
+                shown(answer),
+                shown(first)
+            );
+        }
+        Ok(())
+    };
+    Trial::test(name, move || run().map_err(failed))
+}
+
+/// What a client sees of our answer: a host adds headers of its own.
+fn shown(answer: &Answer) -> (u16, BTreeMap<&str, &str>, String) {
+    let ours = |name: &str| {
+        name.starts_with("access-control-")
+            || ["allow", "cache-control", "content-type", "retry-after", "vary"].contains(&name)
+    };
+    let headers =
+        answer.headers.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (&**name, &**value)).collect();
+    (answer.status, headers, answer.text())
+}
+
+/// The key that a scenario sends, as typed.
+fn key_sent(scenario: &Scenario) -> Option<String> {
+    let body: Value = serde_json::from_slice(&scenario.request_body()).ok()?;
+    Some(body["key"].as_str()?.to_owned())
+}
+
+/// Whether the text holds the key, as it was typed or without what does not matter in a key. Words too short for a key do not count.
+fn holds_key(text: &str, key: &str) -> bool {
+    let bare =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect() };
+    key.len() >= 16 && (text.contains(key) || bare(text).contains(&bare(key)))
+}
+
+fn journal_lines(session: &Session) -> Result<Vec<Value>> {
+    let parse = |line: &str| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"));
+    session.journal().into_iter().map(parse).collect()
+}
+
+/// The last lines of a log.
+fn end(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}

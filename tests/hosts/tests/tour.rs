@@ -1,0 +1,206 @@
+//! The tour of the README, on the real thing: issue by command line, validate over HTTP, suspend, resume and revoke while serving,
+//! and take the same licences to every other host.
+
+use std::io::Write;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use countersign_host_tests::artifacts;
+use countersign_host_tests::client::{self, Answer};
+use countersign_host_tests::hosts::{Host, Running, Setup};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+/// The hosts that `countersign export` writes for, with the name of the format.
+const EXPORTS: [(Host, &str); 4] =
+    [(Host::Viceroy, "fastly"), (Host::Spin, "spin"), (Host::Spin3, "spin"), (Host::Wasmtime, "wasmtime")];
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let vendor = Arc::new(Vendor { native: OnceLock::new() });
+    let trial = |name: String, run: fn(&Vendor) -> Result<()>| {
+        let vendor = Arc::clone(&vendor);
+        Trial::test(name, move || run(&vendor).map_err(failed))
+    };
+    let mut trials = vec![
+        trial("native::a-licence-is-bound-to-its-domain".into(), a_licence_is_bound_to_its_domain),
+        trial("native::a-suspended-licence-is-resumed".into(), a_suspended_licence_is_resumed),
+        trial("native::a-revoked-licence-stays-revoked".into(), a_revoked_licence_stays_revoked),
+        trial("native::a-key-is-read-from-standard-input".into(), a_key_is_read_from_standard_input),
+        trial("native::the-command-line-gives-the-same-answer".into(), the_command_line_gives_the_same_answer),
+        trial("native::sigterm-stops-it".into(), |_| it_stops_by_itself()),
+    ];
+    for (host, format) in EXPORTS {
+        let vendor = Arc::clone(&vendor);
+        let run = move || exported_licences_validate(&vendor, host, format).map_err(failed);
+        trials.push(
+            Trial::test(format!("{}::exported-licences-validate", host.name()), run)
+                .with_ignored_flag(!host.is_there()),
+        );
+    }
+    drop(vendor);
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+}
+
+/// A native host that serves, and the command line on its data directory.
+struct Vendor {
+    native: OnceLock<Result<Running>>,
+}
+
+/// What `countersign issue --json` prints.
+struct Issued {
+    key: String,
+    id: String,
+}
+
+impl Vendor {
+    fn native(&self) -> Result<&Running> {
+        let settings = vec![("server_timing".into(), "true".into())];
+        let native = self.native.get_or_init(|| Host::Native.start(&Setup { settings, ..Setup::default() }));
+        native.as_ref().map_err(|error| anyhow!("{error:#}"))
+    }
+
+    /// Runs `countersign` with the running host's data directory.
+    fn run(&self, arguments: &[&str], input: &str) -> Result<Output> {
+        let (command, rest) = arguments.split_first().context("no command")?;
+        let mut child = Command::new(artifacts::countersign()?)
+            .arg(command)
+            .arg("--data")
+            .arg(self.native()?.directory.path().join("data"))
+            .args(rest)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+        Ok(child.wait_with_output()?)
+    }
+
+    /// As [`run`](Self::run), for a command that succeeds.
+    fn output(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments, "")?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn issue(&self) -> Result<Issued> {
+        let issue = "issue --product acme --plan pro --domain example.com --feature export --expires 9000-01-01T00:00:00Z --json";
+        let printed: Value = serde_json::from_str(&self.output(&issue.split(' ').collect::<Vec<_>>())?)?;
+        let text =
+            |name: &str| printed[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {printed}"));
+        Ok(Issued { key: text("key")?, id: text("id")? })
+    }
+}
+
+fn a_licence_is_bound_to_its_domain(vendor: &Vendor) -> Result<()> {
+    let issued = vendor.issue()?;
+    let native = vendor.native()?;
+    for (domain, code) in
+        [("example.com", "VALID"), ("app.example.com", "VALID"), ("notexample.com", "DOMAIN_MISMATCH")]
+    {
+        let answer = validate(native, &issued.key, domain)?;
+        let body = answer.json()?;
+        ensure!(body["code"] == code && body["valid"] == (code == "VALID"), "{domain}: {body}");
+        ensure!(body["plan"] == "pro" && body["features"] == json!(["export"]), "{body}");
+        ensure!(body["licenseId"] == issued.id && body["expiresAt"] == "9000-01-01T00:00:00Z", "{body}");
+        timed(&answer)?;
+    }
+    Ok(())
+}
+
+fn a_suspended_licence_is_resumed(vendor: &Vendor) -> Result<()> {
+    let issued = vendor.issue()?;
+    vendor.output(&["suspend", &issued.id])?;
+    is(vendor.native()?, &issued.key, "SUSPENDED")?;
+    vendor.output(&["resume", &issued.key])?;
+    is(vendor.native()?, &issued.key, "VALID")
+}
+
+fn a_revoked_licence_stays_revoked(vendor: &Vendor) -> Result<()> {
+    let issued = vendor.issue()?;
+    is(vendor.native()?, &issued.key, "VALID")?;
+    vendor.output(&["revoke", &issued.id])?;
+    is(vendor.native()?, &issued.key, "REVOKED")?;
+    let resumed = vendor.run(&["resume", &issued.id], "")?;
+    ensure!(resumed.status.code() == Some(5), "{resumed:?}");
+    is(vendor.native()?, &issued.key, "REVOKED")
+}
+
+fn a_key_is_read_from_standard_input(vendor: &Vendor) -> Result<()> {
+    let issued = vendor.issue()?;
+    let shown = vendor.run(&["show", "--json", "-"], &format!("{}\n", issued.key.to_lowercase()))?;
+    let shown: Value = serde_json::from_slice(&shown.stdout).with_context(|| format!("{shown:?}"))?;
+    ensure!(shown["id"] == issued.id, "{shown}");
+    ensure!(!shown.to_string().contains(&issued.key), "a key is shown once, when it is issued");
+    Ok(())
+}
+
+/// The same JSON, and an exit code for scripts: 0 for valid, 1 for not.
+fn the_command_line_gives_the_same_answer(vendor: &Vendor) -> Result<()> {
+    let issued = vendor.issue()?;
+    for (domain, exit_code) in [("app.example.com", 0), ("example.com.evil.net", 1)] {
+        let output = vendor.run(&["validate", "--json", "--domain", domain, "-"], &issued.key)?;
+        ensure!(output.status.code() == Some(exit_code), "{output:?}");
+        let printed: Value = serde_json::from_slice(&output.stdout)?;
+        let answered = validate(vendor.native()?, &issued.key, domain)?.json()?;
+        ensure!(printed == answered, "{printed}\nin place of\n{answered}");
+    }
+    let unknown = vendor.run(&["validate", "-"], "no key of ours")?;
+    ensure!(unknown.status.code() == Some(1), "{unknown:?}");
+    Ok(())
+}
+
+fn it_stops_by_itself() -> Result<()> {
+    let native = Host::Native.start(&Setup::default())?;
+    let status = native.process.stop()?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Result<()> {
+    let (issued, revoked) = (vendor.issue()?, vendor.issue()?);
+    vendor.output(&["revoke", &revoked.id])?;
+    let exported = vendor.output(&["export", "--format", format])?;
+    ensure!(!exported.contains(&issued.key), "a key is stored nowhere");
+    let settings = vec![("server_timing".into(), "true".into())];
+    let running = host.start(&Setup { exported, settings, ..Setup::default() })?;
+    for (key, domain, code) in [
+        (&issued.key, "app.example.com", "VALID"),
+        (&issued.key, "notexample.com", "DOMAIN_MISMATCH"),
+        (&revoked.key, "example.com", "REVOKED"),
+    ] {
+        let there = validate(&running, key, domain)?;
+        let here = validate(vendor.native()?, key, domain)?;
+        ensure!(there.json()?["code"] == code, "{domain}: {}\n{}", there.text(), running.process.log());
+        ensure!(there.body == here.body, "{} in place of {}", there.text(), here.text());
+        timed(&there)?;
+    }
+    Ok(())
+}
+
+/// Server Timing, asked for by the setting `server_timing`.
+fn timed(answer: &Answer) -> Result<()> {
+    let timing = answer.headers.get("server-timing").context("no server-timing")?;
+    let parts: Vec<_> = timing.split(", ").filter_map(|part| part.split_once(";dur=")).collect();
+    let [("store", store), ("total", total)] = parts[..] else { return Err(anyhow!("server-timing: {timing}")) };
+    let (store, total): (f64, f64) = (store.parse()?, total.parse()?);
+    ensure!(0.0 < store && store <= total && total < 10_000.0, "server-timing: {timing}");
+    ensure!(answer.headers.get("timing-allow-origin").is_some_and(|origin| origin == "*"), "{:?}", answer.headers);
+    Ok(())
+}
+
+fn is(host: &Running, key: &str, code: &str) -> Result<()> {
+    let body = validate(host, key, "example.com")?.json()?;
+    ensure!(body["code"] == code && body["valid"] == (code == "VALID"), "{body}");
+    Ok(())
+}
+
+fn validate(host: &Running, key: &str, domain: &str) -> Result<Answer> {
+    let body = json!({ "key": key, "domain": domain }).to_string();
+    client::send(host.address(), "POST", "/api/v1/validate", &[], body.as_bytes())
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}
