@@ -2,9 +2,11 @@
 //! standard output.
 //!
 //! Read-only: wasmtime keeps the bucket in memory and builds it anew for each instance, so that a write would be acknowledged and
-//! lost. The draft is known to this crate alone; the release it is from is named in `wit/deps/keyvalue`.
+//! lost. Values are percent-encoded there, for `-S keyvalue-in-memory-data=KEY=VALUE` ends a value at a comma and knows no escape.
+//! The draft is known to this crate alone; the release it is from is named in `wit/deps/keyvalue`.
 
 mod journal;
+mod percent;
 mod settings;
 mod store;
 

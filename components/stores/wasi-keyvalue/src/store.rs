@@ -8,6 +8,7 @@ use crate::bindings::adapter::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
 use crate::bindings::host::wasi::keyvalue::store::{self as draft, Bucket};
+use crate::percent;
 use countersign::limits::MAX_LIST_KEYS;
 use countersign::seam::is_store_key;
 
@@ -16,8 +17,9 @@ impl Guest for Adapter {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        let value = bucket()?.get(&key)?;
-        Ok(value.map(|value| Entry { version: version(&value), value }))
+        let Some(encoded) = bucket()?.get(&key)? else { return Ok(None) };
+        let value = percent::decode(&encoded).ok_or_else(|| Error::Other("a value is not percent-encoded".into()))?;
+        Ok(Some(Entry { version: version(&value), value }))
     }
 
     fn put(_: String, _: Vec<u8>, _: Expectation, _: Option<u32>) -> Result<Outcome, Error> {
