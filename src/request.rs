@@ -88,12 +88,15 @@ impl Fields {
                 "releasedAt" => set(&mut fields.released_at, &name, value.text(&name)?)?,
                 "features" => set(&mut fields.features, &name, value.texts(&name)?)?,
                 "nonce" => set(&mut fields.nonce, &name, value.text(&name)?)?,
-                _ if name.len() <= MAX_FIELD_NAME_BYTES => {
+                _ if (1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) => {
                     return Err(FieldError::new(&name, "is no field of a request."));
                 }
                 // A name that long may be a key or another secret in the wrong place.
                 _ => {
-                    return Err(FieldError::new("", "A field is none of a request's; its name is too long to repeat."));
+                    return Err(FieldError::new(
+                        "",
+                        "A field that has no name, or a long one, is no field of a request.",
+                    ));
                 }
             }
         }
@@ -217,14 +220,14 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-                let mut texts = Some(Vec::new());
+                let (mut texts, mut others) = (Vec::new(), false);
                 while let Some(value) = list.next_element()? {
                     match value {
-                        Value::Text(text) => texts.iter_mut().for_each(|texts| texts.push(text.clone())),
-                        _ => texts = None,
+                        Value::Text(text) => texts.push(text),
+                        _ => others = true,
                     }
                 }
-                Ok(texts.map_or(Value::Other, Value::Texts))
+                Ok(if others { Value::Other } else { Value::Texts(texts) })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

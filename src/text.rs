@@ -66,9 +66,6 @@ macro_rules! words {
 
 /// Writes one of this crate's own structures as JSON.
 pub(crate) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
-    #[expect(
-        clippy::expect_used,
-        reason = "writing to memory cannot fail, and structs of texts, numbers and lists have a JSON form"
-    )]
-    serde_json::to_vec(value).expect("plain structures have a JSON form")
+    // Writing to memory does not fail, and texts, numbers and lists have a JSON form.
+    serde_json::to_vec(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
 }
