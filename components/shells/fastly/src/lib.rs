@@ -3,11 +3,13 @@
 //! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
 //! A sandbox serves one request, Fastly's default.
 
+use std::time::Instant;
+
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
-use countersign::limits::MAX_BODY_BYTES;
+use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use fastly_sys::service_0_1::exports::fastly::compute::http_incoming::Guest;
 use fastly_sys::service_0_1::fastly::compute::types::Error;
-use fastly_sys::service_0_1::fastly::compute::{http_body, http_req, http_resp};
+use fastly_sys::service_0_1::fastly::compute::{async_io, http_body, http_req, http_resp};
 
 #[allow(unsafe_code, missing_docs, unreachable_pub)]
 mod bindings {
@@ -77,8 +79,12 @@ fn read(body: &http_body::Body, headers: &[Header]) -> Body {
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Body::TooLarge;
     }
-    let mut bytes = Vec::new();
+    let (mut bytes, start) = (Vec::new(), Instant::now());
     loop {
+        let left = BODY_TIMEOUT.saturating_sub(start.elapsed());
+        if async_io::select_with_timeout(&[body], left.as_millis() as u32).is_none() {
+            return Body::Incomplete;
+        }
         match http_body::read(body, (MAX_BODY_BYTES + 1 - bytes.len()) as u32) {
             Ok(chunk) if chunk.is_empty() => return Body::Complete(bytes),
             Ok(chunk) => bytes.extend(chunk),
