@@ -1,7 +1,8 @@
 //! A program that checks its own licence, with the validator composed into it instead of asked over the network.
 //!
-//! `embedded KEY [PRODUCT [DOMAIN]]` prints the verdict's code and exits with 0 for valid, 1 for invalid and 2 where the licence
-//! could not be checked, which says nothing about the licence.
+//! `embedded KEY [PRODUCT [DOMAIN]]` exits with 0 if the licence is valid, and with 1 otherwise, as WASI 0.2 has no third way to exit.
+//! A verdict's code is the last line of standard output. Where the licence could not be checked, which says nothing about it,
+//! there is none, and standard error says why.
 
 use std::env;
 use std::process::ExitCode;
@@ -37,15 +38,15 @@ fn main() -> ExitCode {
     match validate(&request) {
         Ok(verdict) => {
             println!("{}", name(verdict.code));
-            ExitCode::from(if verdict.valid { 0 } else { 1 })
+            if verdict.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(Fault::InvalidRequest(error)) => {
             eprintln!("{}: {}", error.field, error.detail);
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
         Err(Fault::Unavailable(reason)) => {
             eprintln!("could not check the licence: {reason}");
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
     }
 }
