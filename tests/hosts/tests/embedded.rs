@@ -51,7 +51,7 @@ const CASES: [Case; 6] = [
         license: "cut-short",
         arguments: &[],
         store: None,
-        exit_code: 2,
+        exit_code: 1,
         prints: None,
     },
     Case {
@@ -59,7 +59,7 @@ const CASES: [Case; 6] = [
         license: "bound",
         arguments: &["acme", "app.example.com"],
         store: Some("elsewhere"),
-        exit_code: 2,
+        exit_code: 1,
         prints: None,
     },
     Case {
@@ -67,7 +67,7 @@ const CASES: [Case; 6] = [
         license: "bound",
         arguments: &["acme", "https://example.com/"],
         store: None,
-        exit_code: 2,
+        exit_code: 1,
         prints: None,
     },
 ];
