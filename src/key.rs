@@ -283,3 +283,34 @@ fn divide(remainder: &mut [u8; CHECK_SYMBOLS], next: u8) {
     let doubled = if top & 16 == 0 { top << 1 } else { (top << 1) ^ 0b10_0101 };
     *remainder = [a ^ top, b ^ doubled ^ top, c ^ top, next ^ top];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code is linear, so errors go unnoticed just where their syndromes add up to nothing: those of one or two symbols
+    /// must differ from each other's and from those of two.
+    #[test]
+    fn the_checksum_tells_any_three_wrong_symbols() {
+        let syndromes = |at: usize| {
+            (1..32).map(move |error| {
+                let mut remainder = [0; CHECK_SYMBOLS];
+                divide(&mut remainder, error);
+                (0..at).for_each(|_| divide(&mut remainder, 0));
+                u32::from_be_bytes(remainder)
+            })
+        };
+        // The longest prefix counts as sixteen symbols.
+        let length = 2 * PREFIX_CHARACTERS.end() + SYMBOLS;
+        let single: std::collections::HashSet<u32> = (0..length).flat_map(syndromes).collect();
+        assert_eq!(single.len(), 31 * length);
+        assert!(!single.contains(&0));
+        for first in 0..length {
+            for second in first + 1..length {
+                for (a, b) in syndromes(first).flat_map(|a| syndromes(second).map(move |b| (a, b))) {
+                    assert!(a != b && !single.contains(&(a ^ b)), "{first} {second}");
+                }
+            }
+        }
+    }
+}
