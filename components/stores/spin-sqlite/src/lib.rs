@@ -44,9 +44,10 @@ const PUT_MATCHES: &str = "UPDATE countersign_store SET value = ?2, version = ra
 
 const DELETE: &str = "DELETE FROM countersign_store WHERE key = ?1";
 
-/// `~` sorts after every character of a key, so this reads the range of the prefix and no more.
+/// Reads the range from the cursor or the prefix on, and no more: `~` sorts after every character of a key, and the `+` keeps the
+/// cursor's own exclusion from being taken for the range.
 const LIST: &str = "SELECT key FROM countersign_store \
-    WHERE key > ?1 AND key >= ?2 AND key < ?2 || '~' AND (expires IS NULL OR expires > unixepoch()) \
+    WHERE key >= max(?1, ?2) AND +key > ?1 AND key < ?2 || '~' AND (expires IS NULL OR expires > unixepoch()) \
     ORDER BY key LIMIT ?3";
 
 struct Adapter;
