@@ -1,6 +1,7 @@
 //! Builds the components and joins them: a shell over an app over a store.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -152,11 +153,11 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
         bail!("{name} is not a component");
     };
     let world = &resolve.worlds[world];
-    let imports = world.imports.keys().map(|key| format!("import {}\n", resolve.name_world_key(key)));
-    let exports = world.exports.keys().map(|key| format!("export {}\n", resolve.name_world_key(key)));
-    let mut lines: Vec<_> = imports.chain(exports).collect();
-    lines.sort_unstable();
-    let found = lines.concat();
+    let name_of = |key| entry(&resolve.name_world_key(key));
+    let imports = world.imports.keys().map(|key| format!("import {}\n", name_of(key)));
+    let exports = world.exports.keys().map(|key| format!("export {}\n", name_of(key)));
+    let found: BTreeSet<_> = imports.chain(exports).collect();
+    let found: String = found.into_iter().collect();
 
     let list = root().join("components/worlds").join(name.replace('/', "-")).with_extension("txt");
     if bless {
@@ -173,4 +174,30 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// An interface as the lists have it. Releases of WASI 0.2 are compatible, and which one std and libc were generated from depends on where
+/// the target came from; so does which of `wasi:cli` and `wasi:io` they touch, so those two are listed as packages.
+fn entry(interface: &str) -> String {
+    let Some((name, version)) = interface.split_once('@') else { return interface.to_owned() };
+    if !name.starts_with("wasi:") || !version.starts_with("0.2.") || version.contains('-') {
+        return interface.to_owned();
+    }
+    let (package, _) = name.split_once('/').unwrap_or((name, ""));
+    let listed = if ["wasi:cli", "wasi:io"].contains(&package) { package } else { name };
+    format!("{listed}@0.2")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entry;
+
+    #[test]
+    fn releases_of_wasi_0_2_are_one_and_drafts_are_not() {
+        assert_eq!(entry("wasi:http/types@0.2.4"), "wasi:http/types@0.2");
+        assert_eq!(entry("wasi:cli/stdout@0.2.6"), "wasi:cli@0.2");
+        assert_eq!(entry("wasi:keyvalue/store@0.2.0-draft"), "wasi:keyvalue/store@0.2.0-draft");
+        assert_eq!(entry("wasi:http/handler@0.3.0"), "wasi:http/handler@0.3.0");
+        assert_eq!(entry("fastly:compute/kv-store@0.1.0"), "fastly:compute/kv-store@0.1.0");
+    }
 }
