@@ -1,0 +1,9 @@
+//! A record that is read reads the same from its written form.
+#![no_main]
+use countersign::record::License;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(license) = License::from_json(bytes) {
+        assert_eq!(License::from_json(&license.to_json()), Ok(license));
+    }
+});
