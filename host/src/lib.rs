@@ -1,1 +1,19 @@
-//! Not written yet.
+//! The native host of Countersign, in the order in which a request meets it.
+//!
+//! [`server`] speaks HTTP and hands each request to [`engine`], which runs the component's `service.handle` on a warm instance.
+//! That calls back into [`imports`]: the [`store`] over SQLite, the [`settings`] and the [`journal`]. [`registry`] is what the
+//! commands do with licences on the same store.
+
+#![forbid(unsafe_code)]
+
+pub mod bindings;
+pub mod engine;
+mod guest_log;
+mod idle;
+pub mod imports;
+pub mod journal;
+pub mod limits;
+pub mod registry;
+pub mod server;
+pub mod settings;
+pub mod store;

@@ -1,0 +1,24 @@
+//! The types and traits that wasmtime generates from `wit/`.
+
+#![allow(missing_docs)] // documented in `wit/`
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    inline: "
+        package countersign:host;
+
+        /// What this host runs: any app behind `service`.
+        world app {
+            import countersign:license/store@0.1.0;
+            import countersign:license/settings@0.1.0;
+            import countersign:license/journal@0.1.0;
+            export countersign:license/service@0.1.0;
+        }
+    ",
+    world: "countersign:host/app",
+    exports: { default: async },
+    require_store_data_send: true,
+});
+
+pub use self::countersign::license::{journal, settings, store};
+pub use exports::countersign::license::service;

@@ -1,0 +1,137 @@
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use countersign::domain::DomainRule;
+use countersign::key::{self, Key, Prefix};
+use countersign::name::{Label, Product};
+use countersign::record::{ExpiryStrategy, Format, License, LicenseId, Requirement, Status};
+use countersign::time::Timestamp;
+use countersign::version::{Version, VersionRange};
+use countersign_host::registry::Registry;
+
+use super::{CommandError, Common, given_or_stdin, now, print};
+
+/// Issue a licence and print its key, which is stored nowhere
+#[derive(Debug, Args)]
+pub(super) struct Issue {
+    #[command(flatten)]
+    common: Common,
+    /// What is licensed: 1 to 64 characters from a-z, 0-9 and -
+    #[arg(long)]
+    product: Product,
+    /// The plan that was sold
+    #[arg(long)]
+    plan: Label,
+    /// A domain it covers with all below it, or `*.example.com` for those below alone; repeat for more, none covers all
+    #[arg(long = "domain", value_name = "DOMAIN", value_parser = registrable)]
+    domains: Vec<DomainRule>,
+    /// A feature it includes; repeat for more
+    #[arg(long = "feature", value_name = "NAME")]
+    features: Vec<Label>,
+    /// Valid from then on: RFC 3339 date, or date and time
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    not_before: Option<Timestamp>,
+    /// Valid until then: RFC 3339 date, or date and time
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    expires: Option<Timestamp>,
+    /// How long after expiry it stays valid, and says so: seconds, or a number with s, m, h or d
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = seconds)]
+    grace: u32,
+    /// After expiry and grace: `restrict` (invalid), `maintain` (valid for versions released before expiry) or `allow` (valid, with a
+    /// warning)
+    #[arg(long, value_name = "STRATEGY", default_value = "restrict")]
+    expiry_strategy: ExpiryStrategy,
+    /// The first version it covers
+    #[arg(long, value_name = "VERSION")]
+    version_from: Option<Version>,
+    /// The first version it no longer covers
+    #[arg(long, value_name = "VERSION")]
+    version_below: Option<Version>,
+    /// What a request must say of itself: `product`, `domain` or `version`; repeat for more
+    #[arg(long = "require", value_name = "FIELD")]
+    requires: Vec<Requirement>,
+    /// What the key begins with: 2 to 8 characters from A-Z and 0-9, a letter first
+    #[arg(long, default_value = "KEY")]
+    prefix: Prefix,
+    /// Take this key, issued elsewhere, instead of making one; how hard it is to guess is then not ours to say
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    key: Option<String>,
+}
+
+impl Issue {
+    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+        let (key, hash, hint) = match self.key {
+            Some(given) => {
+                let given = given_or_stdin(given)?;
+                let hash = key::read(&given).map_err(|error| CommandError::Input(format!("the key {error}")))?;
+                let hint = key::hint(&given);
+                (given, hash, hint)
+            }
+            None => {
+                let key = Key::generate(&self.prefix, random()?);
+                (key.to_string(), key.hash(), Some(key.hint()))
+            }
+        };
+        let license = License {
+            format: Format,
+            generation: 1,
+            id: LicenseId::generate(random()?),
+            product: self.product,
+            status: Status::Active,
+            hint,
+            plan: self.plan,
+            issued_at: now(),
+            not_before: self.not_before,
+            expires_at: self.expires,
+            expiry_strategy: self.expiry_strategy,
+            grace_seconds: self.grace,
+            features: self.features,
+            domains: self.domains,
+            versions: (self.version_from.is_some() || self.version_below.is_some())
+                .then_some(VersionRange { from: self.version_from, below: self.version_below }),
+            requires: self.requires,
+        };
+        license.check().map_err(|error| CommandError::Input(error.to_string()))?;
+        Registry::create(&self.common.data)?.issue(&hash, &license)?;
+        if self.common.json {
+            let record = serde_json::to_value(&license).context("the record has no JSON form")?;
+            let mut object = serde_json::json!({ "key": key });
+            if let (Some(object), serde_json::Value::Object(record)) = (object.as_object_mut(), record) {
+                object.extend(record);
+            }
+            print::json(object.to_string().as_bytes())?;
+        } else {
+            writeln!(io::stdout(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
+            print::license(&license)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn registrable(text: &str) -> Result<DomainRule, countersign::domain::DomainError> {
+    let rule = DomainRule::parse(text)?;
+    rule.check_registrable()?;
+    Ok(rule)
+}
+
+fn seconds(text: &str) -> Result<u32, &'static str> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => 1,
+    };
+    number.parse::<u32>().ok().and_then(|number| number.checked_mul(factor)).ok_or("not a duration such as 90, 12h or 7d")
+}
+
+fn random() -> anyhow::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(bytes)
+}

@@ -1,0 +1,71 @@
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign::decide::decide;
+use countersign::request::Fields;
+use countersign::verdict::Verdict;
+use countersign_host::registry::Registry;
+
+use super::{CommandError, Common, given_or_stdin, now, print};
+
+/// Validate a key, by the rules that the server goes by
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    #[command(flatten)]
+    common: Common,
+    /// The key; `-` reads it from standard input
+    key: String,
+    /// The product that asks
+    #[arg(long)]
+    product: Option<String>,
+    /// Where the program runs
+    #[arg(long)]
+    domain: Option<String>,
+    /// The program's version
+    #[arg(long)]
+    version: Option<String>,
+    /// When that version was released: RFC 3339 date, or date and time
+    #[arg(long, value_name = "TIME")]
+    released_at: Option<String>,
+    /// A feature that must be held; repeat for more
+    #[arg(long = "feature", value_name = "NAME")]
+    features: Vec<String>,
+}
+
+impl Validate {
+    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+        let fields = Fields {
+            key: Some(given_or_stdin(self.key)?),
+            product: self.product,
+            domain: self.domain,
+            version: self.version,
+            released_at: self.released_at,
+            features: Some(self.features),
+            nonce: None,
+        };
+        let request = fields.verify().map_err(|error| CommandError::Input(error.detail))?;
+        let registry = Registry::open(&self.common.data)?;
+        let license = match &request.key {
+            Some(key) => registry.get(key)?,
+            None => None,
+        };
+        let verdict = match (&request.key, &license) {
+            (None, _) => Verdict::MALFORMED_KEY,
+            (Some(_), None) => Verdict::NOT_FOUND,
+            (Some(_), Some(license)) => decide(license, &request, now()),
+        };
+        if self.common.json {
+            print::json(&verdict.to_json(&request))?;
+        } else {
+            writeln!(io::stdout(), "{}: {}", verdict.code, verdict.code.detail())?;
+            for warning in &verdict.warnings {
+                writeln!(io::stdout(), "warning: {warning}")?;
+            }
+            if verdict.grace {
+                writeln!(io::stdout(), "valid only because the grace period after expiry still runs")?;
+            }
+        }
+        Ok(if verdict.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+}

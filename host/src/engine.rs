@@ -1,0 +1,165 @@
+//! Runs the component: one compiled artefact, many warm instances, and bounds on each call.
+//!
+//! # Design decisions
+//! - Calls are asynchronous, on the server's own threads. A validation takes microseconds and never leaves the thread that read the
+//!   request. A guest that computes for longer than [`FAST_TICKS`] gives up its thread at each further tick and then computes in
+//!   turn: of all slow calls together no more than [`Engine::load`]'s `slow_calls` run at a time, so that however many requests
+//!   spin, the other threads answer the rest. With blocking calls, as many spinning guests as there are threads would stop everything
+//!   until their deadline.
+//! - An instance is one request's at a time and is kept for the next. Whatever ends a call early (a trap, the deadline, the memory
+//!   limit) ends that instance and no other.
+//! - wasmtime's own cache holds the compiled code, by the component's content and the compiler's version. Loading it ourselves would
+//!   take the one `unsafe` in this program, to save milliseconds at a start.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use wasmtime::component::{Component, Linker};
+use wasmtime::error::Context;
+use wasmtime::{Cache, CacheConfig, Config, PoolingAllocationConfig, UpdateDeadline};
+
+use crate::bindings::service::{Request, Response};
+use crate::bindings::{App, AppPre};
+use crate::idle::Idle;
+use crate::imports::{Guest, Imports};
+use crate::limits::{
+    CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_GUEST_MEMORY, MAX_INSTANCES,
+    WARM_INSTANCES,
+};
+
+/// A component, ready to answer.
+pub struct Engine {
+    app: AppPre<Guest>,
+    imports: Arc<Imports>,
+    warm: Idle<Instance>,
+    slow_calls: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+struct Instance {
+    store: wasmtime::Store<Guest>,
+    app: App,
+    turn: Turn,
+    calls: u32,
+}
+
+/// A slow call's right to compute until the next tick.
+type Turn = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// Why a call has no answer. Its instance is gone; the next call gets another.
+#[derive(Debug)]
+pub enum Failure {
+    /// It took longer than the deadline.
+    Deadline,
+    /// It trapped, ran out of memory, or could not be started. The text is for an operator.
+    Guest(wasmtime::Error),
+}
+
+impl Engine {
+    /// Compiles the component, or takes it from the cache directory if one is given, and starts a first instance.
+    ///
+    /// `deadline` bounds each call. `slow_calls` is how many calls past their first ticks may compute at once: fewer than there
+    /// are threads.
+    pub async fn load(
+        component: &Path,
+        cache: Option<&Path>,
+        imports: Imports,
+        deadline: Duration,
+        slow_calls: usize,
+    ) -> wasmtime::Result<Self> {
+        let engine = wasmtime::Engine::new(&configure(cache)?)?;
+        let component = Component::from_file(&engine, component)?;
+        let mut linker = Linker::new(&engine);
+        Guest::link(&mut linker)?;
+        let app = AppPre::new(linker.instantiate_pre(&component)?)?;
+        tick(&engine)?;
+        let engine = Self {
+            app,
+            imports: Arc::new(imports),
+            warm: Idle::new(WARM_INSTANCES),
+            slow_calls: Arc::new(Semaphore::new(slow_calls)),
+            deadline,
+        };
+        engine.warm.put(engine.start().await?);
+        Ok(engine)
+    }
+
+    /// Calls `service.handle` on an instance that no other call has.
+    pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
+        timeout(self.deadline, self.call_to_end(request)).await.map_err(|_| Failure::Deadline)?.map_err(Failure::Guest)
+    }
+
+    async fn call_to_end(&self, request: &Request) -> wasmtime::Result<Response> {
+        let mut instance = match self.warm.take() {
+            Some(instance) => instance,
+            None => self.start().await?,
+        };
+        instance.store.set_epoch_deadline(FAST_TICKS);
+        let response =
+            instance.app.countersign_license_service().call_handle(&mut instance.store, request).await?;
+        instance.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        instance.calls += 1;
+        if instance.calls < CALLS_PER_INSTANCE {
+            self.warm.put(instance);
+        }
+        Ok(response)
+    }
+
+    async fn start(&self) -> wasmtime::Result<Instance> {
+        let mut store = wasmtime::Store::new(self.app.engine(), Guest::new(self.imports.clone()));
+        store.limiter(|guest| &mut guest.limits);
+        let turn = Turn::default();
+        take_turns(&mut store, turn.clone(), self.slow_calls.clone());
+        store.set_epoch_deadline(FAST_TICKS);
+        let app = self.app.instantiate_async(&mut store).await.context("cannot start an instance")?;
+        Ok(Instance { store, app, turn, calls: 0 })
+    }
+}
+
+/// From its deadline of ticks on, the guest ends its turn at every tick and waits in line for the next one.
+fn take_turns(store: &mut wasmtime::Store<Guest>, turn: Turn, slow_calls: Arc<Semaphore>) {
+    store.epoch_deadline_callback(move |_| {
+        turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (turn, slow_calls) = (turn.clone(), slow_calls.clone());
+        let next_turn = Box::pin(async move {
+            let permit = slow_calls.acquire_owned().await.ok();
+            *turn.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        });
+        Ok(UpdateDeadline::YieldCustom(1, next_turn))
+    });
+}
+
+/// Advances the engine's epoch for as long as the engine lives.
+fn tick(engine: &wasmtime::Engine) -> wasmtime::Result<()> {
+    let engine = engine.weak();
+    thread::Builder::new().name("epoch".into()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(EPOCH_TICK);
+        }
+    })?;
+    Ok(())
+}
+
+fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(MAX_INSTANCES)
+        .total_stacks(MAX_INSTANCES)
+        .total_core_instances(MAX_INSTANCES * CORE_INSTANCES_PER_INSTANCE)
+        .total_memories(MAX_INSTANCES)
+        .total_tables(MAX_INSTANCES * CORE_INSTANCES_PER_INSTANCE)
+        .max_memory_size(MAX_GUEST_MEMORY);
+    let mut config = Config::new();
+    config.allocation_strategy(pool).epoch_interruption(true);
+    if let Some(directory) = cache {
+        let mut cache = CacheConfig::new();
+        cache.with_directory(std::path::absolute(directory)?);
+        config.cache(Some(Cache::new(cache)?));
+    }
+    Ok(config)
+}

@@ -1,0 +1,126 @@
+//! What a guest can reach: `store`, `settings`, `journal`, and of WASI what Rust's standard library imports.
+//!
+//! A guest has no files, no sockets, no environment and no arguments: a component that imports `wasi:filesystem` or `wasi:sockets` is
+//! refused when it is loaded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::block_in_place;
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::p2::bindings::cli::{environment, exit};
+use wasmtime_wasi::p2::bindings::random::insecure_seed;
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::bindings::store::{Capabilities, Entry, Error, Expectation, Outcome, Page};
+use crate::bindings::{App, journal, settings, store};
+use crate::guest_log::GuestLog;
+use crate::idle::Idle;
+use crate::journal::Journal;
+use crate::limits::{MAX_GUEST_MEMORY, SERVE_BUSY_TIMEOUT, WARM_CONNECTIONS};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What all instances share.
+pub struct Imports {
+    directory: PathBuf,
+    connections: Idle<Store>,
+    settings: Settings,
+    journal: Journal,
+}
+
+/// What one instance has to itself.
+pub(crate) struct Guest {
+    imports: Arc<Imports>,
+    wasi: WasiCtx,
+    resources: ResourceTable,
+    pub(crate) limits: StoreLimits,
+}
+
+impl Imports {
+    /// The store is that of the data directory; it is opened at the first call.
+    pub fn new(directory: PathBuf, settings: Settings, journal: Journal) -> Self {
+        Self { directory, connections: Idle::new(WARM_CONNECTIONS), settings, journal }
+    }
+
+    /// Runs a call on a connection of its own. After a fault every kept connection is suspect, and the next call opens a new one.
+    fn with_store<T>(&self, call: impl FnOnce(&Store) -> Result<T, Error>) -> Result<T, Error> {
+        let store = match self.connections.take() {
+            Some(store) => store,
+            None => Store::open(&self.directory, SERVE_BUSY_TIMEOUT)?,
+        };
+        let answer = call(&store);
+        match &answer {
+            Ok(_) | Err(Error::InvalidKey | Error::TooLarge) => self.connections.put(store),
+            Err(error) => {
+                tracing::error!(%error, "store call failed");
+                self.connections.clear();
+            }
+        }
+        answer
+    }
+}
+
+impl Guest {
+    pub(crate) fn new(imports: Arc<Imports>) -> Self {
+        Self {
+            imports,
+            wasi: WasiCtx::builder().stderr(GuestLog).build(),
+            resources: ResourceTable::new(),
+            limits: StoreLimitsBuilder::new().memory_size(MAX_GUEST_MEMORY).trap_on_grow_failure(true).build(),
+        }
+    }
+
+    /// Gives components these imports and no others.
+    pub(crate) fn link(linker: &mut Linker<Self>) -> wasmtime::Result<()> {
+        App::add_to_linker::<_, HasSelf<Self>>(linker, |guest| guest)?;
+        wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+        environment::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        exit::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        insecure_seed::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.resources }
+    }
+}
+
+/// Reads take microseconds and run where the guest runs; a write waits for the disk, so it tells the runtime that this thread is busy.
+impl store::Host for Guest {
+    fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
+        self.imports.with_store(|store| store.get(&key))
+    }
+
+    fn put(&mut self, key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
+        block_in_place(|| self.imports.with_store(|store| store.put(&key, &value, &expect, ttl)))
+    }
+
+    fn delete(&mut self, key: String) -> Result<(), Error> {
+        block_in_place(|| self.imports.with_store(|store| store.delete(&key)))
+    }
+
+    fn list_keys(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
+        self.imports.with_store(|store| store.list_keys(&prefix, cursor.as_deref(), limit))
+    }
+
+    fn describe(&mut self) -> Capabilities {
+        Store::describe()
+    }
+}
+
+impl settings::Host for Guest {
+    fn get(&mut self, name: String) -> Result<Option<String>, settings::Error> {
+        self.imports.settings.get(&name)
+    }
+}
+
+impl journal::Host for Guest {
+    fn append(&mut self, event: String) {
+        self.imports.journal.append(event);
+    }
+}

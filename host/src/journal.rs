@@ -1,0 +1,135 @@
+//! Events out: a bounded queue before one writer thread, so that no request ever waits for a disk or a pipe.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_QUEUE, MAX_EVENT_BYTES};
+
+/// Where events go, one JSON object a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output, for a supervisor that collects it.
+    Stdout,
+    /// A file, appended to and made with mode 0600. Rotate it by copying and truncating.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+impl FromStr for Destination {
+    type Err = std::convert::Infallible;
+
+    /// `stdout`, `none`, or else a path; write `./none` for a file of that name.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "stdout" => Self::Stdout,
+            "none" => Self::None,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+/// The end that requests hold. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    queue: Option<SyncSender<String>>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The writer thread's handle, which outlives every [`Journal`].
+#[derive(Debug)]
+pub struct Writer(Option<JoinHandle<()>>);
+
+impl Journal {
+    /// Opens the destination and starts its writer.
+    pub fn start(destination: &Destination) -> io::Result<(Self, Writer)> {
+        match destination {
+            Destination::None => Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
+            Destination::Stdout => Self::start_with(io::stdout()),
+            Destination::File(path) => Self::start_with(open(path)?),
+        }
+    }
+
+    /// As [`start`](Self::start), with any sink.
+    pub fn start_with(sink: impl Write + Send + 'static) -> io::Result<(Self, Writer)> {
+        let (queue, events) = sync_channel(JOURNAL_QUEUE);
+        let dropped = Arc::<AtomicU64>::default();
+        let counter = dropped.clone();
+        let thread = thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || write_events(&events, &counter, BufWriter::new(sink)))?;
+        Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
+    }
+
+    /// Hands over one event. Returns at once; an event that finds the queue full, or breaks the promise of `wit/journal.wit` to be
+    /// one short line, is dropped and counted.
+    pub fn append(&self, event: String) {
+        let Some(queue) = &self.queue else { return };
+        let is_line = event.len() <= MAX_EVENT_BYTES && !event.contains(['\n', '\r']);
+        if !is_line || queue.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Writer {
+    /// Waits until everything appended is written. To be called when every [`Journal`] is gone; gives up after
+    /// [`JOURNAL_FLUSH_TIMEOUT`], as a pipe that nobody reads is never drained.
+    pub fn finish(self) {
+        let Some(thread) = self.0 else { return };
+        let deadline = Instant::now() + JOURNAL_FLUSH_TIMEOUT;
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn open(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Writes until every sender is gone. Flushes whenever the queue runs empty, so that a quiet journal is never behind.
+fn write_events(events: &Receiver<String>, dropped: &AtomicU64, mut sink: impl Write) {
+    let mut open = true;
+    let mut failing = false;
+    while open {
+        match events.recv_timeout(Duration::from_secs(1)) {
+            Ok(first) => {
+                let mut next = Ok(first);
+                while let Ok(event) = next {
+                    write_line(&mut sink, dropped, &event);
+                    next = events.try_recv();
+                }
+                open = next != Err(TryRecvError::Disconnected);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => open = false,
+        }
+        let count = dropped.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            tracing::warn!(count, "journal events dropped");
+            if writeln!(sink, r#"{{"event":"journal-dropped","count":{count}}}"#).is_err() {
+                dropped.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        let flushed = sink.flush();
+        if let (Err(error), false) = (&flushed, failing) {
+            tracing::error!(%error, "journal not written");
+        }
+        failing = flushed.is_err();
+    }
+}
+
+fn write_line(sink: &mut impl Write, dropped: &AtomicU64, event: &str) {
+    if writeln!(sink, "{event}").is_err() {
+        dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}

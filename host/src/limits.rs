@@ -1,0 +1,75 @@
+//! Every bound of the host, in one place. Bounds of the protocol and of stored data are the core's, in
+//! [`countersign::limits`].
+
+use std::time::Duration;
+
+/// Connections served at once; further ones wait in the kernel's queue. Below the usual soft limit of 1,024 open files.
+pub const MAX_CONNECTIONS: usize = 900;
+
+/// Bytes of a request's line and headers together. What nginx takes with its defaults is 32 KiB, for browsers with large
+/// cookies; programs that ask for a licence send a few hundred bytes. hyper's own floor is 8 KiB.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// Headers of a request.
+pub const MAX_HEADERS: usize = 64;
+
+/// From the first wait for a request on a connection to the end of its headers: bounds idle connections and slow senders.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long sent bytes may stay unacknowledged before the kernel drops the connection (`TCP_USER_TIMEOUT`): bounds a client that
+/// does not read its answers.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// After an answer that ends a connection, how long and how much of what the client still sends is thrown away, so that
+/// closing does not reset the connection before the client has read the answer (RFC 9112, section 9.6).
+pub const LINGER: Duration = Duration::from_secs(1);
+/// See [`LINGER`].
+pub const LINGER_BYTES: u64 = 1024 * 1024;
+
+/// From a signal to stop until requests in flight are cut off.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a guest may take to answer one request, unless the operator says otherwise.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long a guest computes before it gives way to others. A validation takes some 20 microseconds.
+pub const EPOCH_TICK: Duration = Duration::from_millis(5);
+
+/// Ticks that every call has before it computes in turn with the other slow ones.
+pub const FAST_TICKS: u64 = 2;
+
+/// Instances at once. More than [`MAX_CONNECTIONS`], each of which has one request at a time.
+pub const MAX_INSTANCES: u32 = 1_000;
+
+/// Core instances, memories and tables of all instances together, for each instance.
+pub const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
+
+/// Linear memory of one instance. A request holds a body of 64 KiB and one record; the rest is stack, data and headroom.
+pub const MAX_GUEST_MEMORY: usize = 16 * 1024 * 1024;
+
+/// Calls to one instance before it is replaced: bounds what a leak can gather, and spreads the cost of a start thin.
+pub const CALLS_PER_INSTANCE: u32 = 10_000;
+
+/// Instances kept warm between requests; more are made while more requests run at once.
+pub const WARM_INSTANCES: usize = 64;
+
+/// Database connections kept open between store calls.
+pub const WARM_CONNECTIONS: usize = 16;
+
+/// How long a store call of a request waits for another writer. Below [`REQUEST_DEADLINE`].
+pub const SERVE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a command waits for another writer.
+pub const COMMAND_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Keys that a command lists at a time.
+pub const LIST_PAGE: u32 = countersign::limits::MAX_LIST_KEYS;
+
+/// Bytes of one event (`wit/journal.wit`).
+pub const MAX_EVENT_BYTES: usize = 4_096;
+
+/// Events that wait for the journal's writer; further ones are dropped and counted. At most 32 MiB.
+pub const JOURNAL_QUEUE: usize = 8_192;
+
+/// How long a stop waits for the journal's writer.
+pub const JOURNAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,39 @@
+//! Configuration by name: `--setting name=value`, then the environment's `COUNTERSIGN_<NAME>`.
+
+use std::collections::HashMap;
+
+use countersign::seam::is_setting_name;
+
+use crate::bindings::settings::Error;
+
+/// What every variable of the environment that is a setting begins with.
+pub const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
+
+/// The settings of one process, read once at its start. Values may be secrets: there is no `Debug`.
+#[derive(Clone, Default)]
+pub struct Settings(HashMap<String, String>);
+
+impl Settings {
+    /// Settings from the environment, overridden by `given`.
+    pub fn new(environment: impl IntoIterator<Item = (String, String)>, given: &[(String, String)]) -> Self {
+        let environment = environment.into_iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase();
+            is_setting_name(&name).then_some((name, value))
+        });
+        Self(environment.chain(given.iter().cloned()).collect())
+    }
+
+    /// The value of a setting, as `wit/settings.wit` promises it.
+    pub fn get(&self, name: &str) -> Result<Option<String>, Error> {
+        if is_setting_name(name) { Ok(self.0.get(name).cloned()) } else { Err(Error::InvalidName) }
+    }
+}
+
+/// Reads `name=value` of the command line.
+pub fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not of the form name=value")?;
+    if !is_setting_name(name) {
+        return Err("a name is 1 to 64 characters from a-z, 0-9 and _, and begins with a letter".into());
+    }
+    Ok((name.into(), value.into()))
+}

@@ -1,0 +1,298 @@
+//! The `store` interface over one SQLite file in the data directory.
+//!
+//! # Design decisions
+//! - Write-ahead log with `synchronous = FULL`: a commit returns after its log has reached the disk, so what was acknowledged
+//!   survives a kill and a power cut. Readers wait for nobody.
+//! - A version is the row's `AUTOINCREMENT` number and every write makes a new row: SQLite never gives a number out again,
+//!   so a key that was deleted and made again is never mistaken for its former self.
+//! - Every condition is checked inside one immediate transaction: of racing writers exactly one wins each version, in this process
+//!   or in another.
+//! - The file appears with its schema in it, or not at all: it is made under another name and linked into place.
+//! - An open connection would go on reading a file that was deleted or replaced under it, and would answer from the dead one. So each
+//!   call first looks that the path still leads to the file that was opened.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use countersign::{
+    limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES},
+    seam::is_store_key,
+};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
+
+/// The database's name in the data directory.
+pub const FILE_NAME: &str = "countersign.db";
+
+/// The schema that this program reads and writes (`PRAGMA user_version`).
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE entries (
+        version INTEGER PRIMARY KEY AUTOINCREMENT,
+        key     TEXT NOT NULL UNIQUE,
+        value   BLOB NOT NULL,
+        expires INTEGER                 -- seconds since 1970-01-01T00:00:00Z; NULL: never
+    ) STRICT;
+    CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL;
+    -- How a command finds a licence by its id. Requests go by the key's hash, which is the entry's key.
+    CREATE TABLE licenses (
+        id        TEXT PRIMARY KEY,
+        store_key TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// One connection to the store of one data directory.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    file: FileId,
+}
+
+/// The device and inode that a path led to.
+#[derive(Debug, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+/// The steps of one write transaction: all or none of them are applied.
+#[derive(Debug)]
+pub struct Write<'a> {
+    transaction: Transaction<'a>,
+    now: i64,
+}
+
+impl Store {
+    /// Makes the data directory (mode 0700) and an empty store in it (mode 0600), if they are not there, and opens it.
+    pub fn create(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
+        if !directory.join(FILE_NAME).exists() {
+            create_file(directory).map_err(|fault| Error::Other(format!("cannot make the store: {fault}")))?;
+        }
+        Self::open(directory, busy_timeout)
+    }
+
+    /// Opens the store of a data directory; [`Error::NoSuchStore`] where there is none.
+    ///
+    /// `busy_timeout` is how long a call waits for a writer in another process before it answers `unavailable`.
+    pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
+        let path = directory.join(FILE_NAME);
+        let file = FileId::of(&path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
+        connection.busy_timeout(busy_timeout).map_err(fault)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+        let version: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        if version != SCHEMA_VERSION {
+            return Err(Error::Other(format!(
+                "the store has schema {version}, this program knows {SCHEMA_VERSION}: use the program that wrote it, or a newer one"
+            )));
+        }
+        Ok(Self { connection, path, file })
+    }
+
+    /// `store.get`.
+    pub fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        check_key(key)?;
+        self.check_file()?;
+        read(&self.connection, key, now())
+    }
+
+    /// `store.put`.
+    pub fn put(&self, key: &str, value: &[u8], expect: &Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
+        self.write(|write| write.put(key, value, expect, ttl))
+    }
+
+    /// `store.delete`.
+    pub fn delete(&self, key: &str) -> Result<(), Error> {
+        check_key(key)?;
+        self.write(|write| {
+            let mut delete = write.transaction.prepare_cached("DELETE FROM entries WHERE key = ?1").map_err(fault)?;
+            delete.execute([key]).map_err(fault)?;
+            Ok(())
+        })
+    }
+
+    /// `store.list-keys`. The cursor is the last key of the page before; a `limit` outside 1 to 1,000 is moved into it.
+    pub fn list_keys(&self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page, Error> {
+        if !prefix.is_empty() {
+            check_key(prefix)?;
+        }
+        self.check_file()?;
+        // A range of the unique index: no character of a key is greater than `z`.
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT key FROM entries WHERE key >= ?1 AND key < ?1 || '~' AND key > ?2
+                 AND (expires IS NULL OR expires > ?3) ORDER BY key LIMIT ?4",
+            )
+            .map_err(fault)?;
+        let limit = limit.clamp(1, MAX_LIST_KEYS);
+        let rows = select
+            .query_map(params![prefix, cursor.unwrap_or_default(), now(), i64::from(limit) + 1], |row| row.get(0))
+            .map_err(fault)?;
+        let mut keys: Vec<String> = rows.collect::<Result<_, _>>().map_err(fault)?;
+        let more = keys.len() > limit as usize;
+        keys.truncate(limit as usize);
+        Ok(Page { next: keys.last().filter(|_| more).cloned(), keys })
+    }
+
+    /// `store.describe`.
+    pub fn describe() -> Capabilities {
+        Capabilities {
+            name: "native-sqlite".into(),
+            compare_and_swap: CompareAndSwap::Atomic,
+            ttl: true,
+            lists: true,
+            ordered_list: true,
+            staleness_seconds: 0,
+        }
+    }
+
+    /// Runs `steps` in one transaction. It is committed, and on the disk, when this returns `Ok`; nothing was applied otherwise.
+    pub fn write<T, E: From<Error>>(&self, steps: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.check_file()?;
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(fault)?;
+        let write = Write { transaction, now: now() };
+        let answer = steps(&write)?;
+        write.transaction.commit().map_err(fault)?;
+        Ok(answer)
+    }
+
+    /// The store's key of the licence with this id.
+    pub fn find_license(&self, id: &str) -> Result<Option<String>, Error> {
+        self.check_file()?;
+        let mut select =
+            self.connection.prepare_cached("SELECT store_key FROM licenses WHERE id = ?1").map_err(fault)?;
+        select.query_row([id], |row| row.get(0)).optional().map_err(fault)
+    }
+
+    fn check_file(&self) -> Result<(), Error> {
+        if FileId::of(&self.path)? == self.file {
+            Ok(())
+        } else {
+            Err(Error::Unavailable("the database file was replaced".into()))
+        }
+    }
+}
+
+impl Write<'_> {
+    /// `store.put`, as a step.
+    pub fn put(&self, key: &str, value: &[u8], expect: &Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
+        check_key(key)?;
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(Error::TooLarge);
+        }
+        let present = read(&self.transaction, key, self.now)?;
+        let holds = match expect {
+            Expectation::Any => true,
+            Expectation::Absent => present.is_none(),
+            Expectation::Matches(version) => present.as_ref().is_some_and(|entry| entry.version == *version),
+        };
+        if !holds {
+            return Ok(Outcome::Conflict(present));
+        }
+        if ttl.is_some() {
+            self.delete_expired()?;
+        }
+        let mut replace = self
+            .transaction
+            .prepare_cached("INSERT OR REPLACE INTO entries (key, value, expires) VALUES (?1, ?2, ?3)")
+            .map_err(fault)?;
+        replace.execute(params![key, value, ttl.map(|ttl| self.now + i64::from(ttl))]).map_err(fault)?;
+        Ok(Outcome::Stored(Some(self.transaction.last_insert_rowid().cast_unsigned())))
+    }
+
+    /// Lets [`Store::find_license`] find the licence under `store_key` by its id.
+    pub fn name_license(&self, id: &str, store_key: &str) -> Result<(), Error> {
+        let mut insert = self
+            .transaction
+            .prepare_cached("INSERT INTO licenses (id, store_key) VALUES (?1, ?2)")
+            .map_err(fault)?;
+        insert.execute([id, store_key]).map_err(fault)?;
+        Ok(())
+    }
+
+    /// Whoever adds entries that expire pays for removing those that have.
+    fn delete_expired(&self) -> Result<(), Error> {
+        let mut delete =
+            self.transaction.prepare_cached("DELETE FROM entries WHERE expires <= ?1").map_err(fault)?;
+        delete.execute([self.now]).map_err(fault)?;
+        Ok(())
+    }
+}
+
+impl FileId {
+    fn of(path: &Path) -> Result<Self, Error> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(Self(metadata.dev(), metadata.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoSuchStore),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::AccessDenied),
+            Err(error) => Err(Error::Unavailable(error.to_string())),
+        }
+    }
+}
+
+fn read(connection: &Connection, key: &str, now: i64) -> Result<Option<Entry>, Error> {
+    let mut select = connection
+        .prepare_cached("SELECT value, version FROM entries WHERE key = ?1 AND (expires IS NULL OR expires > ?2)")
+        .map_err(fault)?;
+    select
+        .query_row(params![key, now], |row| {
+            Ok(Entry { value: row.get(0)?, version: row.get::<_, i64>(1)?.cast_unsigned() })
+        })
+        .optional()
+        .map_err(fault)
+}
+
+fn check_key(key: &str) -> Result<(), Error> {
+    if is_store_key(key) { Ok(()) } else { Err(Error::InvalidKey) }
+}
+
+/// What SQLite reports, in the words of `wit/store.wit`. Only its code and the code's fixed text: a message may quote data.
+fn fault(error: rusqlite::Error) -> Error {
+    let Some(error) = error.sqlite_error() else { return Error::Other("unexpected data in the store".into()) };
+    let text = error.to_string();
+    match error.code {
+        ErrorCode::CannotOpen | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull
+        | ErrorCode::FileLockingProtocolFailed | ErrorCode::OutOfMemory | ErrorCode::SystemIoFailure => {
+            Error::Unavailable(text)
+        }
+        ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly => {
+            Error::AccessDenied
+        }
+        ErrorCode::TooBig => Error::TooLarge,
+        _ => Error::Other(text),
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn create_file(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let path = directory.join(FILE_NAME);
+    let draft = directory.join(format!("{FILE_NAME}.{:016x}.draft", getrandom::u64()?));
+    // SQLite gives its log files the permissions of the database.
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let connection = Connection::open(&draft)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.execute_batch(&format!("BEGIN;{SCHEMA}COMMIT;"))?;
+    connection.close().map_err(|(_, error)| error)?;
+    let linked = match fs::hard_link(&draft, &path) {
+        // Another process was first: its store is as good.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    };
+    fs::remove_file(&draft)?;
+    linked?;
+    File::open(directory)?.sync_all()?;
+    Ok(())
+}

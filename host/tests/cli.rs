@@ -1,0 +1,227 @@
+//! The command line that scripts rely on: words in, JSON and exit codes out.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use support::{countersign, run};
+
+/// Issues a licence with these further options and gives its JSON.
+fn issue(data: &Path, options: &[&str]) -> Value {
+    let arguments = [&["issue", "--json", "--product", "acme-editor", "--plan", "pro"], options].concat();
+    let (code, stdout, stderr) = run(data, &arguments);
+    assert_eq!(code, 0, "{stderr}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap()
+}
+
+/// The verdict's code and the exit code.
+fn validate(data: &Path, key: &str, options: &[&str]) -> (String, i32) {
+    let (code, stdout, stderr) = run(data, &[&["validate", "--json", key], options].concat());
+    let verdict: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    assert_eq!(verdict["valid"], json!(code == 0));
+    (text(&verdict, "code").to_owned(), code)
+}
+
+#[test]
+fn a_licence_from_issue_to_revocation() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let issued = issue(data, &["--domain", "example.com", "--feature", "a", "--expires", "2130-01-01T00:00:00Z"]);
+    let (key, id) = (text(&issued, "key"), text(&issued, "id"));
+    assert_eq!(issued["expiresAt"], "2130-01-01T00:00:00Z");
+    assert_eq!(issued["generation"], 1);
+
+    assert_eq!(validate(data, key, &["--domain", "app.example.com", "--feature", "a"]), ("VALID".into(), 0));
+    assert_eq!(validate(data, key, &["--domain", "notexample.com"]), ("DOMAIN_MISMATCH".into(), 1));
+
+    for (command, name, status, generation) in [
+        ("suspend", id, "suspended", 2),
+        ("suspend", key, "suspended", 2),
+        ("resume", key, "active", 3),
+        ("revoke", id, "revoked", 4),
+        ("revoke", key, "revoked", 4),
+    ] {
+        let (code, stdout, _) = run(data, &[command, "--json", name]);
+        let license: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((code, text(&license, "status")), (0, status), "{command}");
+        assert_eq!(license["generation"], generation, "{command}");
+    }
+    assert_eq!(validate(data, key, &["--domain", "example.com"]), ("REVOKED".into(), 1));
+    for command in ["resume", "suspend"] {
+        let (code, _, stderr) = run(data, &[command, id]);
+        assert_eq!((code, stderr.lines().count()), (5, 1), "{stderr}");
+    }
+}
+
+#[test]
+fn every_option_of_issue_is_in_the_record() {
+    let data = tempfile::tempdir().unwrap();
+    let mut issued = issue(
+        data.path(),
+        &[
+            &["--domain", "*.Example.org", "--domain", "example.com", "--feature", "a", "--feature", "b"][..],
+            &["--not-before", "2026-01-01", "--expires", "2030-06-01T12:00:00+02:00", "--grace", "7d"],
+            &["--expiry-strategy", "maintain", "--version-from", "1.0.0", "--version-below", "3"],
+            &["--require", "product", "--require", "version", "--prefix", "ACME"],
+        ]
+        .concat(),
+    );
+    let license = issued.as_object_mut().unwrap();
+    let key = license.remove("key").unwrap();
+    assert!(key.as_str().unwrap().starts_with("ACME-"));
+    assert!(key.as_str().unwrap().ends_with(license.remove("hint").unwrap().as_str().unwrap()));
+    license.remove("id").unwrap();
+    license.remove("issuedAt").unwrap();
+    assert_eq!(
+        issued,
+        json!({
+            "format": 1, "generation": 1, "product": "acme-editor", "status": "active", "plan": "pro",
+            "notBefore": "2026-01-01T00:00:00Z", "expiresAt": "2030-06-01T10:00:00Z", "expiryStrategy": "maintain",
+            "graceSeconds": 604_800, "features": ["a", "b"], "domains": ["*.example.org", "example.com"],
+            "versions": { "from": "1.0.0", "below": "3" }, "requires": ["product", "version"],
+        })
+    );
+}
+
+#[test]
+fn wrong_values_are_refused_and_nothing_is_issued() {
+    let data = tempfile::tempdir().unwrap();
+    for options in [
+        ["--domain", "co.uk"],
+        ["--domain", "https://example.com/"],
+        ["--expires", "tomorrow"],
+        ["--grace", "7w"],
+        ["--grace", "99999999d"],
+        ["--require", "nonce"],
+        ["--prefix", "acme"],
+        ["--version-from", "1.x"],
+    ] {
+        let (code, _, stderr) = run(data.path(), &[&["issue", "--product", "p", "--plan", "pro"], &options[..]].concat());
+        assert_eq!(code, 2, "{options:?}: {stderr}");
+    }
+    assert_eq!(run(data.path(), &["list"]).0, 3, "there is no store yet");
+}
+
+#[test]
+fn a_key_from_elsewhere_is_taken_once() {
+    let data = tempfile::tempdir().unwrap();
+    let key = "8f14e45f-ceea-467f-a8b1-1a2b3c4d5e6f";
+    assert_eq!(text(&issue(data.path(), &["--key", key]), "key"), key);
+    assert_eq!(validate(data.path(), key, &[]), ("VALID".into(), 0));
+    assert_eq!(run(data.path(), &["issue", "--product", "p", "--plan", "pro", "--key", key]).0, 5);
+}
+
+#[test]
+fn a_key_is_read_from_standard_input() {
+    let data = tempfile::tempdir().unwrap();
+    let issued = issue(data.path(), &[]);
+    for command in ["validate", "show", "revoke"] {
+        let mut child =
+            countersign(data.path(), &[command, "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", text(&issued, "key").to_lowercase()).unwrap();
+        assert!(child.wait().unwrap().success(), "{command}");
+    }
+    assert_eq!(validate(data.path(), text(&issued, "key"), &[]), ("REVOKED".into(), 1));
+}
+
+#[test]
+fn exit_codes_tell_what_is_wrong() {
+    let data = tempfile::tempdir().unwrap();
+    let missing = data.path().join("missing");
+    for command in [&["list"][..], &["show", "lic_00000000000000000000000000"], &["validate", "a-key-from-elsewhere"]] {
+        let (code, _, stderr) = run(&missing, command);
+        assert_eq!(code, 3, "{command:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    assert!(!missing.exists(), "only `issue` and `serve` make a data directory");
+
+    let issued = issue(data.path(), &[]);
+    let key = text(&issued, "key");
+    let mistyped = key.replace(key.chars().last().unwrap(), if key.ends_with('2') { "3" } else { "2" });
+    assert_eq!(run(data.path(), &["show", "lic_00000000000000000000000000"]).0, 4);
+    assert_eq!(run(data.path(), &["revoke", "a-key-from-elsewhere"]).0, 4);
+    assert_eq!(run(data.path(), &["revoke", &mistyped]).0, 2);
+    assert_eq!(validate(data.path(), &mistyped, &[]), ("MALFORMED_KEY".into(), 1));
+    assert_eq!(validate(data.path(), "a-key-from-elsewhere", &[]), ("NOT_FOUND".into(), 1));
+    assert_eq!(run(data.path(), &["validate", key, "--domain", "a..b"]).0, 2);
+    assert_eq!(run(data.path(), &["frobnicate"]).0, 2);
+}
+
+#[test]
+fn no_output_but_that_of_issue_holds_the_key() {
+    let data = tempfile::tempdir().unwrap();
+    let issued = issue(data.path(), &["--expires", "2020-01-01"]);
+    let key = text(&issued, "key");
+    for command in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", key],
+        &["show", "--json", key],
+        &["validate", key],
+        &["validate", "--json", key],
+        &["suspend", key],
+        &["revoke", "--json", key],
+        &["export", "--format", "spin"],
+    ] {
+        let (_, stdout, stderr) = run(data.path(), command);
+        assert!(!stdout.is_empty() && !stdout.contains(key) && !stderr.contains(key), "{command:?}");
+    }
+    for entry in fs::read_dir(data.path()).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
+    }
+}
+
+#[test]
+fn lists_are_for_people_and_for_scripts() {
+    let data = tempfile::tempdir().unwrap();
+    let issued: Vec<Value> = (0..3).map(|_| issue(data.path(), &["--domain", "example.com"])).collect();
+    let (_, table, _) = run(data.path(), &["list"]);
+    assert_eq!(table.lines().count(), 4, "{table}");
+    let (_, list, _) = run(data.path(), &["list", "--json"]);
+    let list: Vec<Value> = serde_json::from_str(&list).unwrap();
+    for license in &issued {
+        assert!(table.contains(text(license, "id")));
+        assert!(list.iter().any(|listed| listed["id"] == license["id"]));
+    }
+}
+
+#[test]
+fn exports_hold_each_record_in_the_host_s_form() {
+    let data = tempfile::tempdir().unwrap();
+    issue(data.path(), &["--domain", "example.com", "--feature", "a,b=c %"]);
+    issue(data.path(), &["--feature", "ünïcode"]);
+    let (_, list, _) = run(data.path(), &["list", "--json"]);
+    let list: Vec<Value> = serde_json::from_str(&list).unwrap();
+    let is_listed = |key: &str, record: &str| {
+        key.starts_with("license:") && list.contains(&serde_json::from_str::<Value>(record).unwrap())
+    };
+
+    let file = data.path().join("licenses.json");
+    assert_eq!(run(data.path(), &["export", "--format", "fastly", "--output", file.to_str().unwrap()]).0, 0);
+    let fastly: serde_json::Map<String, Value> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(fastly.len(), 2);
+    assert!(fastly.iter().all(|(key, record)| is_listed(key, record.as_str().unwrap())));
+
+    let (_, spin, _) = run(data.path(), &["export", "--format", "spin"]);
+    assert_eq!(spin.lines().count(), 2);
+    for line in spin.lines() {
+        let (key, record) = line.strip_prefix("--key-value=").unwrap().split_once('=').unwrap();
+        assert!(is_listed(key, record));
+    }
+
+    let (_, wasmtime, _) = run(data.path(), &["export", "--format", "wasmtime"]);
+    assert_eq!(wasmtime.lines().count(), 2);
+    for line in wasmtime.lines() {
+        let (key, record) = line.strip_prefix("-Skeyvalue-in-memory-data=").unwrap().split_once('=').unwrap();
+        assert!(key.starts_with("license:") && !record.contains([',', '=', ' ', '"']), "{record}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The shell's bounds: bodies, headers, slow clients, and the end.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Server, receive};
+
+/// What `guest.wat` says of a body.
+const COMPLETE: &str = "0";
+const TOO_LARGE: &str = "1";
+
+#[test]
+fn a_body_of_64_kib_is_complete() {
+    let server = Server::start(&[]);
+    let mut request = b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 65536\r\n\r\n".to_vec();
+    request.resize(request.len() + 65_536, b'x');
+    assert_eq!(server.send(&request), (200, COMPLETE.into()));
+}
+
+#[test]
+fn an_announced_body_that_is_too_large_is_not_read() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 65537\r\n\r\n").unwrap();
+    assert_eq!(receive(&mut stream).unwrap(), (200, TOO_LARGE.into()), "answered before a byte of it was sent");
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "and closed");
+}
+
+#[test]
+fn a_chunked_body_that_turns_out_too_large_is_answered_and_ends_the_connection() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+    for _ in 0..20 {
+        stream.write_all(b"2000\r\n").unwrap();
+        stream.write_all(&[b'x'; 0x2000]).unwrap();
+        stream.write_all(b"\r\n").unwrap();
+    }
+    assert_eq!(receive(&mut stream).unwrap(), (200, TOO_LARGE.into()));
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_connection_is_kept_for_further_requests() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    for _ in 0..3 {
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+        assert_eq!(receive(&mut stream).unwrap(), (200, COMPLETE.into()));
+    }
+}
+
+#[test]
+fn a_head_that_is_too_long_is_refused() {
+    let server = Server::start(&[]);
+    let long = "x".repeat(20_000);
+    let (status, _) = server.send(format!("GET / HTTP/1.1\r\nhost: test\r\nx-long: {long}\r\n\r\n").as_bytes());
+    assert_eq!(status, 431);
+    let many = "x-many: 1\r\n".repeat(65);
+    let (status, _) = server.send(format!("GET / HTTP/1.1\r\nhost: test\r\n{many}\r\n").as_bytes());
+    assert_eq!(status, 431);
+}
+
+#[test]
+fn a_client_that_drips_its_head_is_cut_off() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    let start = Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    // One header line a second would last for a minute.
+    while start.elapsed() < Duration::from_secs(60) && stream.write_all(b"x: y\r\n").is_ok() {
+        thread::sleep(Duration::from_secs(1));
+    }
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert_eq!(server.get("/").0, 200);
+}
+
+#[test]
+fn a_body_that_stalls_is_incomplete() {
+    let server = Server::start(&[]);
+    let (status, body) = server.send(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nhalf");
+    assert_eq!((status, body.as_str()), (200, "2"));
+}
+
+#[test]
+fn a_stop_waits_for_the_requests_in_flight() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&[]);
+        let _idle = server.connect();
+        let mut stream = server.connect();
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{").unwrap();
+        thread::sleep(Duration::from_millis(200));
+        server.signal(signal);
+        thread::sleep(Duration::from_millis(200));
+        stream.write_all(b"}").unwrap();
+        assert_eq!(receive(&mut stream).unwrap(), (200, COMPLETE.into()));
+        drop(stream);
+        assert_eq!(server.wait(), Some(0));
+    }
+}

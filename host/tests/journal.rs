@@ -1,0 +1,91 @@
+//! The journal never holds up a request and never loses an event without saying so.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use countersign_host::journal::{Destination, Journal};
+use countersign_host::limits::JOURNAL_QUEUE;
+
+/// A sink that takes nothing until it is told to.
+struct Gate {
+    opened: Receiver<()>,
+    open: bool,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Gate {
+    fn new() -> (Self, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (open, opened) = channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        (Self { opened, open: false, written: written.clone() }, open, written)
+    }
+}
+
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.open {
+            self.opened.recv().unwrap();
+            self.open = true;
+        }
+        self.written.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_dropped_and_counted() {
+    let (gate, open, written) = Gate::new();
+    let (journal, writer) = Journal::start_with(gate).unwrap();
+    // The writer has at most one buffer in its hands while the gate is shut.
+    let appended = 3 * JOURNAL_QUEUE;
+    for number in 0..appended {
+        journal.append(format!(r#"{{"event":"test","number":{number}}}"#));
+    }
+    open.send(()).unwrap();
+    drop(journal);
+    writer.finish();
+
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let events = written.lines().filter(|line| line.contains(r#""event":"test""#)).count();
+    let dropped: usize = written
+        .lines()
+        .filter_map(|line| line.strip_prefix(r#"{"event":"journal-dropped","count":"#)?.strip_suffix('}')?.parse::<usize>().ok())
+        .sum();
+    assert!(events >= JOURNAL_QUEUE && dropped > 0, "{events} written, {dropped} dropped");
+    assert_eq!(events + dropped, appended);
+}
+
+#[test]
+fn everything_appended_is_in_the_file_after_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.jsonl");
+    let (journal, writer) = Journal::start(&Destination::File(path.clone())).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let journal = journal.clone();
+            scope.spawn(move || (0..100).for_each(|_| journal.append("{}".into())));
+        }
+    });
+    drop(journal);
+    writer.finish();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}\n".repeat(400));
+}
+
+#[test]
+fn an_event_that_is_no_short_line_is_dropped() {
+    let (gate, open, written) = Gate::new();
+    let (journal, writer) = Journal::start_with(gate).unwrap();
+    open.send(()).unwrap();
+    journal.append("{}\n{}".into());
+    journal.append("x".repeat(4_097));
+    journal.append("{}".into());
+    drop(journal);
+    writer.finish();
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(written, "{}\n{\"event\":\"journal-dropped\",\"count\":2}\n");
+}

@@ -1,0 +1,57 @@
+;; An app that misbehaves as the first letter of the request's path says:
+;;   /spin   computes for ever            /grow   takes memory until it gets no more, then computes for ever
+;;   /trap   traps                        /status answers with a status that is none
+;; Any other path is answered with 200 and one digit: 0 for a complete body, 1 for one too large, 2 for one incomplete.
+(component
+  (component $Service
+    (type $header' (record (field "name" string) (field "value" (list u8))))
+    (export $header "header" (type $header'))
+    (type $body' (variant (case "complete" (list u8)) (case "too-large") (case "incomplete")))
+    (export $body "body" (type $body'))
+    (type $request' (record
+      (field "method" string) (field "path" string) (field "headers" (list $header)) (field "body" $body)))
+    (export $request "request" (type $request'))
+    (type $response' (record (field "status" u16) (field "headers" (list $header)) (field "body" (list u8))))
+    (export $response "response" (type $response'))
+
+    (core module $code
+      (memory (export "memory") 4)
+      (global $free (mut i32) (i32.const 4096))
+
+      ;; Nothing is given back until the request ends.
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $start i32)
+        (local.set $start (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+        (global.set $free (i32.add (local.get $start) (local.get 3)))
+        (local.get $start))
+
+      (func (export "handle")
+        (param $method i32) (param i32) (param $path i32) (param i32) (param $headers i32) (param i32)
+        (param $body i32) (param i32) (param i32) (result i32)
+        (local $letter i32)
+        (local.set $letter (i32.load8_u offset=1 (local.get $path)))
+        (global.set $free (i32.const 4096))
+        (if (i32.eq (local.get $letter) (i32.const 0x74)) (then unreachable))
+        (if (i32.eq (local.get $letter) (i32.const 0x67)) (then
+          (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+          (loop $forever (br $forever))))
+        (if (i32.eq (local.get $letter) (i32.const 0x73)) (then
+          (if (i32.eq (i32.load8_u offset=2 (local.get $path)) (i32.const 0x70)) (then
+            (loop $forever (br $forever))))))
+        ;; The response at 16: status, headers' start and length, body's start and length.
+        (i32.store16 (i32.const 16)
+          (select (i32.const 7) (i32.const 200) (i32.eq (local.get $letter) (i32.const 0x73))))
+        (i32.store (i32.const 20) (i32.const 0))
+        (i32.store (i32.const 24) (i32.const 0))
+        (i32.store (i32.const 28) (i32.const 64))
+        (i32.store (i32.const 32) (i32.const 1))
+        (i32.store8 (i32.const 64) (i32.add (i32.const 0x30) (local.get $body)))
+        (i32.const 16)))
+
+    (core instance $core (instantiate $code))
+    (func $handle (param "request" $request) (result $response)
+      (canon lift (core func $core "handle") (memory $core "memory") (realloc (func $core "realloc"))))
+    (export "handle" (func $handle)))
+
+  (instance $service (instantiate $Service))
+  (export "countersign:license/service@0.1.0" (instance $service)))

@@ -1,0 +1,124 @@
+//! What the host's tests share: a data directory, the program, and a client that sends exactly the bytes it is told to.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program, as it would be called with these arguments.
+pub fn countersign(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).arg("--data").arg(data).env_remove("COUNTERSIGN_COMPONENT").stdin(Stdio::null());
+    command
+}
+
+/// Its exit code, standard output and standard error.
+pub fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = countersign(data, arguments).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A running `countersign serve`, killed on drop. Its guest is `guest.wat`, which does as the path says.
+pub struct Server {
+    pub child: Child,
+    pub address: String,
+    pub directory: TempDir,
+}
+
+impl Server {
+    pub fn start(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let component = directory.path().join("guest.wasm");
+        std::fs::write(&component, wat::parse_str(include_str!("guest.wat")).unwrap()).unwrap();
+        let mut child = countersign(&directory.path().join("data"), &["serve", "--listen", "127.0.0.1:0"])
+            .arg("--component")
+            .arg(&component)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = first_line(child.stdout.take().unwrap());
+        let address = address.strip_prefix("listening on http://").unwrap().to_owned();
+        Self { child, address, directory }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends these bytes on a connection of their own and gives the status and body of what comes back.
+    pub fn send(&self, request: &[u8]) -> (u16, String) {
+        let mut stream = self.connect();
+        stream.write_all(request).unwrap();
+        receive(&mut stream).unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until the process has ended and gives its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server has not stopped");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads one response: head, and as much body as it announces.
+pub fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok((status, String::from_utf8(body).unwrap()))
+}
+
+/// The first line, within [`PATIENCE`]. What follows is read and thrown away, so that the process never waits for a reader.
+fn first_line(output: impl Read + Send + 'static) -> String {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver.recv_timeout(PATIENCE).expect("the server prints its address")
+}
