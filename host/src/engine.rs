@@ -99,8 +99,7 @@ impl Engine {
             None => self.start().await?,
         };
         instance.store.set_epoch_deadline(FAST_TICKS);
-        let response =
-            instance.app.countersign_license_service().call_handle(&mut instance.store, request).await?;
+        let response = instance.app.countersign_license_service().call_handle(&mut instance.store, request).await?;
         instance.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
         instance.calls += 1;
         if instance.calls < CALLS_PER_INSTANCE {

@@ -10,7 +10,9 @@ use tokio::task::block_in_place;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::p2::bindings::cli::{environment, exit};
+use wasmtime_wasi::p2::bindings::cli::{
+    environment, exit, terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout,
+};
 use wasmtime_wasi::p2::bindings::random::insecure_seed;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -80,6 +82,11 @@ impl Guest {
         wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
         environment::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
         exit::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        terminal_input::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        terminal_output::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        terminal_stdin::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        terminal_stdout::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
+        terminal_stderr::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
         insecure_seed::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())
     }
 }

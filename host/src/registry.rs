@@ -65,11 +65,9 @@ impl Registry {
     /// Adds a licence under the hash of its key. It is on the disk when this returns.
     pub fn issue(&self, key: &KeyHash, license: &License) -> Result<(), RegistryError> {
         let store_key = key.store_key();
-        self.0.write(|write| {
-            match write.put(&store_key, &license.to_json(), &Expectation::Absent, None)? {
-                Outcome::Stored(_) => Ok(write.name_license(license.id.as_str(), &store_key)?),
-                Outcome::Conflict(_) => Err(RegistryError::KeyTaken),
-            }
+        self.0.write(|write| match write.put(&store_key, &license.to_json(), &Expectation::Absent, None)? {
+            Outcome::Stored(_) => Ok(write.name_license(license.id.as_str(), &store_key)?),
+            Outcome::Conflict(_) => Err(RegistryError::KeyTaken),
         })
     }
 

@@ -85,8 +85,7 @@ impl Store {
         let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
         connection.busy_timeout(busy_timeout).map_err(fault)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
         if version != SCHEMA_VERSION {
             return Err(Error::Other(format!(
                 "the store has schema {version}, this program knows {SCHEMA_VERSION}: use the program that wrote it, or a newer one"
@@ -210,18 +209,15 @@ impl Write<'_> {
 
     /// Lets [`Store::find_license`] find the licence under `store_key` by its id.
     pub fn name_license(&self, id: &str, store_key: &str) -> Result<(), Error> {
-        let mut insert = self
-            .transaction
-            .prepare_cached("INSERT INTO licenses (id, store_key) VALUES (?1, ?2)")
-            .map_err(fault)?;
+        let mut insert =
+            self.transaction.prepare_cached("INSERT INTO licenses (id, store_key) VALUES (?1, ?2)").map_err(fault)?;
         insert.execute([id, store_key]).map_err(fault)?;
         Ok(())
     }
 
     /// Whoever adds entries that expire pays for removing those that have.
     fn delete_expired(&self) -> Result<(), Error> {
-        let mut delete =
-            self.transaction.prepare_cached("DELETE FROM entries WHERE expires <= ?1").map_err(fault)?;
+        let mut delete = self.transaction.prepare_cached("DELETE FROM entries WHERE expires <= ?1").map_err(fault)?;
         delete.execute([self.now]).map_err(fault)?;
         Ok(())
     }
@@ -259,10 +255,13 @@ fn fault(error: rusqlite::Error) -> Error {
     let Some(error) = error.sqlite_error() else { return Error::Other("unexpected data in the store".into()) };
     let text = error.to_string();
     match error.code {
-        ErrorCode::CannotOpen | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull
-        | ErrorCode::FileLockingProtocolFailed | ErrorCode::OutOfMemory | ErrorCode::SystemIoFailure => {
-            Error::Unavailable(text)
-        }
+        ErrorCode::CannotOpen
+        | ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::DiskFull
+        | ErrorCode::FileLockingProtocolFailed
+        | ErrorCode::OutOfMemory
+        | ErrorCode::SystemIoFailure => Error::Unavailable(text),
         ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly => {
             Error::AccessDenied
         }

@@ -104,7 +104,8 @@ fn wrong_values_are_refused_and_nothing_is_issued() {
         ["--prefix", "acme"],
         ["--version-from", "1.x"],
     ] {
-        let (code, _, stderr) = run(data.path(), &[&["issue", "--product", "p", "--plan", "pro"], &options[..]].concat());
+        let (code, _, stderr) =
+            run(data.path(), &[&["issue", "--product", "p", "--plan", "pro"], &options[..]].concat());
         assert_eq!(code, 2, "{options:?}: {stderr}");
     }
     assert_eq!(run(data.path(), &["list"]).0, 3, "there is no store yet");

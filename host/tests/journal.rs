@@ -54,7 +54,9 @@ fn what_does_not_fit_is_dropped_and_counted() {
     let events = written.lines().filter(|line| line.contains(r#""event":"test""#)).count();
     let dropped: usize = written
         .lines()
-        .filter_map(|line| line.strip_prefix(r#"{"event":"journal-dropped","count":"#)?.strip_suffix('}')?.parse::<usize>().ok())
+        .filter_map(|line| {
+            line.strip_prefix(r#"{"event":"journal-dropped","count":"#)?.strip_suffix('}')?.parse::<usize>().ok()
+        })
         .sum();
     assert!(events >= JOURNAL_QUEUE && dropped > 0, "{events} written, {dropped} dropped");
     assert_eq!(events + dropped, appended);

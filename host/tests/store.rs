@@ -50,7 +50,9 @@ fn conditions_hold_or_nothing_is_written() {
     assert!(conflicts(&store, "a", &Expectation::Absent));
     let second = put(&store, "a", b"2", &Expectation::Matches(first));
     match store.put("a", b"3", &Expectation::Matches(first), None).unwrap() {
-        Outcome::Conflict(Some(entry)) => assert_eq!((entry.value.as_slice(), entry.version), (b"2".as_slice(), second)),
+        Outcome::Conflict(Some(entry)) => {
+            assert_eq!((entry.value.as_slice(), entry.version), (b"2".as_slice(), second))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -164,7 +166,9 @@ fn many_may_make_the_store_at_once() {
     thread::scope(|scope| {
         for number in 0..16 {
             let data = &data;
-            scope.spawn(move || put(&Store::create(data, BUSY).unwrap(), &format!("k{number}"), b"", &Expectation::Absent));
+            scope.spawn(move || {
+                put(&Store::create(data, BUSY).unwrap(), &format!("k{number}"), b"", &Expectation::Absent)
+            });
         }
     });
     let store = Store::open(&data, BUSY).unwrap();
@@ -235,7 +239,10 @@ fn a_corrupt_store_is_an_error() {
 fn a_newer_schema_is_refused_by_name() {
     let (directory, store) = new_store();
     drop(store);
-    rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    rusqlite::Connection::open(directory.path().join(FILE_NAME))
+        .unwrap()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
     match Store::open(directory.path(), BUSY) {
         Err(Error::Other(text)) => assert!(text.contains("schema 2"), "{text}"),
         other => panic!("{other:?}"),

@@ -127,7 +127,11 @@ fn seconds(text: &str) -> Result<u32, &'static str> {
         "d" => 86_400,
         _ => 1,
     };
-    number.parse::<u32>().ok().and_then(|number| number.checked_mul(factor)).ok_or("not a duration such as 90, 12h or 7d")
+    number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or("not a duration such as 90, 12h or 7d")
 }
 
 fn random() -> anyhow::Result<[u8; 16]> {

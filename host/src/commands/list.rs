@@ -1,7 +1,7 @@
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
+use comfy_table::Table;
 use countersign_host::registry::Registry;
 
 use super::{CommandError, Common, print};
@@ -26,7 +26,7 @@ impl List {
             print::json(&[b"[", records.join(&b","[..]).as_slice(), b"]"].concat())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = print::table();
+        let mut table = Table::new();
         table.set_header(["ID", "STATUS", "PRODUCT", "PLAN", "EXPIRES", "KEY", "DOMAINS"]);
         for license in &licenses {
             table.add_row([
@@ -39,7 +39,7 @@ impl List {
                 print::join(&license.domains),
             ]);
         }
-        writeln!(io::stdout(), "{}", table.trim_fmt())?;
+        print::table(table)?;
         Ok(ExitCode::SUCCESS)
     }
 }

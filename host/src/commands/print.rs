@@ -14,16 +14,9 @@ pub(super) fn json(json: &[u8]) -> Result<(), CommandError> {
     Ok(out.write_all(b"\n")?)
 }
 
-/// Columns without rules, as other commands print them.
-pub(super) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new());
-    table
-}
-
 /// A licence, a line for each field that says something.
 pub(super) fn license(license: &License) -> Result<(), CommandError> {
-    let mut table = table();
+    let mut table = Table::new();
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
             table.add_row([name, &value]);
@@ -49,6 +42,15 @@ pub(super) fn license(license: &License) -> Result<(), CommandError> {
     }
     row("must be sent", join(&license.requires));
     row("generation", license.generation.to_string());
+    self::table(table)
+}
+
+/// A table in columns without rules, as other commands print them.
+pub(super) fn table(mut table: Table) -> Result<(), CommandError> {
+    table.load_style(TableStyle::new());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     Ok(writeln!(io::stdout(), "{}", table.trim_fmt())?)
 }
 

@@ -70,7 +70,8 @@ impl Serve {
     async fn serve(self, journal: Journal, slow_calls: usize) -> Result<(), CommandError> {
         Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
         let component = self.component.map_or_else(find_component, Ok)?;
-        let environment = env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        let environment =
+            env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
         let imports = Imports::new(self.data.clone(), Settings::new(environment, &self.settings), journal);
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
         let deadline = Duration::from_millis(self.deadline_ms);

@@ -18,7 +18,11 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
         let license = Registry::open(&self.common.data)?.find(&given_or_stdin(self.license)?)?;
-        if self.common.json { print::json(&license.to_json())? } else { print::license(&license)? }
+        if self.common.json {
+            print::json(&license.to_json())?
+        } else {
+            print::license(&license)?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
