@@ -31,8 +31,12 @@ pub(crate) fn preflight(method: &str) -> Response {
 
 /// Server Timing, section 3: durations in milliseconds, for pages of any site.
 pub(crate) fn add_timing(response: &mut Response, store: Duration, total: Duration) {
-    let [store, total] = [store, total].map(|duration| duration.as_secs_f64() * 1_000.0);
-    add(response, "server-timing", &format!("store;dur={store:.3}, total;dur={total:.3}"));
+    let milliseconds = |duration: Duration| {
+        let micros = duration.as_micros() as u64;
+        format!("{}.{:03}", micros / 1_000, micros % 1_000)
+    };
+    let value = format!("store;dur={}, total;dur={}", milliseconds(store), milliseconds(total));
+    add(response, "server-timing", &value);
     add(response, "timing-allow-origin", "*");
 }
 
