@@ -50,7 +50,7 @@
 
     (core instance $core (instantiate $code))
     (func $handle (param "request" $request) (result $response)
-      (canon lift (core func $core "handle") (memory $core "memory") (realloc (func $core "realloc"))))
+      (canon lift (core func $core "handle") (memory (core memory $core "memory")) (realloc (core func $core "realloc"))))
     (export "handle" (func $handle)))
 
   (instance $service (instantiate $Service))

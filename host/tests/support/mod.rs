@@ -13,30 +13,30 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, as it would be called with these arguments.
-pub fn countersign(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn countersign(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(arguments).arg("--data").arg(data).env_remove("COUNTERSIGN_COMPONENT").stdin(Stdio::null());
     command
 }
 
 /// Its exit code, standard output and standard error.
-pub fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = countersign(data, arguments).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 /// A running `countersign serve`, killed on drop. Its guest is `guest.wat`, which does as the path says.
-pub struct Server {
-    pub child: Child,
-    pub address: String,
-    pub directory: TempDir,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) directory: TempDir,
 }
 
 impl Server {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let component = directory.path().join("guest.wasm");
         std::fs::write(&component, wat::parse_str(include_str!("guest.wat")).unwrap()).unwrap();
@@ -53,31 +53,31 @@ impl Server {
         Self { child, address, directory }
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     /// Sends these bytes on a connection of their own and gives the status and body of what comes back.
-    pub fn send(&self, request: &[u8]) -> (u16, String) {
+    pub(crate) fn send(&self, request: &[u8]) -> (u16, String) {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
         receive(&mut stream).unwrap()
     }
 
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
     }
 
     /// Sends a signal by its name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits until the process has ended and gives its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -97,7 +97,7 @@ impl Drop for Server {
 }
 
 /// Reads one response: head, and as much body as it announces.
-pub fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
+pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
