@@ -1,12 +1,13 @@
 //! Domains: what a request names, and the entries of a licence that cover it.
 //!
-//! A domain is a host name or an IP address. Names are compared as UTS 46 makes them ASCII, as in browsers (the WHATWG URL standard's
-//! "domain to ASCII", with these stricter than it: a label is 1 to 63 bytes from `[a-z0-9_-]` that neither begins nor ends
-//! with a hyphen). The underscore is no host name's by RFC 1123 but is in use, and browsers go there.
+//! A domain is a host name or an IP address. Names are compared as UTS 46 makes them ASCII, as in browsers (the WHATWG
+//! URL standard's "domain to ASCII", with these stricter than it: a label is 1 to 63 bytes from `[a-z0-9_-]` that
+//! neither begins nor ends with a hyphen). The underscore is no host name's by RFC 1123 but is in use, and browsers go
+//! there.
 //!
-//! IP addresses are equal or not; none is below another. As in the WHATWG URL standard ("ends in a number"), what ends in a numeric
-//! label is an IPv4 address or malformed: `1.2.3.4` is the one thing that an entry `1.2.3.4` covers, and `5.1.2.3.4` is nothing.
-//! Unlike there, only four decimal numbers without leading zeros are an IPv4 address.
+//! IP addresses are equal or not; none is below another. As in the WHATWG URL standard ("ends in a number"), what ends
+//! in a numeric label is an IPv4 address or malformed: `1.2.3.4` is the one thing that an entry `1.2.3.4` covers, and
+//! `5.1.2.3.4` is nothing. Unlike there, only four decimal numbers without leading zeros are an IPv4 address.
 
 use crate::limits::{MAX_DOMAIN_BYTES, MAX_GIVEN_DOMAIN_BYTES, MAX_LABEL_BYTES};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
@@ -16,7 +17,8 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-/// A host name in lower-case ASCII without trailing dot and port, an IPv4 address, or an IPv6 address in brackets (RFC 5952 within).
+/// A host name in lower-case ASCII without trailing dot and port, an IPv4 address, or an IPv6 address in brackets (RFC
+/// 5952 within).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     text: String,
@@ -29,7 +31,8 @@ enum Kind {
     Address,
 }
 
-/// What a licence covers: `example.com` that name and all below it, `*.example.com` all below it alone, an IP address itself.
+/// What a licence covers: `example.com` that name and all below it, `*.example.com` all below it alone, an IP address
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DomainRule {
     domain: Domain,
@@ -81,8 +84,8 @@ pub enum DomainError {
 }
 
 impl Domain {
-    /// Reads a host name or IP address as a program knows it: in Unicode or ASCII, any case, with or without one trailing dot and a
-    /// port; an IPv6 address with or without brackets, with them where a port follows.
+    /// Reads a host name or IP address as a program knows it: in Unicode or ASCII, any case, with or without one
+    /// trailing dot and a port; an IPv6 address with or without brackets, with them where a port follows.
     pub fn parse(given: &str) -> Result<Self, DomainError> {
         if given.is_empty() {
             return Err(DomainError::Empty);
@@ -157,11 +160,11 @@ impl DomainRule {
         is_entry || is_below
     }
 
-    /// Refuses an entry that is a public suffix, with or without `*.`: it would cover strangers. For whoever writes a licence; a
-    /// suffix that joins the list later does not make an old licence unreadable.
+    /// Refuses an entry that is a public suffix, with or without `*.`: it would cover strangers. For whoever writes a
+    /// licence; a suffix that joins the list later does not make an old licence unreadable.
     ///
-    /// The list is <https://publicsuffix.org>, both its parts, as of the `psl` crate's release. A name of one label that is not on it,
-    /// such as `localhost`, is fine.
+    /// The list is <https://publicsuffix.org>, both its parts, as of the `psl` crate's release. A name of one label
+    /// that is not on it, such as `localhost`, is fine.
     pub fn check_registrable(&self) -> Result<(), DomainError> {
         let name = self.domain.text.as_bytes();
         let is_suffix = self.domain.kind == Kind::Name

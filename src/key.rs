@@ -1,14 +1,14 @@
 //! Licence keys: making, reading and hashing them.
 //!
-//! A key of ours is a prefix and six groups of five symbols, `ACME-9T2MX-…`: 128 random bits as 26 symbols of Crockford's base32, and
-//! four check symbols over all of it, prefix included. In its canonical form it is upper case, hyphens stand as printed, and
-//! look-alikes are folded, in the prefix too: O is 0, and I and L are 1. Keys of any other shape come from elsewhere and are
-//! taken exactly as given.
+//! A key of ours is a prefix and six groups of five symbols, `ACME-9T2MX-…`: 128 random bits as 26 symbols of
+//! Crockford's base32, and four check symbols over all of it, prefix included. In its canonical form it is upper case,
+//! hyphens stand as printed, and look-alikes are folded, in the prefix too: O is 0, and I and L are 1. Keys of any
+//! other shape come from elsewhere and are taken exactly as given.
 //!
-//! A key is stored and looked up by its SHA-256 hash alone. A salt or a slow hash would add nothing: they protect secrets that can be
-//! guessed, and 128 random bits cannot (a vendor who brings keys of another shape answers for their randomness). Nor is there
-//! a comparison to make in constant time: the hash is looked up, and how long a look-up takes tells at most something about
-//! hashes, from which no key follows.
+//! A key is stored and looked up by its SHA-256 hash alone. A salt or a slow hash would add nothing: they protect
+//! secrets that can be guessed, and 128 random bits cannot (a vendor who brings keys of another shape answers for their
+//! randomness). Nor is there a comparison to make in constant time: the hash is looked up, and how long a look-up takes
+//! tells at most something about hashes, from which no key follows.
 
 use crate::{
     crockford::{self, SYMBOLS_OF_128_BITS},
@@ -54,9 +54,9 @@ pub enum ReadError {
 
 /// Reads a key as its holder typed it.
 ///
-/// Case, spaces, hyphens and look-alikes do not matter in a key of ours. Any other text is a key from elsewhere, hashed exactly as
-/// given; only one with the printed shape of ours and a wrong checksum is [`ReadError::Malformed`]. Whoever stores a licence reads its
-/// key with this function too, so that both sides agree.
+/// Case, spaces, hyphens and look-alikes do not matter in a key of ours. Any other text is a key from elsewhere, hashed
+/// exactly as given; only one with the printed shape of ours and a wrong checksum is [`ReadError::Malformed`]. Whoever
+/// stores a licence reads its key with this function too, so that both sides agree.
 pub fn read(given: &str) -> Result<KeyHash, ReadError> {
     if given.is_empty() {
         return Err(ReadError::Empty);
@@ -225,7 +225,8 @@ fn canonical(given: &str) -> Option<String> {
     Some(canonical)
 }
 
-/// Whether the text stands as our keys are printed: a prefix and six groups of five symbols, one separator between each.
+/// Whether the text stands as our keys are printed: a prefix and six groups of five symbols, one separator between
+/// each.
 fn has_printed_shape(given: &str) -> bool {
     let mut groups = given.trim().split(is_separator);
     let is_prefix = groups.next().is_some_and(|prefix| {
@@ -257,14 +258,15 @@ fn is_separator(c: char) -> bool {
 
 /// The four check symbols of a folded prefix and the values that follow it.
 ///
-/// They are the remainder of a polynomial over GF(32) divided by x⁴ + x³ + 3x² + x + 1, which is irreducible and whose roots have order
-/// 1025: the ovoid code [1025, 1021, 4]. It tells any three wrong symbols, and any error confined to four symbols in a row:
-/// every single substitution and every transposition of neighbours among them. It is no cryptographic check; anyone can
-/// compute it.
+/// They are the remainder of a polynomial over GF(32) divided by x⁴ + x³ + 3x² + x + 1, which is irreducible and whose
+/// roots have order 1025: the ovoid code [1025, 1021, 4]. It tells any three wrong symbols, and any error confined to
+/// four symbols in a row: every single substitution and every transposition of neighbours among them. It is no
+/// cryptographic check; anyone can compute it.
 fn checksum(prefix: impl Iterator<Item = u8>, values: &[u8]) -> [u8; CHECK_SYMBOLS] {
     // Beginning with 1 makes leading zeros count.
     let mut remainder = [0, 0, 0, 1];
-    // A prefix may hold U, which is no symbol: each of its characters counts as two, of which the first is nearly always 0.
+    // A prefix may hold U, which is no symbol: each of its characters counts as two, of which the first is nearly
+    // always 0.
     for character in prefix {
         let value = crockford::value(character);
         divide(&mut remainder, u8::from(value.is_none()));
@@ -288,8 +290,8 @@ fn divide(remainder: &mut [u8; CHECK_SYMBOLS], next: u8) {
 mod tests {
     use super::*;
 
-    /// The code is linear, so errors go unnoticed just where their syndromes add up to nothing: those of one or two symbols
-    /// must differ from each other's and from those of two.
+    /// The code is linear, so errors go unnoticed just where their syndromes add up to nothing: those of one or two
+    /// symbols must differ from each other's and from those of two.
     #[test]
     fn the_checksum_tells_any_three_wrong_symbols() {
         let syndromes = |at: usize| {

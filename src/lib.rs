@@ -8,7 +8,8 @@
 //! ```
 //! use countersign::{decide, key, record::License, request::Request, time::Timestamp, verdict::Code};
 //!
-//! let record = br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme","status":"active",
+//! let record =
+//! br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme","status":"active",
 //!     "plan":"pro","issuedAt":"2026-01-01T00:00:00Z","expiresAt":"2027-01-01T00:00:00Z","features":["export"],
 //!     "domains":["example.com"],"requires":[]}"#;
 //! let license = License::from_json(record)?;

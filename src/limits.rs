@@ -29,11 +29,12 @@ pub const MAX_NONCE_BYTES: usize = 128;
 /// Bytes of a domain's label in ASCII: RFC 1035 section 2.3.4.
 pub const MAX_LABEL_BYTES: usize = 63;
 
-/// Bytes of a domain in ASCII without its trailing dot: RFC 1035 section 2.3.4 allows 255 on the wire, which has a length before
-/// each label and one for the root.
+/// Bytes of a domain in ASCII without its trailing dot: RFC 1035 section 2.3.4 allows 255 on the wire, which has a
+/// length before each label and one for the root.
 pub const MAX_DOMAIN_BYTES: usize = 253;
 
-/// Bytes of a domain as given: four, the most that UTF-8 takes, for each of a longest domain's characters and its dot, and a port.
+/// Bytes of a domain as given: four, the most that UTF-8 takes, for each of a longest domain's characters and its dot,
+/// and a port.
 pub const MAX_GIVEN_DOMAIN_BYTES: usize = 4 * (MAX_DOMAIN_BYTES + 1) + ":65535".len();
 
 /// Bytes of a version. Semantic Versioning sets no limit and proposes 255 characters (its FAQ).
@@ -42,7 +43,8 @@ pub const MAX_VERSION_BYTES: usize = 255;
 /// Characters of a key that are kept for display.
 pub const HINT_CHARACTERS: usize = 4;
 
-/// Bytes of an unknown field's name that an error repeats. Shorter than any key of ours, should one stand where a name belongs.
+/// Bytes of an unknown field's name that an error repeats. Shorter than any key of ours, should one stand where a name
+/// belongs.
 pub const MAX_FIELD_NAME_BYTES: usize = 31;
 
 /// Bytes of a setting's name (`wit/settings.wit`).

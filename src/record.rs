@@ -9,10 +9,10 @@
 //!  "versions": {"from": "1.0.0", "below": "3.0.0"}, "requires": ["product", "domain", "version"]}
 //! ```
 //!
-//! `hint`, `notBefore`, `expiresAt` and `versions` are left out where there is nothing to say; `expiryStrategy` and `graceSeconds`
-//! default to what is shown. Every other field must stand, so that a record that lost its `domains` is a fault and no licence for all
-//! domains. Fields that format 1 does not know, fields twice, `null` and unknown formats are faults too: a reader that does
-//! not understand a record has no verdict to give.
+//! `hint`, `notBefore`, `expiresAt` and `versions` are left out where there is nothing to say; `expiryStrategy` and
+//! `graceSeconds` default to what is shown. Every other field must stand, so that a record that lost its `domains` is a
+//! fault and no licence for all domains. Fields that format 1 does not know, fields twice, `null` and unknown formats
+//! are faults too: a reader that does not understand a record has no verdict to give.
 
 use crate::{
     crockford,

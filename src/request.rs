@@ -14,7 +14,8 @@ use std::fmt;
 /// A well-formed request. The key itself is not in it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The hash to look the licence up by; `None` if the key fails its own checksum, which is answered without a look-up.
+    /// The hash to look the licence up by; `None` if the key fails its own checksum, which is answered without a
+    /// look-up.
     pub key: Option<KeyHash>,
     /// The product that asks.
     pub product: Option<Product>,

@@ -1,4 +1,5 @@
-//! How the values of this crate are written as text: one form each, the same in JSON, on the command line and in `Display`.
+//! How the values of this crate are written as text: one form each, the same in JSON, on the command line and in
+//! `Display`.
 
 /// Gives a type that has `parse(&str) -> Result<Self, impl Error>` and `Display` the same form in serde and `FromStr`.
 ///

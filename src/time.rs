@@ -27,7 +27,8 @@ impl Timestamp {
     /// 9999-12-31T23:59:59Z, the last that can be written.
     pub const MAX: Self = Self(2_932_897 * DAY - 1);
 
-    /// The moment that many seconds after 1970-01-01T00:00:00Z; what lies outside the years 0000 to 9999 is drawn to their edge.
+    /// The moment that many seconds after 1970-01-01T00:00:00Z; what lies outside the years 0000 to 9999 is drawn to
+    /// their edge.
     pub const fn from_unix(seconds: i64) -> Self {
         if seconds < Self::MIN.0 {
             Self::MIN
@@ -78,7 +79,8 @@ impl Timestamp {
         if (Self::MIN.0..=Self::MAX.0).contains(&seconds) { Ok(Self(seconds)) } else { Err(TimeError::Range) }
     }
 
-    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which stands for its first second in UTC.
+    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which stands for its first second
+    /// in UTC.
     pub fn parse_date_or_time(text: &str) -> Result<Self, TimeError> {
         let mut rest = Digits(text.as_bytes());
         let date = rest.date()?;
@@ -157,9 +159,9 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-// Days of the proleptic Gregorian calendar. A year is taken to begin in March, so that the leap day is its last and the days before a
-// month follow a straight line, (153 * month + 2) / 5; 400 years, an era, always have 146,097 days; 719,468 days lie between
-// 0000-03-01 and 1970-01-01.
+// Days of the proleptic Gregorian calendar. A year is taken to begin in March, so that the leap day is its last and the
+// days before a month follow a straight line, (153 * month + 2) / 5; 400 years, an era, always have 146,097 days;
+// 719,468 days lie between 0000-03-01 and 1970-01-01.
 
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month > 2 { year } else { year - 1 };

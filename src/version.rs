@@ -159,8 +159,8 @@ pub struct VersionRange {
 impl VersionRange {
     /// Whether the version lies in the range.
     ///
-    /// Where `below` is a release, its own pre-releases are not below it: `3.0.0-rc.1` precedes `3.0.0`, but whoever sells
-    /// "everything below 3" does not mean to give away its beta.
+    /// Where `below` is a release, its own pre-releases are not below it: `3.0.0-rc.1` precedes `3.0.0`, but whoever
+    /// sells "everything below 3" does not mean to give away its beta.
     pub fn covers(&self, version: &Version) -> bool {
         let reached = self.from.as_ref().is_none_or(|from| version >= from);
         let passed = self

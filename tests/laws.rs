@@ -105,6 +105,9 @@ fn retyped(key: &Key, lower: bool, separator: &str) -> String {
 }
 
 proptest! {
+    // What fails is printed, and belongs into a vector: nothing is written beside the sources.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_key_reads_as_it_was_made_however_it_is_typed(key in keys(), lower: bool, separator in "[ \t-]{0,3}") {
         prop_assert_eq!(key::read(&retyped(&key, lower, &separator)), Ok(key.hash()));
@@ -113,8 +116,8 @@ proptest! {
     #[test]
     fn a_flipped_character_of_a_key_never_validates(key in keys(), at in 0usize..44, other in "[0-9A-Za-z]") {
         let printed = key.to_string();
-        let at = at % printed.len();
-        prop_assume!(printed.as_bytes()[at] != b'-');
+        let places: Vec<_> = printed.match_indices(|c| c != '-').map(|(place, _)| place).collect();
+        let at = places[at % places.len()];
         let mut flipped = printed.clone();
         flipped.replace_range(at..=at, &other);
         let fold = |text: &str| text.to_uppercase().replace('O', "0").replace(['I', 'L'], "1");
@@ -157,7 +160,7 @@ proptest! {
 
     #[test]
     fn moments_parse_as_the_time_crate_parses_them(
-        text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-5][0-9])",
+        text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}(\\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-5][0-9])",
     ) {
         use time::{OffsetDateTime, format_description::well_known::Rfc3339};
         let expected = OffsetDateTime::parse(&text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp);
@@ -166,7 +169,9 @@ proptest! {
     }
 
     #[test]
-    fn domains_parse_as_they_print(given in "(\\*\\.)?\\PC{1,20}|([a-zA-Zü0-9-]{1,8}\\.){1,3}[a-z]{2,4}\\.?(:[0-9]{1,5})?") {
+    fn domains_parse_as_they_print(
+        given in "(\\*\\.)?\\PC{1,20}|([a-zA-Zü0-9-]{1,8}\\.){1,3}[a-z]{2,4}\\.?(:[0-9]{1,5})?",
+    ) {
         if let Ok(domain) = Domain::parse(&given) {
             prop_assert_eq!(Domain::parse(domain.as_str()), Ok(domain));
         }
@@ -177,7 +182,10 @@ proptest! {
 
     #[test]
     fn a_rule_covers_at_label_boundaries_alone(
-        entry in "[a-z]{1,5}\\.[a-z]{2,3}", below in "([a-z]{1,4}\\.){1,2}", stuck in "[a-z0-9]{1,4}", after in "[.-]?[a-z]{1,5}",
+        entry in "[a-z]{1,5}\\.[a-z]{2,3}",
+        below in "([a-z]{1,4}\\.){1,2}",
+        stuck in "[a-z0-9]{1,4}",
+        after in "[.-]?[a-z]{1,5}",
     ) {
         let domain = |text: String| Domain::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()));
         let rule: DomainRule = entry.parse().map_err(|_| TestCaseError::fail("entry"))?;
@@ -210,7 +218,7 @@ proptest! {
     #[test]
     fn errors_repeat_no_value(
         field in select(&["key", "product", "domain", "version", "releasedAt", "features", "nonce", "other"][..]),
-        value in select(&[r#""SECRET €""#, r#"["SECRET €"]"#, r#"{"SECRET":1}"#, r#"[["SECRET"]]"#, "\"SECRET\n\""][..]),
+        value in select(&["\"SECRET €\"", "[\"SECRET €\"]", "{\"SECRET\":1}", "[[\"SECRET\"]]", "\"SECRET\n"][..]),
     ) {
         if let Err(error) = Request::from_json(format!(r#"{{"{field}":{value}}}"#).as_bytes()) {
             let told = format!("{error:?} {error}");
@@ -250,7 +258,8 @@ proptest! {
     }
 }
 
-/// Every substitution and every transposition of neighbours, in keys with prefixes of every length and of special letters.
+/// Every substitution and every transposition of neighbours, in keys with prefixes of every length and of special
+/// letters.
 #[test]
 fn every_single_slip_is_told() {
     for prefix in ["AB", "U2U", "OIL8", "UUUUU", "ACMEPR", "Z999999", "ABCDEFGH"] {

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-/// What the core may depend on, directly or not. Before a crate joins: does it touch files, sockets, environment or clock?
+/// What the core may depend on, directly or not. Before a crate joins: does it touch files, sockets, environment or
+/// clock?
 const PURE_CRATES: &[&str] = &[
     // A key's hash.
     "block-buffer",
