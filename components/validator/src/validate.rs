@@ -16,26 +16,6 @@ use crate::bindings::exports::countersign::license::service::Response;
 use crate::journal;
 use crate::problem::Problem;
 
-/// Why there is no verdict, as a word for an operator: the kind of a store's error, or `corrupt-record`.
-#[derive(Clone, Copy)]
-pub(crate) struct Unavailable(pub(crate) &'static str);
-
-/// When a validation began, and how long the store took for its part.
-pub(crate) struct Stopwatch {
-    began: Instant,
-    store: Duration,
-}
-
-impl Stopwatch {
-    pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), store: Duration::ZERO }
-    }
-
-    pub(crate) fn total(&self) -> Duration {
-        self.began.elapsed()
-    }
-}
-
 /// `POST /api/v1/validate`
 pub(crate) fn post(body: &[u8]) -> Result<Response, Problem> {
     let mut stopwatch = Stopwatch::start();
@@ -71,6 +51,26 @@ pub(crate) fn validate<T>(
     });
     journal::note(now, &verdict, stopwatch.total());
     verdict.map(|verdict| answer(&verdict)).map_err(|unavailable| *unavailable)
+}
+
+/// Why there is no verdict, as a word for an operator: the kind of a store's error, or `corrupt-record`.
+#[derive(Clone, Copy)]
+pub(crate) struct Unavailable(pub(crate) &'static str);
+
+/// When a validation began, and how long the store took for its part.
+pub(crate) struct Stopwatch {
+    began: Instant,
+    store: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { began: Instant::now(), store: Duration::ZERO }
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        self.began.elapsed()
+    }
 }
 
 /// The one read of the store.
