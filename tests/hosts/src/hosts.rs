@@ -50,8 +50,8 @@ pub enum Fault {
     Unknown,
     /// The manifest does not give the component the store.
     Denied,
-    /// The database file is not the one that was opened: it was replaced while the host ran.
-    Replaced,
+    /// The database file is no database any more.
+    Corrupt,
 }
 
 /// What to start a host with.
@@ -119,7 +119,7 @@ impl Host {
     #[must_use]
     pub fn faults(self) -> &'static [(Fault, &'static str)] {
         match self {
-            Self::Native => &[(Fault::Unknown, "no-such-store"), (Fault::Replaced, "unavailable")],
+            Self::Native => &[(Fault::Unknown, "no-such-store"), (Fault::Corrupt, "other")],
             Self::Wasmtime | Self::Viceroy => &[(Fault::Unknown, "no-such-store")],
             // Spin refuses to start with a label that its configuration does not know, and denies all others.
             Self::Spin | Self::SpinSqlite | Self::Spin3 => {

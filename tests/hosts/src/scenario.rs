@@ -47,6 +47,9 @@ pub struct Scenario {
     pub problem: Option<Map<String, Value>>,
     /// The code of the journal line that the request leaves; none if absent.
     pub journal: Option<String>,
+    /// Hosts that cannot be asked this, and why.
+    #[serde(default)]
+    pub except: BTreeMap<String, String>,
 }
 
 /// How a request goes over the wire.
@@ -62,6 +65,8 @@ pub enum Wire {
     Chunked,
     /// The client goes away ten bytes before the end that it announced.
     Truncated,
+    /// The client goes away before the last chunk.
+    ChunkedTruncated,
     /// Twice in one write on one connection; both answers are the same.
     Pipelined,
 }
@@ -129,7 +134,11 @@ impl Scenario {
             Wire::Ordinary => self.ask_raw(host, &format!("content-length: {}", body.len()), &body, false),
             Wire::Announced => self.ask_raw(host, &format!("content-length: {}", body.len()), b"", false),
             Wire::Truncated => self.ask_raw(host, &format!("content-length: {}", body.len() + 10), &body, true),
-            Wire::Chunked => self.ask_raw(host, "transfer-encoding: chunked", &chunked(&body), false),
+            Wire::Chunked => self.ask_raw(host, CHUNKED, &chunked(&body), false),
+            Wire::ChunkedTruncated => {
+                let body = chunked(&body);
+                self.ask_raw(host, CHUNKED, &body[..body.len() - LAST_CHUNK.len()], true)
+            }
             Wire::Pipelined => {
                 let request = self.bytes(host, &format!("content-length: {}", body.len()), &body);
                 let answers = client::send_raw(host, &request.repeat(2), &[method, method], false)?;
@@ -233,6 +242,9 @@ impl Scenario {
     }
 }
 
+const CHUNKED: &str = "transfer-encoding: chunked";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
 /// RFC 9112, section 7.1.
 fn chunked(body: &[u8]) -> Vec<u8> {
     let mut coded = Vec::new();
@@ -241,6 +253,6 @@ fn chunked(body: &[u8]) -> Vec<u8> {
         coded.extend_from_slice(chunk);
         coded.extend_from_slice(b"\r\n");
     }
-    coded.extend_from_slice(b"0\r\n\r\n");
+    coded.extend_from_slice(LAST_CHUNK);
     coded
 }

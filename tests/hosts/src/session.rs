@@ -1,6 +1,6 @@
 //! All scenarios asked of one host, one after the other: recorded once, judged by many trials.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::client::{self, Answer};
 use crate::hosts::{Host, Setup};
@@ -18,10 +18,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the host, asks it, and stops it.
+    /// Starts the host, asks it, and stops it. What it cannot be asked has an error in place of an answer.
     pub fn record(host: Host, setup: &Setup, scenarios: &[Scenario]) -> Result<Self> {
         let running = host.start(setup)?;
-        let answers = scenarios.iter().map(|scenario| scenario.ask(running.address())).collect();
+        let answers = scenarios
+            .iter()
+            .map(|scenario| match scenario.except.get(host.name()) {
+                Some(reason) => Err(anyhow!("not asked: {reason}")),
+                None => scenario.ask(running.address()),
+            })
+            .collect();
         let ready = client::send(running.address(), "GET", "/readyz", &[], b"");
         let lines = scenarios.iter().flat_map(Scenario::journal_lines).count();
         let log = running.process.log_when(|log| journal(log).len() >= lines);

@@ -23,6 +23,8 @@ const PRESET: [&str; 5] = ["listed:a", "listed:b", "listed:c", "listed:d", "list
 const WRITERS: usize = 24;
 /// Additions by each of them.
 const ADDITIONS: usize = 5;
+/// How long a writer in a race goes on asking.
+const TURN_WITHIN: Duration = Duration::from_secs(20);
 /// The largest value that every store takes.
 const MAX_VALUE_BYTES: usize = 65_536;
 /// How late a store may be with removing what has expired, so that a test still waits for it.
@@ -398,7 +400,7 @@ fn a_race_loses_no_addition(store: Store) -> Result<()> {
     let applied = race(|_| {
         let mut applied = 0;
         for _ in 0..ADDITIONS {
-            applied += ok(store.increment("counter", 1)?)?.applied;
+            applied += patiently(|| store.increment("counter", 1))?.applied;
         }
         Ok(applied)
     })?;
@@ -421,7 +423,7 @@ fn a_race_for_a_version_has_one_winner(store: Store) -> Result<()> {
 
 /// All write at once on one condition: one write is applied, the value that stays is that writer's, and all others see it.
 fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
-    let outcomes = race(|writer| ok(store.put(key, &writer.to_string(), expect)?))?;
+    let outcomes = race(|writer| patiently(|| store.put(key, &writer.to_string(), expect)))?;
     let winners: Vec<_> =
         outcomes.iter().enumerate().filter(|(_, outcome)| matches!(outcome, Outcome::Stored(_))).collect();
     let [(winner, _)] = winners[..] else { bail!("{} writers won", winners.len()) };
@@ -442,6 +444,17 @@ fn race<T: Send>(writer: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
         let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || writer(number))).collect();
         writers.into_iter().map(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?).collect()
     })
+}
+
+/// Calls again while the store turns the call away because others write: nothing was applied then.
+fn patiently<T>(call: impl Fn() -> Result<Answered<T>>) -> Result<T> {
+    let deadline = Instant::now() + TURN_WITHIN;
+    loop {
+        match call()? {
+            Err(error) if ["unavailable", "throttled"].contains(&error.kind.as_str()) && Instant::now() < deadline => {}
+            answered => return ok(answered),
+        }
+    }
 }
 
 /// Writes the keys that a read-only store has from the start.

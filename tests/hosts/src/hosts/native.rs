@@ -15,12 +15,14 @@ const DATABASE: &str = "countersign.db";
 
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::countersign()?;
+    let cache = artifacts::component("")?.with_file_name("component-cache");
     Process::start(&directory.join("logs"), |address| {
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(directory.join("data")).arg("--listen").arg(address.to_string());
-        // The validator is what the binary serves of itself. In a race a loser may try for longer than a validation may take.
+        command.arg("--component").arg(component).arg("--cache").arg(&cache);
         if setup.app == App::Contract {
-            command.arg("--component").arg(component).args(["--deadline-ms", "20000"]);
+            // In a race a loser may try for longer than a validation may take.
+            command.args(["--deadline-ms", "20000"]);
         }
         for (name, value) in &setup.settings {
             command.arg("--setting").arg(format!("{name}={value}"));
@@ -29,13 +31,13 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     })
 }
 
-/// Takes the database away from under the running host, or puts another one in its place.
+/// Takes the database away from under the running host, or puts something else in its place.
 pub(super) fn break_store(fault: Option<Fault>, directory: &Path) -> Result<()> {
     let database = directory.join("data").join(DATABASE);
     match fault {
         None | Some(Fault::Denied) => {}
         Some(Fault::Unknown) => fs::remove_file(database)?,
-        Some(Fault::Replaced) => {
+        Some(Fault::Corrupt) => {
             fs::remove_file(&database)?;
             fs::write(&database, "not a database")?;
         }
