@@ -27,11 +27,8 @@ pub(crate) enum Set {
     Fastly,
     /// For Spin
     Spin,
-    /// The four above
-    All,
     /// The four above, and what only the tests run
-    #[value(skip)]
-    Tests,
+    All,
 }
 
 struct Composition {
@@ -56,18 +53,18 @@ const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::Wasi, file: "countersign-wasi", parts: &[WASI_HTTP, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::Fastly, file: "countersign-fastly", parts: &[FASTLY, VALIDATOR, FASTLY_KV] },
     Composition { set: Set::Spin, file: "countersign-spin", parts: &[WASI_HTTP, VALIDATOR, SPIN_KV] },
-    Composition { set: Set::Tests, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
-    Composition { set: Set::Tests, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
+    Composition { set: Set::All, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
+    Composition { set: Set::All, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
     Composition {
-        set: Set::Tests,
+        set: Set::All,
         file: "tests/embedded",
         parts: &["countersign-example-embedded", VALIDATOR, WASI_KEYVALUE],
     },
-    Composition { set: Set::Tests, file: "tests/contract-native", parts: &[CONTRACT] },
-    Composition { set: Set::Tests, file: "tests/contract-wasi", parts: &[WASI_HTTP, CONTRACT, WASI_KEYVALUE] },
-    Composition { set: Set::Tests, file: "tests/contract-fastly", parts: &[FASTLY, CONTRACT, FASTLY_KV] },
-    Composition { set: Set::Tests, file: "tests/contract-spin-kv", parts: &[WASI_HTTP, CONTRACT, SPIN_KV] },
-    Composition { set: Set::Tests, file: "tests/contract-spin-sqlite", parts: &[WASI_HTTP, CONTRACT, SPIN_SQLITE] },
+    Composition { set: Set::All, file: "tests/contract-native", parts: &[CONTRACT] },
+    Composition { set: Set::All, file: "tests/contract-wasi", parts: &[WASI_HTTP, CONTRACT, WASI_KEYVALUE] },
+    Composition { set: Set::All, file: "tests/contract-fastly", parts: &[FASTLY, CONTRACT, FASTLY_KV] },
+    Composition { set: Set::All, file: "tests/contract-spin-kv", parts: &[WASI_HTTP, CONTRACT, SPIN_KV] },
+    Composition { set: Set::All, file: "tests/contract-spin-sqlite", parts: &[WASI_HTTP, CONTRACT, SPIN_SQLITE] },
 ];
 
 /// Where compositions go: always the same place, as `spin.toml` names it.
@@ -107,8 +104,7 @@ pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
 
 fn chosen(set: Set) -> impl Iterator<Item = &'static Composition> {
     COMPOSITIONS.iter().filter(move |composition| match set {
-        Set::Tests => true,
-        Set::All => composition.set != Set::Tests,
+        Set::All => true,
         one => composition.set == one,
     })
 }
