@@ -16,6 +16,10 @@ wasmtime::component::bindgen!({
         }
     ",
     world: "countersign:host/app",
+    imports: {
+        "countersign:license/store.put": async,
+        "countersign:license/store.delete": async,
+    },
     exports: { default: async },
     require_store_data_send: true,
 });

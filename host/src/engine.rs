@@ -2,7 +2,7 @@
 //!
 //! # Design decisions
 //! - Calls are asynchronous, on the server's own threads. A validation takes microseconds and never leaves the thread that read the
-//!   request. A guest that computes for longer than [`FAST_TICKS`] gives up its thread at each further tick and then computes in
+//!   request. A guest that is still computing gives way at each tick of the epoch, and after [`FAST_TICKS`] of them it computes in
 //!   turn: of all slow calls together no more than [`Engine::load`]'s `slow_calls` run at a time, so that however many requests
 //!   spin, the other threads answer the rest. With blocking calls, as many spinning guests as there are threads would stop everything
 //!   until their deadline.
@@ -12,11 +12,12 @@
 //!   take the one `unsafe` in this program, to save milliseconds at a start.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use wasmtime::component::{Component, Linker};
 use wasmtime::error::Context;
@@ -43,12 +44,17 @@ pub struct Engine {
 struct Instance {
     store: wasmtime::Store<Guest>,
     app: App,
-    turn: Turn,
+    turn: Arc<Mutex<Turn>>,
     calls: u32,
 }
 
-/// A slow call's right to compute until the next tick.
-type Turn = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+/// How far a call has come.
+#[derive(Default)]
+struct Turn {
+    ticks: u32,
+    /// A slow call's right to compute until the next tick.
+    permit: Option<OwnedSemaphorePermit>,
+}
 
 /// Why a call has no answer. Its instance is gone; the next call gets another.
 #[derive(Debug)]
@@ -62,8 +68,7 @@ pub enum Failure {
 impl Engine {
     /// Compiles the component, or takes it from the cache directory if one is given, and starts a first instance.
     ///
-    /// `deadline` bounds each call. `slow_calls` is how many calls past their first ticks may compute at once: fewer than there
-    /// are threads.
+    /// `deadline` bounds each call. `slow_calls` is how many slow calls may compute at once: fewer than there are threads.
     pub async fn load(
         component: &Path,
         cache: Option<&Path>,
@@ -98,9 +103,9 @@ impl Engine {
             Some(instance) => instance,
             None => self.start().await?,
         };
-        instance.store.set_epoch_deadline(FAST_TICKS);
+        instance.store.set_epoch_deadline(1);
         let response = instance.app.countersign_license_service().call_handle(&mut instance.store, request).await?;
-        instance.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *lock(&instance.turn) = Turn::default();
         instance.calls += 1;
         if instance.calls < CALLS_PER_INSTANCE {
             self.warm.put(instance);
@@ -111,25 +116,35 @@ impl Engine {
     async fn start(&self) -> wasmtime::Result<Instance> {
         let mut store = wasmtime::Store::new(self.app.engine(), Guest::new(self.imports.clone()));
         store.limiter(|guest| &mut guest.limits);
-        let turn = Turn::default();
+        let turn = Arc::<Mutex<Turn>>::default();
         take_turns(&mut store, turn.clone(), self.slow_calls.clone());
-        store.set_epoch_deadline(FAST_TICKS);
+        store.set_epoch_deadline(1);
         let app = self.app.instantiate_async(&mut store).await.context("cannot start an instance")?;
         Ok(Instance { store, app, turn, calls: 0 })
     }
 }
 
-/// From its deadline of ticks on, the guest ends its turn at every tick and waits in line for the next one.
-fn take_turns(store: &mut wasmtime::Store<Guest>, turn: Turn, slow_calls: Arc<Semaphore>) {
+/// At every tick the guest lets others run, and once it is slow it waits in line for its next turn.
+fn take_turns(store: &mut wasmtime::Store<Guest>, turn: Arc<Mutex<Turn>>, slow_calls: Arc<Semaphore>) {
     store.epoch_deadline_callback(move |_| {
-        turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut current = lock(&turn);
+        current.permit = None;
+        current.ticks += 1;
+        let is_slow = current.ticks > FAST_TICKS;
         let (turn, slow_calls) = (turn.clone(), slow_calls.clone());
         let next_turn = Box::pin(async move {
-            let permit = slow_calls.acquire_owned().await.ok();
-            *turn.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+            yield_now().await;
+            if is_slow {
+                let permit = slow_calls.acquire_owned().await.ok();
+                lock(&turn).permit = permit;
+            }
         });
         Ok(UpdateDeadline::YieldCustom(1, next_turn))
     });
+}
+
+fn lock(turn: &Mutex<Turn>) -> MutexGuard<'_, Turn> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Advances the engine's epoch for as long as the engine lives.

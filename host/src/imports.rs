@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use tokio::task::block_in_place;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
@@ -30,6 +31,9 @@ use crate::store::Store;
 pub struct Imports {
     directory: PathBuf,
     connections: Idle<Store>,
+    /// Held by the one call that writes. SQLite has one writer at a time; others of this process wait for it here, in line,
+    /// rather than there, where they would poll and the unlucky would find it busy each time.
+    writing: Mutex<()>,
     settings: Settings,
     journal: Journal,
 }
@@ -45,7 +49,7 @@ pub(crate) struct Guest {
 impl Imports {
     /// The store is that of the data directory; it is opened at the first call.
     pub fn new(directory: PathBuf, settings: Settings, journal: Journal) -> Self {
-        Self { directory, connections: Idle::new(WARM_CONNECTIONS), settings, journal }
+        Self { directory, connections: Idle::new(WARM_CONNECTIONS), writing: Mutex::default(), settings, journal }
     }
 
     /// Runs a call on a connection of its own. After a fault every kept connection is suspect, and the next call opens a new one.
@@ -97,17 +101,26 @@ impl WasiView for Guest {
     }
 }
 
-/// Reads take microseconds and run where the guest runs; a write waits for the disk, so it tells the runtime that this thread is busy.
+/// Reads take microseconds and run where the guest runs; a write waits for the disk and says so to the runtime, which then gives
+/// this thread's other work away.
 impl store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
         self.imports.with_store(|store| store.get(&key))
     }
 
-    fn put(&mut self, key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
+    async fn put(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        expect: Expectation,
+        ttl: Option<u32>,
+    ) -> Result<Outcome, Error> {
+        let _turn = self.imports.writing.lock().await;
         block_in_place(|| self.imports.with_store(|store| store.put(&key, &value, &expect, ttl)))
     }
 
-    fn delete(&mut self, key: String) -> Result<(), Error> {
+    async fn delete(&mut self, key: String) -> Result<(), Error> {
+        let _turn = self.imports.writing.lock().await;
         block_in_place(|| self.imports.with_store(|store| store.delete(&key)))
     }
 

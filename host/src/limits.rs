@@ -35,8 +35,8 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a guest computes before it gives way to others. A validation takes some 20 microseconds.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
-/// Ticks that every call has before it computes in turn with the other slow ones.
-pub const FAST_TICKS: u64 = 2;
+/// Ticks that a call may be interrupted by before it is slow, and computes in turn with the others that are.
+pub const FAST_TICKS: u32 = 10;
 
 /// Instances at once. More than [`MAX_CONNECTIONS`], each of which has one request at a time.
 pub const MAX_INSTANCES: u32 = 1_000;

@@ -28,6 +28,9 @@ use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expecta
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "countersign.db";
 
+/// SQLite's name for the log beside it. It would be read into any database of that name.
+const LOG_NAME: &str = "countersign.db-wal";
+
 /// The schema that this program reads and writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
 
@@ -69,7 +72,14 @@ pub struct Write<'a> {
 impl Store {
     /// Makes the data directory (mode 0700) and an empty store in it (mode 0600), if they are not there, and opens it.
     pub fn create(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
+        // Asked for before the database, which is there first: a log without one is no other process' beginning.
+        let has_log = directory.join(LOG_NAME).exists();
         if !directory.join(FILE_NAME).exists() {
+            if has_log {
+                return Err(Error::Other(format!(
+                    "{FILE_NAME} is gone and its {LOG_NAME} is not: restore the one or remove the other"
+                )));
+            }
             create_file(directory).map_err(|fault| Error::Other(format!("cannot make the store: {fault}")))?;
         }
         Self::open(directory, busy_timeout)

@@ -204,6 +204,17 @@ fn a_store_that_is_gone_is_an_error() {
 }
 
 #[test]
+fn a_log_without_its_database_is_not_given_a_new_one() {
+    let (directory, store) = new_store();
+    put(&store, "a", b"", &Expectation::Any);
+    fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
+    match Store::create(directory.path(), BUSY) {
+        Err(Error::Other(text)) => assert!(text.contains("is gone"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_store_that_was_replaced_is_an_error_until_it_is_opened_again() {
     let (directory, store) = new_store();
     put(&store, "a", b"old", &Expectation::Any);
