@@ -39,8 +39,10 @@ fn main() -> Result<ExitCode> {
         trials.extend(sound.iter().map(|recording| recording.scenario(place)));
     }
     for (recording, error) in &broken {
-        trials.extend((0..recording.scenarios.len()).map(|place| recording.scenario(place)));
         trials.push(recording.trial("the-journal-says-why", |_, session| journal_says_why(session, error)));
+    }
+    for (recording, _) in &broken {
+        trials.extend((0..recording.scenarios.len()).map(|place| recording.scenario(place)));
     }
     for recording in sound.iter().chain(broken.iter().map(|(recording, _)| recording)) {
         trials.push(recording.trial("the-journal-has-a-line-for-each-validation", journal_is_complete));

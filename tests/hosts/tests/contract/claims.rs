@@ -1,43 +1,20 @@
-//! What `wit/store.wit` promises, held against every adapter on its real host: `spin-sqlite::a-stale-version-conflicts`.
-//!
-//! An adapter is tested for what it says of itself: one that is read-only refuses to write, and only one whose compare-and-swap is
-//! atomic is raced.
+//! What one caller at a time may rely on.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use countersign_host_tests::artifacts;
-use countersign_host_tests::hosts::{App, Fault, Host, Running, Setup};
+use anyhow::{Context, Result, bail, ensure};
 use countersign_host_tests::store::{Answered, Capabilities, Expect, Outcome, Store};
-use libtest_mimic::{Arguments, Failed, Trial};
 
-/// One host for each adapter.
-const HOSTS: [Host; 5] = [Host::Native, Host::Wasmtime, Host::Viceroy, Host::Spin, Host::SpinSqlite];
-/// Keys that a read-only store holds from the start.
-const PRESET: [&str; 5] = ["listed:a", "listed:b", "listed:c", "listed:d", "listed:e"];
-/// Writers at once in a race.
-const WRITERS: usize = 24;
-/// Additions by each of them.
-const ADDITIONS: usize = 5;
-/// How long a writer in a race goes on asking.
-const TURN_WITHIN: Duration = Duration::from_secs(20);
+use crate::{Claim, PRESET, kind, ok, stored};
+
 /// The largest value that every store takes.
 const MAX_VALUE_BYTES: usize = 65_536;
 /// How late a store may be with removing what has expired, so that a test still waits for it.
 const EXPIRY_WITHIN: Duration = Duration::from_secs(10);
 
-/// A claim of the contract, and of which adapters it is made.
-struct Claim {
-    name: &'static str,
-    of: fn(&Capabilities) -> bool,
-    holds: fn(Store) -> Result<()>,
-}
-
-const CLAIMS: [Claim; 25] = [
+pub(crate) const CLAIMS: [Claim; 25] = [
     Claim { name: "a-missing-key-is-none", of: all, holds: a_missing_key_is_none },
     Claim { name: "an-invalid-key-is-refused", of: all, holds: an_invalid_key_is_refused },
     Claim { name: "a-key-of-200-bytes-is-taken", of: all, holds: a_key_of_200_bytes_is_taken },
@@ -60,9 +37,9 @@ const CLAIMS: [Claim; 25] = [
     Claim { name: "deleting-twice-is-no-error", of: writes, holds: deleting_twice_is_no_error },
     Claim { name: "a-key-made-anew-is-another", of: writes, holds: a_key_made_anew_is_another },
     Claim { name: "a-lifetime-hides-nothing-early", of: writes, holds: a_lifetime_hides_nothing_early },
-    Claim { name: "a-race-loses-no-addition", of: races, holds: a_race_loses_no_addition },
-    Claim { name: "a-race-to-create-has-one-winner", of: races, holds: a_race_to_create_has_one_winner },
-    Claim { name: "a-race-for-a-version-has-one-winner", of: races, holds: a_race_for_a_version_has_one_winner },
+    Claim { name: "what-has-expired-goes", of: expires, holds: what_has_expired_goes },
+    Claim { name: "what-has-expired-is-absent", of: expires, holds: what_has_expired_is_absent },
+    Claim { name: "the-same-value-made-anew-is-another", of: counts_writes, holds: same_value_made_anew },
 ];
 
 fn all(_: &Capabilities) -> bool {
@@ -73,103 +50,18 @@ fn lists(adapter: &Capabilities) -> bool {
     adapter.lists
 }
 
-fn writes(adapter: &Capabilities) -> bool {
+pub(crate) fn writes(adapter: &Capabilities) -> bool {
     adapter.compare_and_swap != "read-only"
 }
 
-fn races(adapter: &Capabilities) -> bool {
-    ["atomic", "single-process"].contains(&adapter.compare_and_swap.as_str())
+/// Whether what has expired is gone at once: Fastly may take a day.
+fn expires(adapter: &Capabilities) -> bool {
+    adapter.ttl && adapter.staleness_seconds == 0
 }
 
-fn main() -> Result<ExitCode> {
-    artifacts::check()?;
-    let served: Vec<_> = HOSTS.iter().map(|host| Served::new(*host, None)).collect();
-    // Claim by claim and not host by host, so that several hosts are asked at the same time.
-    let mut trials: Vec<_> =
-        served.iter().map(|served| served.trial("it-says-what-it-can", says_what_it_can)).collect();
-    for claim in CLAIMS {
-        let concerned = served.iter().filter(|served| (claim.of)(&served.host.capabilities()));
-        trials.extend(concerned.map(|served| served.trial(claim.name, move |_, store| (claim.holds)(store))));
-    }
-    // Stores whose clock is their own; Fastly's may be a day late.
-    for served in served.iter().filter(|served| [Host::Native, Host::SpinSqlite].contains(&served.host)) {
-        trials.push(served.trial("what-has-expired-goes", |_, store| what_has_expired_goes(store)));
-        trials.push(served.trial("what-has-expired-is-absent", |_, store| what_has_expired_is_absent(store)));
-    }
-    // Where a version is a state and not a value.
-    for served in served.iter().filter(|served| races(&served.host.capabilities())) {
-        trials.push(served.trial("the-same-value-made-anew-is-another", |_, store| same_value_made_anew(store)));
-    }
-    for host in HOSTS {
-        for (fault, error) in host.faults() {
-            trials.push(
-                Served::new(host, Some(*fault))
-                    .trial("every-call-says-so", |host, store| every_call_says(host, store, error)),
-            );
-        }
-    }
-    drop(served);
-    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
-}
-
-/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the last of its trials.
-struct Served {
-    host: Host,
-    fault: Option<Fault>,
-    running: OnceLock<Result<Running>>,
-}
-
-impl Served {
-    fn new(host: Host, fault: Option<Fault>) -> Arc<Self> {
-        Arc::new(Self { host, fault, running: OnceLock::new() })
-    }
-
-    fn store(&self) -> Result<Store> {
-        let start = || {
-            let preset = |key: &&str| ((*key).to_owned(), "preset".to_owned());
-            let entries = if self.host == Host::Wasmtime { PRESET.iter().map(preset).collect() } else { Vec::new() };
-            self.host.start(&Setup { app: App::Contract, fault: self.fault, entries, ..Setup::default() })
-        };
-        let running = self.running.get_or_init(start).as_ref().map_err(|error| anyhow!("{error:#}"))?;
-        Ok(Store { address: running.address() })
-    }
-
-    fn trial(self: &Arc<Self>, name: &str, holds: impl FnOnce(Host, Store) -> Result<()> + Send + 'static) -> Trial {
-        let fault = self.fault.map(|fault| format!("store-{}::", format!("{fault:?}").to_lowercase()));
-        let name = format!("{}::{}{name}", self.host.capabilities().name, fault.unwrap_or_default());
-        let served = Arc::clone(self);
-        let run =
-            move || served.store().and_then(|store| holds(served.host, store)).map_err(|error| served.failed(&error));
-        Trial::test(name, run).with_ignored_flag(!self.host.is_there())
-    }
-
-    fn failed(&self, error: &anyhow::Error) -> Failed {
-        let log = self.running.get().and_then(|running| running.as_ref().ok()).map(|running| running.process.log());
-        format!("{error:#}\nthe host wrote\n{}", log.unwrap_or_default()).into()
-    }
-}
-
-fn says_what_it_can(host: Host, store: Store) -> Result<()> {
-    let told = ok(store.capabilities()?)?;
-    ensure!(told == host.capabilities(), "{told:?}");
-    Ok(())
-}
-
-fn every_call_says(host: Host, store: Store, error: &str) -> Result<()> {
-    says_what_it_can(host, store)?;
-    let says = |call: &str, found: Option<String>| {
-        ensure!(found.as_deref() == Some(error), "{call} says {found:?} in place of {error}");
-        Ok(())
-    };
-    says("get", kind(store.get("a")?))?;
-    says("list", kind(store.list("", None, 10)?))?;
-    if writes(&host.capabilities()) {
-        says("put", kind(store.put("a", "1", Expect::Any)?))?;
-        says("put if absent", kind(store.put("a", "1", Expect::Absent)?))?;
-        says("put if unchanged", kind(store.put("a", "1", Expect::Matches("1"))?))?;
-        says("delete", kind(store.delete("a")?))?;
-    }
-    Ok(())
+/// Whether a version is one write's. Where the host keeps none, it is the value's.
+fn counts_writes(adapter: &Capabilities) -> bool {
+    adapter.compare_and_swap == "atomic"
 }
 
 fn a_missing_key_is_none(store: Store) -> Result<()> {
@@ -396,67 +288,6 @@ fn await_expiry(store: Store, key: &str) -> Result<()> {
     Ok(())
 }
 
-fn a_race_loses_no_addition(store: Store) -> Result<()> {
-    let applied = race(|_| {
-        let mut applied = 0;
-        for _ in 0..ADDITIONS {
-            applied += patiently(|| store.increment("counter", 1))?.applied;
-        }
-        Ok(applied)
-    })?;
-    let applied: u64 = applied.into_iter().sum();
-    ensure!(applied == (WRITERS * ADDITIONS) as u64, "{applied} additions were made");
-    let entry = ok(store.get("counter")?)?.context("nothing is there")?;
-    ensure!(entry.value == applied.to_string(), "{applied} additions made {}", entry.value);
-    Ok(())
-}
-
-fn a_race_to_create_has_one_winner(store: Store) -> Result<()> {
-    one_winner(store, "created", Expect::Absent)
-}
-
-fn a_race_for_a_version_has_one_winner(store: Store) -> Result<()> {
-    stored(store.put("contended", "start", Expect::Any)?)?;
-    let start = ok(store.get("contended")?)?.context("nothing is there")?;
-    one_winner(store, "contended", Expect::Matches(&start.version))
-}
-
-/// All write at once on one condition: one write is applied, the value that stays is that writer's, and all others see it.
-fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
-    let outcomes = race(|writer| patiently(|| store.put(key, &writer.to_string(), expect)))?;
-    let winners: Vec<_> =
-        outcomes.iter().enumerate().filter(|(_, outcome)| matches!(outcome, Outcome::Stored(_))).collect();
-    let [(winner, _)] = winners[..] else { bail!("{} writers won", winners.len()) };
-    let there = ok(store.get(key)?)?;
-    ensure!(
-        there.as_ref().is_some_and(|entry| entry.value == winner.to_string()),
-        "{winner} won, and there is {there:?}"
-    );
-    let lost = |outcome: &Outcome| *outcome == Outcome::Conflict(there.clone());
-    ensure!(outcomes.iter().filter(|outcome| lost(outcome)).count() == WRITERS - 1, "{outcomes:?}");
-    Ok(())
-}
-
-/// Runs all writers at once.
-fn race<T: Send>(writer: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let writer = &writer;
-    thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || writer(number))).collect();
-        writers.into_iter().map(|writer| writer.join().map_err(|_| anyhow!("a writer panicked"))?).collect()
-    })
-}
-
-/// Calls again while the store turns the call away because others write: nothing was applied then.
-fn patiently<T>(call: impl Fn() -> Result<Answered<T>>) -> Result<T> {
-    let deadline = Instant::now() + TURN_WITHIN;
-    loop {
-        match call()? {
-            Err(error) if ["unavailable", "throttled"].contains(&error.kind.as_str()) && Instant::now() < deadline => {}
-            answered => return ok(answered),
-        }
-    }
-}
-
 /// Writes the keys that a read-only store has from the start.
 fn fill(store: Store) -> Result<()> {
     if writes(&ok(store.capabilities()?)?) {
@@ -465,21 +296,6 @@ fn fill(store: Store) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn ok<T>(answered: Answered<T>) -> Result<T> {
-    answered.map_err(|error| anyhow!("the store answered {error:?}"))
-}
-
-fn stored(answered: Answered<Outcome>) -> Result<Option<String>> {
-    match ok(answered)? {
-        Outcome::Stored(version) => Ok(version),
-        Outcome::Conflict(there) => bail!("a conflict with {there:?}"),
-    }
-}
-
-fn kind<T>(answered: Answered<T>) -> Option<String> {
-    answered.err().map(|error| error.kind)
 }
 
 fn unsupported<T>(answered: Answered<T>) -> Result<()> {
