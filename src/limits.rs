@@ -20,8 +20,9 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// Features of a licence or a request (`wit/validator.wit`).
 pub const MAX_FEATURES: usize = 64;
 
-/// Domains of a licence. With every list full of longest entries a record stays below half of [`MAX_VALUE_BYTES`].
-pub const MAX_DOMAINS: usize = 64;
+/// Domains of a licence: an agency's customers, or a platform's shops. Of usual length they take some 25 KiB; [`MAX_VALUE_BYTES`] bounds
+/// what longer ones may take.
+pub const MAX_DOMAINS: usize = 1_000;
 
 /// Bytes of a nonce. 128 random bits take 22 to 36 characters; a hash in hexadecimal takes 64 or 128.
 pub const MAX_NONCE_BYTES: usize = 128;

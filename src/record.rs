@@ -62,7 +62,7 @@ pub struct License {
     pub grace_seconds: u32,
     /// What the holder may use; 64 at most.
     pub features: Vec<Label>,
-    /// Where it may be used; anywhere if empty, 64 at most. With any, a request must name its domain.
+    /// Where it may be used; anywhere if empty, 1,000 at most. With any, a request must name its domain.
     pub domains: Vec<DomainRule>,
     /// Which versions of the program it covers; all if absent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -121,7 +121,7 @@ pub enum RecordError {
         /// The column in bytes, from 1 on; 0 at the very beginning of a line.
         column: usize,
     },
-    /// It has more than 64 features or domains.
+    /// It has more than 64 features or 1,000 domains.
     #[error("the record has too many features or domains")]
     TooMany,
 }
@@ -234,3 +234,22 @@ impl fmt::Display for LicenseId {
 }
 
 text_form!(LicenseId, LicenseIdError);
+
+#[cfg(test)]
+mod tests {
+    use super::{License, MAX_DOMAINS, RecordError};
+
+    /// A list too long for a table of vectors.
+    #[test]
+    fn a_record_has_a_thousand_domains_and_no_more() {
+        let record = |domains: usize| {
+            let domains = vec![r#""example.com""#; domains].join(",");
+            format!(
+                r#"{{"format":1,"generation":1,"id":"lic_0123456789abcdefghjkmnpqrs","product":"p","status":"active","plan":"p",
+                    "issuedAt":"2026-01-01T00:00:00Z","features":[],"domains":[{domains}],"requires":[]}}"#
+            )
+        };
+        assert_eq!(License::from_json(record(MAX_DOMAINS).as_bytes()).map(|license| license.domains.len()), Ok(1_000));
+        assert_eq!(License::from_json(record(MAX_DOMAINS + 1).as_bytes()), Err(RecordError::TooMany));
+    }
+}
