@@ -54,19 +54,22 @@ impl Imports {
 
     /// Runs a call on a connection of its own. After a fault every kept connection is suspect, and the next call opens a new one.
     fn with_store<T>(&self, call: impl FnOnce(&Store) -> Result<T, Error>) -> Result<T, Error> {
-        let store = match self.connections.take() {
-            Some(store) => store,
-            None => Store::open(&self.directory, SERVE_BUSY_TIMEOUT)?,
+        let opened = match self.connections.take() {
+            Some(store) => Ok(store),
+            None => Store::open(&self.directory, SERVE_BUSY_TIMEOUT),
         };
-        let answer = call(&store);
-        match &answer {
-            Ok(_) | Err(Error::InvalidKey | Error::TooLarge) => self.connections.put(store),
+        match opened.and_then(|store| call(&store).map(|answer| (store, answer))) {
+            Ok((store, answer)) => {
+                self.connections.put(store);
+                Ok(answer)
+            }
+            Err(error @ (Error::InvalidKey | Error::TooLarge)) => Err(error),
             Err(error) => {
                 tracing::error!(%error, "store call failed");
                 self.connections.clear();
+                Err(error)
             }
         }
-        answer
     }
 }
 

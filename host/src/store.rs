@@ -12,7 +12,7 @@
 //!   call first looks that the path still leads to the file that was opened.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +30,9 @@ pub const FILE_NAME: &str = "countersign.db";
 
 /// SQLite's name for the log beside it. It would be read into any database of that name.
 const LOG_NAME: &str = "countersign.db-wal";
+
+/// How every database begins (SQLite's file format, section 1.3).
+const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// The schema that this program reads and writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
@@ -91,6 +94,7 @@ impl Store {
     pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
         let path = directory.join(FILE_NAME);
         let file = FileId::of(&path)?;
+        check_header(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
         connection.busy_timeout(busy_timeout).map_err(fault)?;
@@ -241,6 +245,18 @@ impl FileId {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::AccessDenied),
             Err(error) => Err(Error::Unavailable(error.to_string())),
         }
+    }
+}
+
+/// That the file is a database. SQLite itself would not look: it would take all pages from the log, where one is left of a database
+/// that was there before.
+fn check_header(path: &Path) -> Result<(), Error> {
+    let mut header = [0; SQLITE_HEADER.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    if read.is_ok() && header == *SQLITE_HEADER {
+        Ok(())
+    } else {
+        Err(Error::Other(format!("{FILE_NAME} is not a database or cannot be read")))
     }
 }
 

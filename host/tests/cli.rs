@@ -1,5 +1,7 @@
 //! The command line that scripts rely on: words in, JSON and exit codes out.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::fs;

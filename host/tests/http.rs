@@ -1,5 +1,7 @@
 //! The shell's bounds: bodies, headers, slow clients, and the end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::io::{Read, Write};

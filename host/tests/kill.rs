@@ -1,5 +1,7 @@
 //! `kill -9` in the middle of writes loses nothing that was acknowledged.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! The promises of `wit/store.wit`, kept by SQLite: conditions, races, expiry, lists, and faults that are never "not there".
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -233,6 +235,15 @@ fn a_corrupt_store_is_an_error() {
     let path = directory.path().join(FILE_NAME);
     let length = fs::metadata(&path).unwrap().len();
     fs::write(&path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    assert!(matches!(Store::open(directory.path(), BUSY), Err(Error::Other(_))));
+
+    let (directory, store) = new_store();
+    put(&store, "a", b"", &Expectation::Any);
+    let path = directory.path().join(FILE_NAME);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "another file, and the log of the database that was there").unwrap();
+    assert!(matches!(store.get("a"), Err(Error::Unavailable(_))));
+    drop(store);
     assert!(matches!(Store::open(directory.path(), BUSY), Err(Error::Other(_))));
 
     let (directory, store) = new_store();
