@@ -12,7 +12,7 @@ use super::CommandError;
 
 /// Write all licences for another host's local store
 ///
-/// fastly: a JSON file for Viceroy's `[[local_server.kv_stores.NAME]]` with `format = "json"`.
+/// fastly: a JSON file for Viceroy's `[local_server.kv_stores.NAME]` with `format = "json"`.
 ///
 /// spin: arguments, one a line, that set `spin up`'s default key-value store:
 /// `countersign export --data DIR --format spin | tr '\n' '\0' | xargs -0 -x spin up`

@@ -10,6 +10,7 @@ use countersign::record::{ExpiryStrategy, Format, License, LicenseId, Requiremen
 use countersign::time::Timestamp;
 use countersign::version::{Version, VersionRange};
 use countersign_host::registry::Registry;
+use serde::Serialize;
 
 use super::{CommandError, Common, given_or_stdin, now, print};
 
@@ -60,6 +61,14 @@ pub(super) struct Issue {
     key: Option<String>,
 }
 
+/// The record, and the key that is not in it.
+#[derive(Serialize)]
+struct Issued<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    license: &'a License,
+}
+
 impl Issue {
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
         let (key, hash, hint) = match self.key {
@@ -96,12 +105,8 @@ impl Issue {
         license.check().map_err(|error| CommandError::Input(error.to_string()))?;
         Registry::create(&self.common.data)?.issue(&hash, &license)?;
         if self.common.json {
-            let record = serde_json::to_value(&license).context("the record has no JSON form")?;
-            let mut object = serde_json::json!({ "key": key });
-            if let (Some(object), serde_json::Value::Object(record)) = (object.as_object_mut(), record) {
-                object.extend(record);
-            }
-            print::json(object.to_string().as_bytes())?;
+            let issued = serde_json::to_vec(&Issued { key: &key, license: &license });
+            print::json(&issued.context("the licence has no JSON form")?)?;
         } else {
             writeln!(io::stdout(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
             print::license(&license)?;
