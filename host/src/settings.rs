@@ -37,3 +37,30 @@ pub fn parse_setting(text: &str) -> Result<(String, String), String> {
     }
     Ok((name.into(), value.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.into(), value.into())
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_environment() {
+        let environment = [pair("COUNTERSIGN_A", "env"), pair("COUNTERSIGN_B", "env"), pair("A", "other")];
+        let settings = Settings::new(environment, &[pair("a", "given")]);
+        assert_eq!(settings.get("a").unwrap().as_deref(), Some("given"));
+        assert_eq!(settings.get("b").unwrap().as_deref(), Some("env"));
+        assert_eq!(settings.get("c").unwrap(), None);
+        assert!(matches!(settings.get("A"), Err(Error::InvalidName)));
+    }
+
+    #[test]
+    fn a_setting_is_a_name_and_a_value() {
+        assert_eq!(parse_setting("url=https://a/?b=c"), Ok(pair("url", "https://a/?b=c")));
+        assert_eq!(parse_setting("empty="), Ok(pair("empty", "")));
+        assert!(parse_setting("name").is_err());
+        assert!(parse_setting("Na-me=x").is_err());
+    }
+}
