@@ -19,7 +19,8 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     Process::start(&logs, |address| {
         let mut command = Command::new(&binary);
         command.arg("up").arg("--from").arg(&manifest).arg("--listen").arg(address.to_string());
-        command.arg("--state-dir").arg(directory.join("state")).arg("--log-dir").arg(&logs);
+        // Without `--quiet`, what a component prints is in the log directory and in the output.
+        command.arg("--quiet").arg("--state-dir").arg(directory.join("state")).arg("--log-dir").arg(&logs);
         command.args(setup.exported.lines());
         command
     })
