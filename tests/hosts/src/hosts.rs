@@ -67,6 +67,8 @@ pub struct Setup {
     pub exported: String,
     /// Settings by name, as the operator gives them.
     pub settings: Vec<(String, String)>,
+    /// Whether to use the repository's own manifest for the host, as it stands, in place of one for the test.
+    pub repository_manifest: bool,
 }
 
 /// A host that answers. Dropping it ends it.
@@ -77,6 +79,9 @@ pub struct Running {
     /// What the host keeps: its data, its manifest, its logs.
     pub directory: TempDir,
 }
+
+/// The root of the repository.
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 impl Host {
     /// All of them.

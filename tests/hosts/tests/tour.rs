@@ -39,6 +39,14 @@ fn main() -> Result<ExitCode> {
                 .with_ignored_flag(!host.is_there()),
         );
     }
+    for (host, format) in EXPORTS.into_iter().filter(|(host, _)| [Host::Viceroy, Host::Spin].contains(host)) {
+        let vendor = Arc::clone(&vendor);
+        let run = move || repository_manifest_serves(&vendor, host, format).map_err(failed);
+        trials.push(
+            Trial::test(format!("{}::the-manifest-of-the-repository-serves", host.name()), run)
+                .with_ignored_flag(!host.is_there()),
+        );
+    }
     drop(vendor);
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
@@ -177,6 +185,14 @@ fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Resu
         timed(&there)?;
     }
     Ok(())
+}
+
+/// `spin.toml` and `deploy/fastly/fastly.toml`, as a reader would use them.
+fn repository_manifest_serves(vendor: &Vendor, host: Host, format: &str) -> Result<()> {
+    let issued = vendor.issue()?;
+    let exported = vendor.output(&["export", "--format", format])?;
+    let running = host.start(&Setup { exported, repository_manifest: true, ..Setup::default() })?;
+    is(&running, &issued.key, "VALID")
 }
 
 /// Server Timing, asked for by the setting `server_timing`.

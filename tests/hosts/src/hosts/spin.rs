@@ -7,14 +7,16 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Fault, Setup};
+use super::{Fault, REPOSITORY, Setup};
 use crate::artifacts;
 use crate::process::Process;
 
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::spin().context("spin is not on PATH")?;
-    let manifest = directory.join("spin.toml");
-    fs::write(&manifest, toml::to_string(&self::manifest(component, setup))?)?;
+    let manifest = if setup.repository_manifest { Path::new(REPOSITORY) } else { directory }.join("spin.toml");
+    if !setup.repository_manifest {
+        fs::write(&manifest, toml::to_string(&self::manifest(component, setup))?)?;
+    }
     let logs = directory.join("logs");
     Process::start(&logs, |address| {
         let mut command = Command::new(&binary);

@@ -7,20 +7,28 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::{Fault, Setup};
+use super::{Fault, REPOSITORY, Setup};
 use crate::artifacts;
 use crate::process::Process;
 
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::viceroy()?;
-    let manifest = directory.join("fastly.toml");
-    let exported = directory.join("licenses.json");
+    let (manifest, exported) = if setup.repository_manifest {
+        // It names the file of licences from where Viceroy is started.
+        (Path::new(REPOSITORY).join("deploy/fastly/fastly.toml"), directory.join("deploy/fastly/licenses.json"))
+    } else {
+        (directory.join("fastly.toml"), directory.join("licenses.json"))
+    };
     if !setup.exported.is_empty() {
+        fs::create_dir_all(exported.with_file_name(""))?;
         fs::write(&exported, &setup.exported)?;
     }
-    fs::write(&manifest, toml::to_string(&self::manifest(setup, &exported))?)?;
+    if !setup.repository_manifest {
+        fs::write(&manifest, toml::to_string(&self::manifest(setup, &exported))?)?;
+    }
     Process::start(&directory.join("logs"), |address| {
         let mut command = Command::new(&binary);
+        command.current_dir(directory);
         command.arg("-C").arg(&manifest).arg("--addr").arg(address.to_string()).arg(component);
         command
     })
