@@ -13,6 +13,7 @@
 use crate::{
     crockford::{self, SYMBOLS_OF_128_BITS},
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
+    name::Product,
 };
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -88,6 +89,15 @@ impl Prefix {
             && text.starts_with(|c: char| c.is_ascii_uppercase())
             && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if well_formed { Ok(Self(text.to_owned())) } else { Err(PrefixError) }
+    }
+
+    /// What a product's keys begin with where the vendor chose nothing: `ACME` of `acme`, `ACMEEDIT` of `acme-editor`, and `KEY` of a
+    /// product whose name has too little for it.
+    pub fn of_product(product: &Product) -> Self {
+        let name = product.as_str().trim_start_matches(|c: char| !c.is_ascii_lowercase());
+        let prefix = name.chars().filter(char::is_ascii_alphanumeric).take(*PREFIX_CHARACTERS.end());
+        let prefix: String = prefix.map(|c| c.to_ascii_uppercase()).collect();
+        Self::parse(&prefix).unwrap_or_else(|_| Self("KEY".to_owned()))
     }
 }
 
@@ -313,6 +323,21 @@ mod tests {
                     assert!(a != b && !single.contains(&(a ^ b)), "{first} {second}");
                 }
             }
+        }
+    }
+    #[test]
+    fn a_product_gives_its_keys_a_prefix() {
+        let cases = [
+            ("acme", "ACME"),
+            ("acme-editor", "ACMEEDIT"),
+            ("3d-cad", "DCAD"),
+            ("x2", "X2"),
+            ("x", "KEY"),
+            ("42", "KEY"),
+        ];
+        for (product, prefix) in cases {
+            let product = Product::parse(product).unwrap();
+            assert_eq!(Prefix::of_product(&product).to_string(), prefix);
         }
     }
 }

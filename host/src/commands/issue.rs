@@ -53,9 +53,9 @@ pub(super) struct Issue {
     /// What a request must say of itself: `product`, `domain` or `version`; repeat for more
     #[arg(long = "require", value_name = "FIELD")]
     requires: Vec<Requirement>,
-    /// What the key begins with: 2 to 8 characters from A-Z and 0-9, a letter first
-    #[arg(long, default_value = "KEY")]
-    prefix: Prefix,
+    /// What the key begins with: 2 to 8 characters from A-Z and 0-9, a letter first [default: the product's]
+    #[arg(long)]
+    prefix: Option<Prefix>,
     /// Take this key, issued elsewhere, instead of making one; how hard it is to guess is then not ours to say
     #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
     key: Option<String>,
@@ -79,7 +79,8 @@ impl Issue {
                 (given, hash, hint)
             }
             None => {
-                let key = Key::generate(&self.prefix, random()?);
+                let prefix = self.prefix.unwrap_or_else(|| Prefix::of_product(&self.product));
+                let key = Key::generate(&prefix, random()?);
                 (key.to_string(), key.hash(), Some(key.hint()))
             }
         };

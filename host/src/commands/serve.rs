@@ -1,7 +1,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
 
-/// The component's file, beside this program or where `cargo xtask compose` writes it.
+/// The component's file: beside this program, or where `cargo xtask compose` writes it.
 const COMPONENT: &str = "countersign-native.wasm";
 
 /// Serve licence checks over HTTP
@@ -36,7 +36,7 @@ pub(super) struct Serve {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The component to serve [default: countersign-native.wasm beside this program, or in ../components]
+    /// The component to serve [default: countersign-native.wasm beside this program, in ../components from there, or in ./target/components]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT")]
     component: Option<PathBuf>,
     /// Where compiled components are kept [default: DIR/cache]
@@ -97,8 +97,8 @@ impl Serve {
 fn find_component() -> anyhow::Result<PathBuf> {
     let program = env::current_exe()?;
     let directory = program.parent().context("this program has no directory")?;
-    let places = [directory.join(COMPONENT), directory.join("../components").join(COMPONENT)];
-    places.into_iter().find(|place| place.exists()).with_context(|| {
+    let places = [directory, &directory.join("../components"), Path::new("target/components")];
+    places.map(|place| place.join(COMPONENT)).into_iter().find(|file| file.exists()).with_context(|| {
         format!("there is no {COMPONENT} beside this program: give one with `--component`, or make it with `cargo xtask compose native`")
     })
 }
