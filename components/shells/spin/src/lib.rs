@@ -63,9 +63,13 @@ async fn collect(mut body: IncomingRequestBody) -> Body {
     Body::Complete(bytes)
 }
 
-/// The body in one piece, and its length ahead of it: head and body then leave together.
+/// The body in one piece, and its length ahead of it.
 fn send(service::Response { status, headers, body }: service::Response) -> Result<Response<FullBody<Bytes>>> {
-    let mut response = Response::builder().status(status).header("content-length", body.len());
+    let mut response = Response::builder().status(status);
+    // RFC 9110, section 8.6: 204 has no length.
+    if status != 204 {
+        response = response.header("content-length", body.len());
+    }
     for Header { name, value } in headers {
         response = response.header(name, value);
     }
