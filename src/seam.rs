@@ -1,11 +1,21 @@
-//! The forms of the names that cross `store` and `settings`, checked alike by every adapter.
+//! The forms of what crosses `store` and `settings`, the same for every adapter.
 
-use crate::limits::{MAX_SETTING_NAME_BYTES, MAX_STORE_KEY_BYTES};
+use crate::limits::{MAX_LIST_KEYS, MAX_SETTING_NAME_BYTES, MAX_STORE_KEY_BYTES};
 
 /// Whether this is a key of `store`: 1 to 200 bytes from `[A-Za-z0-9:_-]`.
 pub fn is_store_key(key: &str) -> bool {
     (1..=MAX_STORE_KEY_BYTES).contains(&key.len())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-'))
+}
+
+/// A page of `store.list-keys` from keys in order, of which there may be more than fit: the page, and where more follow its last key
+/// as the cursor. A `limit` outside 1 to 1,000 is moved into it.
+pub fn page(mut keys: Vec<String>, limit: u32) -> (Vec<String>, Option<String>) {
+    let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().filter(|_| more).cloned();
+    (keys, next)
 }
 
 /// Whether this is a name of `settings`: 1 to 64 bytes from `[a-z0-9_]`, beginning with a letter.
@@ -26,6 +36,16 @@ mod tests {
         for refused in ["", "a b", "a/b", "ä", "a\n", &"k".repeat(201)] {
             assert!(!is_store_key(refused), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn pages() {
+        let keys = |count| (0..count).map(|number| format!("key{number}")).collect::<Vec<_>>();
+        assert_eq!(page(keys(0), 2), (vec![], None));
+        assert_eq!(page(keys(2), 2), (keys(2), None));
+        assert_eq!(page(keys(3), 2), (keys(2), Some("key1".into())));
+        assert_eq!(page(keys(2), 0), (keys(1), Some("key0".into())));
+        assert_eq!(page(keys(1_001), u32::MAX).0.len(), 1_000);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! atomically but overwrites a key that should be absent; over Redis it reports a failure for a swap that it made; and no adapter can
 //! tell what backs its store. Who needs `atomic` on Spin has the `spin-sqlite` adapter.
 
-use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
-use countersign::seam::is_store_key;
+use countersign::limits::MAX_VALUE_BYTES;
+use countersign::seam::{is_store_key, page};
 use countersign_spin_host::bindings::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
@@ -68,10 +68,7 @@ impl Guest for Adapter {
         let mut keys = open()?.get_keys().map_err(error)?;
         keys.retain(|key| key.starts_with(&prefix) && *key > after);
         keys.sort_unstable();
-        let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
-        let more = keys.len() > limit;
-        keys.truncate(limit);
-        let next = if more { keys.last().cloned() } else { None };
+        let (keys, next) = page(keys, limit);
         Ok(Page { keys, next })
     }
 

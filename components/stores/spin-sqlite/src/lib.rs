@@ -5,7 +5,7 @@
 //! condition; it is overwritten when its key is written again.
 
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
-use countersign::seam::is_store_key;
+use countersign::seam::{is_store_key, page};
 use countersign_spin_host::bindings::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
@@ -95,17 +95,14 @@ impl Guest for Adapter {
 
     /// The cursor is the last key of the page before.
     fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
-        let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
-        let one_more = i64::from(limit as u32 + 1);
+        let one_more = i64::from(limit.clamp(1, MAX_LIST_KEYS)) + 1;
         let after = cursor.unwrap_or_default();
         let rows = execute(LIST, &[Value::Text(after), Value::Text(prefix), Value::Integer(one_more)])?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in &rows {
             keys.push(column::<&str>(row, 0)?.to_owned());
         }
-        let more = keys.len() > limit;
-        keys.truncate(limit);
-        let next = if more { keys.last().cloned() } else { None };
+        let (keys, next) = page(keys, limit);
         Ok(Page { keys, next })
     }
 

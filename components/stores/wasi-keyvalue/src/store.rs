@@ -9,8 +9,7 @@ use crate::bindings::adapter::exports::countersign::license::store::{
 };
 use crate::bindings::host::wasi::keyvalue::store::{self as draft, Bucket};
 use crate::percent;
-use countersign::limits::MAX_LIST_KEYS;
-use countersign::seam::is_store_key;
+use countersign::seam::{is_store_key, page};
 
 impl Guest for Adapter {
     fn get(key: String) -> Result<Option<Entry>, Error> {
@@ -48,10 +47,7 @@ impl Guest for Adapter {
             }
         }
         keys.sort_unstable();
-        let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
-        let more = keys.len() > limit;
-        keys.truncate(limit);
-        let next = if more { keys.last().cloned() } else { None };
+        let (keys, next) = page(keys, limit);
         Ok(Page { keys, next })
     }
 
