@@ -163,7 +163,7 @@ fn fuzz() -> Result<Outcome> {
             .current_dir(root())
             .env("RUSTC_BOOTSTRAP", "1")
             .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
-            .arg(format!("-max_total_time={FUZZ_SECONDS}")))
+            .args([format!("-max_total_time={FUZZ_SECONDS}").as_str(), "-verbosity=0"]))
         .with_context(|| format!("fuzz target `{target}`"))?;
     }
     Ok(Outcome::Passed)
