@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_QUEUE, MAX_EVENT_BYTES};
+use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE, MAX_EVENT_BYTES};
 
 /// Where events go, one JSON object a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,8 @@ fn open(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Writes until every sender is gone. Flushes whenever the queue runs empty, so that a quiet journal is never behind.
+/// Writes until every sender is gone. Flushes whenever the queue runs empty, so that a quiet journal is never behind, and then
+/// lets a busy one's events gather: a thread that waits for each would be woken, and would write, as often as there are requests.
 fn write_events(events: &Receiver<String>, dropped: &AtomicU64, mut sink: impl Write) {
     let mut open = true;
     let mut failing = false;
@@ -125,6 +126,7 @@ fn write_events(events: &Receiver<String>, dropped: &AtomicU64, mut sink: impl W
             tracing::error!(%error, "journal not written");
         }
         failing = flushed.is_err();
+        thread::sleep(JOURNAL_PAUSE);
     }
 }
 
