@@ -28,9 +28,9 @@ enum Task {
         /// Where to listen
         #[arg(long, default_value = "127.0.0.1:3000")]
         listen: SocketAddr,
-        /// Where the licences are kept
-        #[arg(long, default_value = ".countersign")]
-        data: PathBuf,
+        /// Where the licences are kept [default: .countersign at the repository's root]
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
     /// Run every check and test; installs the host tools that cargo can give
     Test {
@@ -49,7 +49,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
-        Task::Up { listen, data } => up::up(listen, &data),
+        Task::Up { listen, data } => up::up(listen, data),
         Task::Test { only } => test::test(only.as_deref()),
         Task::Compose { set, bless } => compose::compose(set, bless),
     };

@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The repository's root.
+/// The repository's root: the directory above this package's.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// Where cargo puts what it builds: `CARGO_TARGET_DIR` or cargo's own configuration may have moved it.

@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Sets up, builds, issues a sample licence on the first run, and becomes the server.
-pub(crate) fn up(listen: SocketAddr, data: &Path) -> Result<()> {
+pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
     // Said before the build rather than after it; a free port is picked here, so that the line to try can name it.
     let listen = TcpListener::bind(listen).and_then(|listener| listener.local_addr());
     let listen = listen.context("the address to listen on cannot be had (try `--listen 127.0.0.1:0`)")?;
 
     compose::compose(Set::Native, false)?;
     let server = build_host()?;
-    let data = root().join(data);
+    let data = data.unwrap_or_else(|| root().join(".countersign"));
     let key = sample_key(&server, &data)?;
 
     println!();
