@@ -129,7 +129,12 @@ pub enum RecordError {
 impl License {
     /// Reads a record.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
-        let license: Self = serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice(bytes) {
+        // As text, like a request: the two share the code of one parser then.
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let lines = bytes[..error.valid_up_to()].rsplit(|byte| *byte == b'\n');
+            RecordError::Corrupt { line: lines.clone().count(), column: lines.map(<[u8]>::len).next().unwrap_or(0) + 1 }
+        })?;
+        let license: Self = serde_json::from_str(text).map_err(|error| match serde_json::from_str(text) {
             Ok(AnyFormat { format }) if format != Format::NUMBER => RecordError::UnknownFormat,
             _ => RecordError::Corrupt { line: error.line(), column: error.column() },
         })?;
@@ -251,5 +256,12 @@ mod tests {
         };
         assert_eq!(License::from_json(record(MAX_DOMAINS).as_bytes()).map(|license| license.domains.len()), Ok(1_000));
         assert_eq!(License::from_json(record(MAX_DOMAINS + 1).as_bytes()), Err(RecordError::TooMany));
+    }
+
+    /// Vectors are text.
+    #[test]
+    fn a_record_that_is_no_text_is_corrupt_where_it_ceases_to_be() {
+        assert_eq!(License::from_json(b"\xff"), Err(RecordError::Corrupt { line: 1, column: 1 }));
+        assert_eq!(License::from_json(b"{\n\"id\":\"\xff\"}"), Err(RecordError::Corrupt { line: 2, column: 7 }));
     }
 }
