@@ -21,7 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 /// How long a host may take to end when asked to.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at a condition that is waited for.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(2);
 /// A port found free can be taken by another process before the host binds it.
 const ATTEMPTS: usize = 3;
 
@@ -32,6 +32,8 @@ pub struct Process {
     group: Pid,
     /// Where it listens: always a port of the loopback interface.
     pub address: SocketAddr,
+    /// From its start to its first answer.
+    pub ready_in: Duration,
     logs: PathBuf,
 }
 
@@ -42,9 +44,13 @@ impl Process {
     pub fn start(logs: &Path, command: impl Fn(SocketAddr) -> Command) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let address = free_address()?;
+            let started = Instant::now();
             let mut process = Self::spawn(command(address), address, logs)?;
             match process.await_ready()? {
-                None => return Ok(process),
+                None => {
+                    process.ready_in = started.elapsed();
+                    return Ok(process);
+                }
                 Some(_) if process.log().contains("in use") => continue,
                 Some(status) => bail!("the host ended at its start with {status}\n{}", process.log()),
             }
@@ -68,7 +74,13 @@ impl Process {
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let group = Pid::from_child(&child);
         groups.push(group);
-        Ok(Self { child, group, address, logs: logs.to_owned() })
+        Ok(Self { child, group, address, ready_in: Duration::ZERO, logs: logs.to_owned() })
+    }
+
+    /// The process group of the host and all its children.
+    #[must_use]
+    pub fn group(&self) -> i32 {
+        self.group.as_raw_nonzero().get()
     }
 
     /// Waits for the first answer; an exit status if the host ended instead.
