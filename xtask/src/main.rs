@@ -1,6 +1,7 @@
-//! Builds, composes, serves and tests Countersign: `cargo xtask --help`.
+//! Builds, composes, serves, tests and measures Countersign: `cargo xtask --help`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod compose;
 mod run;
 mod target;
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 use compose::Set;
 
 #[derive(Parser)]
-#[command(about = "Builds, composes, serves and tests Countersign")]
+#[command(about = "Builds, composes, serves, tests and measures Countersign")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -37,6 +38,12 @@ enum Task {
         /// Run only the steps whose name contains this
         only: Option<String>,
     },
+    /// Measure every host beside its floor and its peers; a full run writes docs/benchmarks.md
+    Bench {
+        /// Fewer and shorter rounds, and neither growth nor other numbers of connections; nothing is written
+        #[arg(long)]
+        quick: bool,
+    },
     /// Build the components and write compositions to target/components
     Compose {
         #[arg(value_enum, default_value = "all")]
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Up { listen, data } => up::up(listen, data),
         Task::Test { only } => test::test(only.as_deref()),
+        Task::Bench { quick } => bench::bench(quick),
         Task::Compose { set, bless } => compose::compose(set, bless),
     };
     match outcome {

@@ -119,7 +119,7 @@ fn dependencies() -> Result<Outcome> {
 
 /// What is tested without a host.
 fn core() -> Result<Outcome> {
-    let packages = ["countersign", "countersign-store-wasi-keyvalue", "xtask"];
+    let packages = ["countersign", "countersign-bench", "countersign-store-wasi-keyvalue", "xtask"];
     run(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }

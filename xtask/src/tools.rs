@@ -34,7 +34,15 @@ pub(crate) const CARGO_DENY: Tool =
 pub(crate) const CARGO_FUZZ: Tool =
     Tool { package: "cargo-fuzz", version: "0.13.2", program: "cargo-fuzz", features: "" };
 
+/// Sends the load of `cargo xtask bench`.
+pub(crate) const OHA: Tool = Tool { package: "oha", version: "1.16.0", program: "oha", features: "" };
+
 impl Tool {
+    /// `package version`, for what is written down.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.package, self.version)
+    }
+
     /// The program's file, installed first if the cache does not hold it.
     pub(crate) fn ensure(&self) -> Result<PathBuf> {
         let home = cache()?.join("tools").join(format!("{}-{}", self.package, self.version));

@@ -1,0 +1,90 @@
+//! A licence check as a team would write it by hand: one axum handler over the same rules, and three ways to keep licences.
+//!
+//! It serves what the benchmark asks and no more: no bounds on time or connections, no journal, no health of its store.
+#![forbid(unsafe_code)]
+
+mod rows;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use clap::Parser;
+use countersign::{decide::decide, request::Request, time::Timestamp, verdict::Verdict};
+use tokio::net::TcpListener;
+
+use rows::{Kind, Rows};
+
+/// A hand-written licence server to measure Countersign against
+///
+/// Prints `listening on http://ADDRESS` once it does.
+#[derive(Parser)]
+struct Arguments {
+    /// The native host's database
+    #[arg(long, value_name = "FILE")]
+    database: PathBuf,
+    /// How licences are kept
+    #[arg(long, value_enum)]
+    rows: Kind,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let rows = Arc::new(Rows::open(arguments.rows, arguments.database)?);
+    let app = Router::new().route("/api/v1/validate", post(validate)).route("/healthz", get(healthz)).with_state(rows);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let listener = TcpListener::bind(arguments.listen).await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        axum::serve(listener, app).await?;
+        Ok(())
+    })
+}
+
+type Headers = [(HeaderName, &'static str); 3];
+
+/// Those of every answer of Countersign.
+const HEADERS: Headers = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (header::CONTENT_TYPE, "application/json"),
+];
+
+async fn healthz() -> (Headers, &'static str) {
+    (HEADERS, r#"{"status":"ok"}"#)
+}
+
+/// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking calls.
+async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
+    let Ok(request) = Request::from_json(&body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Some(key) = &request.key else { return answer(&Verdict::MALFORMED_KEY, &request) };
+    match rows.get(key) {
+        Ok(Some(license)) => answer(&decide(&license, &request, now()), &request),
+        Ok(None) => answer(&Verdict::NOT_FOUND, &request),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn answer(verdict: &Verdict<'_>, request: &Request) -> Response {
+    let status = if verdict.license.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    (status, HEADERS, verdict.to_json(request)).into_response()
+}
+
+fn now() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(elapsed.as_secs().cast_signed())
+}

@@ -1,0 +1,154 @@
+//! What is asked: requests, and the answer that each must have for its figure to count.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Result, ensure};
+use countersign::key::{self, Key, Prefix};
+use countersign_host_tests::{artifacts, client};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::servers::Server;
+
+/// Licences in every store that keeps what is written to it.
+pub(crate) const LICENSES: u64 = 10_000;
+
+/// One kind of request.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Bodies, one a line; each request has one of them. Without any it is a `GET /healthz`.
+    pub(crate) bodies: Option<PathBuf>,
+    /// The first body.
+    body: String,
+    pub(crate) status: u16,
+    code: &'static str,
+}
+
+/// The floor of each host: its server, its shell and its composition, and no work.
+pub(crate) const FLOOR: &str = "no-op";
+/// One key, again and again.
+pub(crate) const HOT: &str = "hot row";
+/// Every licence in turn.
+pub(crate) const MANY: &str = "10,000 rows";
+/// A hundred domains on the licence.
+pub(crate) const DOMAINS_100: &str = "100 domains";
+/// A thousand domains on the licence.
+pub(crate) const DOMAINS_1000: &str = "1,000 domains";
+/// What ends a validation early, or late.
+pub(crate) const OTHERS: [&str; 3] = ["unknown key", "mistyped key", "wrong domain"];
+
+/// Writes the bodies of all cases.
+pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
+    let hot = key(0)?;
+    let last = if hot.ends_with('7') { '8' } else { '7' };
+    let mistyped = format!("{}{last}", &hot[..hot.len() - 1]);
+    let [unknown_key, mistyped_key, wrong_domain] = OTHERS;
+    let one = |name, key: &str, domain, expected| Case::write(directory, name, &[ask(key, domain)], expected);
+    Ok(vec![
+        Case { name: FLOOR, bodies: None, body: String::new(), status: 200, code: "" },
+        one(HOT, &hot, "example.com", (200, "VALID"))?,
+        Case::over(directory, 0..LICENSES)?,
+        one(unknown_key, &key(u64::MAX)?, "example.com", (404, "NOT_FOUND"))?,
+        one(mistyped_key, &mistyped, "example.com", (404, "MALFORMED_KEY"))?,
+        one(wrong_domain, &hot, "notexample.com", (200, "DOMAIN_MISMATCH"))?,
+        one(DOMAINS_100, &key(LICENSES)?, "example.com", (200, "VALID"))?,
+        one(DOMAINS_1000, &key(LICENSES + 1)?, "example.com", (200, "VALID"))?,
+    ])
+}
+
+/// A status and a code.
+type Expected = (u16, &'static str);
+
+fn ask(key: &str, domain: &str) -> String {
+    json!({ "key": key, "domain": domain }).to_string()
+}
+
+impl Case {
+    /// A validation of each of these licences in turn.
+    pub(crate) fn over(directory: &Path, numbers: impl Iterator<Item = u64>) -> Result<Self> {
+        let numbers: Vec<_> = numbers.map(|number| Ok(ask(&key(number)?, "example.com"))).collect::<Result<_>>()?;
+        Self::write(directory, MANY, &numbers, (200, "VALID"))
+    }
+
+    fn write(directory: &Path, name: &'static str, bodies: &[String], (status, code): Expected) -> Result<Self> {
+        let file = directory.join(name.replace([' ', ','], "-"));
+        fs::write(&file, bodies.join("\n"))?;
+        let body = bodies.first().cloned().unwrap_or_default();
+        Ok(Self { name, bodies: Some(file), body, status, code })
+    }
+
+    pub(crate) fn path(&self) -> &'static str {
+        if self.bodies.is_some() { "/api/v1/validate" } else { "/healthz" }
+    }
+
+    /// Asks once, and looks at the whole answer: under load only its status is.
+    pub(crate) fn check(&self, server: &Server) -> Result<()> {
+        let method = if self.bodies.is_some() { "POST" } else { "GET" };
+        let json = [("content-type", "application/json")];
+        let answer = client::send(server.address(), method, self.path(), &json, self.body.as_bytes())?;
+        let code = answer.json()?["code"].as_str().unwrap_or_default().to_owned();
+        ensure!(
+            answer.status == self.status && code == self.code,
+            "{}, {}: {} {}",
+            server.name,
+            self.name,
+            answer.status,
+            answer.text()
+        );
+        Ok(())
+    }
+}
+
+/// The key of licence `number`: the same in every run.
+pub(crate) fn key(number: u64) -> Result<String> {
+    // An odd factor gives every number another key, and neighbours keys far apart.
+    let random = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    Ok(Key::generate(&Prefix::parse("ACME")?, random.to_be_bytes()).to_string())
+}
+
+/// The record of licence `number`, for `domains` domains of which the last is `example.com`.
+pub(crate) fn record(number: u64, domains: u64) -> Value {
+    let mut covered: Vec<_> = (1..domains).map(|domain| format!("customer-{domain}.example.org")).collect();
+    covered.push("example.com".into());
+    json!({
+        "format": 1, "generation": 1, "id": format!("lic_{number:026}"), "product": "acme", "status": "active",
+        "plan": "pro", "issuedAt": "2026-01-01T00:00:00Z", "features": ["export"], "domains": covered, "requires": [],
+    })
+}
+
+/// What stands in a store for licence `number`.
+pub(crate) fn entry(number: u64, domains: u64) -> Result<(String, String)> {
+    let hash = key::read(&key(number)?)?;
+    Ok((hash.store_key(), record(number, domains).to_string()))
+}
+
+/// Makes a data directory of the native host with `licenses` licences, and two more for many domains; gives its database.
+///
+/// The host's own command makes the store. It would take a transaction, and a write to the disk, for each licence.
+pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
+    let file = directory.join(DATABASE);
+    if file.exists() {
+        return Ok(file);
+    }
+    let mut issue = Command::new(artifacts::countersign()?);
+    issue.args(["issue", "--product", "acme", "--plan", "pro", "--data"]).arg(directory).stdout(Stdio::null());
+    ensure!(issue.status()?.success(), "`countersign issue` failed");
+
+    let mut connection = Connection::open(&file)?;
+    let transaction = connection.transaction()?;
+    let mut insert = transaction.prepare("INSERT INTO entries (key, value) VALUES (?1, ?2)")?;
+    for (number, domains) in (0..licenses).map(|number| (number, 1)).chain([(licenses, 100), (licenses + 1, 1_000)]) {
+        let (key, value) = entry(number, domains)?;
+        insert.execute((key, value.into_bytes()))?;
+    }
+    drop(insert);
+    transaction.commit()?;
+    Ok(file)
+}
+
+/// The native host's store, in its data directory.
+const DATABASE: &str = "countersign.db";

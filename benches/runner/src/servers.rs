@@ -1,0 +1,156 @@
+//! Who is asked: Countersign on each of its hosts, and its peers.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use countersign_host_tests::{
+    artifacts,
+    hosts::{Host, Running, Setup},
+    process::Process,
+};
+use serde_json::{Map, Value};
+
+use crate::cases::{self, DOMAINS_100, DOMAINS_1000, FLOOR, HOT, LICENSES, MANY, OTHERS};
+
+/// The one that all others are compared with.
+pub(crate) const NATIVE: &str = "native host";
+
+/// A server that answers. Dropping it ends it.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    /// Names of the cases that it is asked.
+    pub(crate) cases: Vec<&'static str>,
+    pub(crate) is_peer: bool,
+    runs: Runs,
+}
+
+enum Runs {
+    Here(Process),
+    Host(Running),
+}
+
+const AXUM: [(&str, &str); 3] =
+    [("axum, hash map", "map"), ("axum, cached SQLite", "cached"), ("axum, SQLite", "sqlite")];
+const WORKERD: [(&str, &str); 2] = [("workerd, map in the isolate", "map"), ("workerd, KV binding", "kv")];
+const HOSTS: [(&str, Host); 4] = [
+    ("wasmtime serve", Host::Wasmtime),
+    ("Viceroy", Host::Viceroy),
+    ("Spin, key-value", Host::Spin),
+    ("Spin, SQLite", Host::SpinSqlite),
+];
+
+/// Starts all that can be run here, each with a store of its own, and says what cannot.
+pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
+    let mut servers = vec![
+        native(&directory.join("native"), LICENSES, "none")?,
+        Server {
+            name: "native host, journal",
+            cases: vec![FLOOR, HOT],
+            ..native(&directory.join("journal"), LICENSES, "stdout")?
+        },
+    ];
+    for (name, host) in HOSTS {
+        if host.is_there() {
+            servers.push(self::host(name, host)?);
+        } else {
+            eprintln!("SKIPPED: {name}: spin is not on PATH");
+        }
+    }
+    for (name, rows) in AXUM {
+        servers.push(axum(directory, name, rows)?);
+    }
+    if env::var_os("COUNTERSIGN_WORKERD").is_some() {
+        for (name, config) in WORKERD {
+            servers.push(workerd(directory, name, config)?);
+        }
+    } else {
+        eprintln!("SKIPPED: workerd: node and npm are not on PATH");
+    }
+    Ok(servers)
+}
+
+impl Server {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process().address
+    }
+
+    pub(crate) fn group(&self) -> i32 {
+        self.process().group()
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        match &self.runs {
+            Runs::Here(process) => process,
+            Runs::Host(running) => &running.process,
+        }
+    }
+}
+
+/// The native host over `licenses` licences.
+pub(crate) fn native(directory: &Path, licenses: u64, journal: &str) -> Result<Server> {
+    let data = directory.join("data");
+    cases::fill(&data, licenses)?;
+    let binary = artifacts::countersign()?;
+    let component = artifacts::component("countersign-native.wasm")?;
+    let process = Process::start(&directory.join("logs"), |address| {
+        let mut command = Command::new(&binary);
+        command.arg("serve").arg("--data").arg(&data).arg("--listen").arg(address.to_string());
+        command.arg("--component").arg(&component).args(["--journal", journal]);
+        command
+    })?;
+    let cases = [&[FLOOR, HOT, MANY][..], &OTHERS, &[DOMAINS_100, DOMAINS_1000]].concat();
+    Ok(Server { name: NATIVE, cases, is_peer: false, runs: Runs::Here(process) })
+}
+
+/// One of the other hosts, with the one licence that a hot row needs: some of them fill their store anew for each request.
+pub(crate) fn host(name: &'static str, host: Host) -> Result<Server> {
+    let setup = Setup { entries: vec![cases::entry(0, 1)?], ..Setup::default() };
+    let running = host.start(&setup)?;
+    Ok(Server { name, cases: vec![FLOOR, HOT], is_peer: false, runs: Runs::Host(running) })
+}
+
+/// `benches/peers/axum`, over a database of its own.
+fn axum(directory: &Path, name: &'static str, rows: &str) -> Result<Server> {
+    let directory = directory.join(format!("axum-{rows}"));
+    let database = cases::fill(&directory.join("data"), LICENSES)?;
+    let binary = given("COUNTERSIGN_PEER_AXUM")?;
+    let process = Process::start(&directory.join("logs"), |address| {
+        let mut command = Command::new(&binary);
+        command.arg("--database").arg(&database);
+        command.args(["--rows", rows, "--listen", &address.to_string()]);
+        command
+    })?;
+    Ok(Server { name, cases: vec![FLOOR, HOT, MANY], is_peer: true, runs: Runs::Here(process) })
+}
+
+/// `benches/peers/workerd`.
+fn workerd(directory: &Path, name: &'static str, config: &str) -> Result<Server> {
+    let directory = directory.join(format!("workerd-{config}"));
+    fs::create_dir_all(&directory)?;
+    for file in fs::read_dir(given("COUNTERSIGN_PEER_WORKERD")?)? {
+        let file = file?.path();
+        if file.extension().is_some_and(|extension| extension == "js" || extension == "capnp") {
+            fs::copy(&file, directory.join(file.file_name().context("a file has a name")?))?;
+        }
+    }
+    let licenses: Map<String, Value> =
+        (0..LICENSES).map(|number| Ok((cases::key(number)?, cases::record(number, 1)))).collect::<Result<_>>()?;
+    fs::write(directory.join("licenses.json"), Value::Object(licenses).to_string())?;
+    let binary = given("COUNTERSIGN_WORKERD")?;
+    let process = Process::start(&directory.join("logs"), |address| {
+        let mut command = Command::new(&binary);
+        command.current_dir(&directory).args(["serve", "config.capnp", config]);
+        command.arg("--socket-addr").arg(format!("http={address}"));
+        command
+    })?;
+    Ok(Server { name, cases: vec![FLOOR, HOT, MANY], is_peer: true, runs: Runs::Here(process) })
+}
+
+fn given(variable: &str) -> Result<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).with_context(|| format!("{variable} is not set: run `cargo xtask bench`"))
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask bench`: sets up and builds all that is measured, and has `benches/runner` measure it.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    compose::{self, Set},
+    run::{cargo, on_path, root, run, target_directory},
+    tools::{OHA, VICEROY, WASMTIME},
+    up,
+};
+
+/// Where a full run's tables stand.
+const DOCUMENT: &str = "docs/benchmarks.md";
+
+/// A full run writes its tables to [`DOCUMENT`].
+pub(crate) fn bench(quick: bool) -> Result<()> {
+    compose::compose(Set::All, false)?;
+    // Before the runner is built, as both may be cargo's work for minutes: nothing else runs once it measures.
+    let (host, wasmtime, viceroy, oha) = (up::build_host()?, WASMTIME.ensure()?, VICEROY.ensure()?, OHA.ensure()?);
+    run(cargo().args(["build", "--release", "--package", "countersign-peer-axum", "--package", "countersign-bench"]))?;
+    let built = target_directory()?.join("release");
+
+    let mut bench = Command::new(built.join("countersign-bench"));
+    bench
+        .env("COUNTERSIGN_COMPONENTS", compose::directory())
+        .env("COUNTERSIGN_BIN", host)
+        .env("COUNTERSIGN_WASMTIME", wasmtime)
+        .env("COUNTERSIGN_VICEROY", viceroy)
+        .env("COUNTERSIGN_OHA", oha)
+        .env("COUNTERSIGN_OHA_VERSION", OHA.name())
+        .env("COUNTERSIGN_PEER_AXUM", built.join("countersign-peer-axum"))
+        .env("COUNTERSIGN_PEER_WORKERD", root().join(WORKERD_PEER));
+    if let Some(workerd) = workerd()? {
+        bench.env("COUNTERSIGN_WORKERD", workerd);
+    }
+    if quick {
+        bench.arg("--quick");
+    } else {
+        fs::create_dir_all(root().join("docs"))?;
+        bench.arg("--write").arg(root().join(DOCUMENT));
+    }
+    run(&mut bench)
+}
+
+const WORKERD_PEER: &str = "benches/peers/workerd";
+
+/// workerd's program, by npm where that is there. Its package also has a script of that name, which would be one process more.
+fn workerd() -> Result<Option<PathBuf>> {
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        return Ok(None);
+    }
+    let peer = root().join(WORKERD_PEER);
+    run(Command::new("npm").current_dir(&peer).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+    let platforms = fs::read_dir(peer.join("node_modules/@cloudflare"))?;
+    let programs = platforms.map(|platform| Ok::<_, std::io::Error>(platform?.path().join("bin/workerd")));
+    let mut programs = programs.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|program| program.is_file());
+    programs.next().map(Some).context("npm installed no workerd for this platform")
+}
