@@ -7,6 +7,15 @@ use crate::{
     verdict::{Code, Verdict, Warning},
 };
 
+/// The verdict on a request, given what was found under the hash of its key.
+pub fn judge<'a>(found: Option<&'a License>, request: &Request, now: Timestamp) -> Verdict<'a> {
+    match (&request.key, found) {
+        (None, _) => Verdict::MALFORMED_KEY,
+        (Some(_), None) => Verdict::NOT_FOUND,
+        (Some(_), Some(license)) => decide(license, request, now),
+    }
+}
+
 /// Weighs a request against the licence that its key names, at the moment `now`.
 pub fn decide<'a>(license: &'a License, request: &Request, now: Timestamp) -> Verdict<'a> {
     let code = reasons(license, request, now).next().unwrap_or(Code::Valid);

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign::{
     limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES},
-    seam::is_store_key,
+    seam::{is_store_key, page},
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -144,14 +144,12 @@ impl Store {
                  AND (expires IS NULL OR expires > ?3) ORDER BY key LIMIT ?4",
             )
             .map_err(fault)?;
-        let limit = limit.clamp(1, MAX_LIST_KEYS);
+        let one_more = i64::from(limit.clamp(1, MAX_LIST_KEYS)) + 1;
         let rows = select
-            .query_map(params![prefix, cursor.unwrap_or_default(), now(), i64::from(limit) + 1], |row| row.get(0))
+            .query_map(params![prefix, cursor.unwrap_or_default(), now(), one_more], |row| row.get(0))
             .map_err(fault)?;
-        let mut keys: Vec<String> = rows.collect::<Result<_, _>>().map_err(fault)?;
-        let more = keys.len() > limit as usize;
-        keys.truncate(limit as usize);
-        Ok(Page { next: keys.last().filter(|_| more).cloned(), keys })
+        let (keys, next) = page(rows.collect::<Result<_, _>>().map_err(fault)?, limit);
+        Ok(Page { keys, next })
     }
 
     /// `store.describe`.

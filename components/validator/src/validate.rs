@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use countersign::decide::decide;
+use countersign::decide::judge;
 use countersign::key::KeyHash;
 use countersign::record::License;
 use countersign::request::Request;
@@ -44,11 +44,7 @@ pub(crate) fn validate<T>(
     };
     // After the read, however long it took: the verdict is about the moment at which it is given.
     let now = now();
-    let verdict = found.as_ref().map(|license| match license {
-        Some(license) => decide(license, request, now),
-        None if request.key.is_none() => Verdict::MALFORMED_KEY,
-        None => Verdict::NOT_FOUND,
-    });
+    let verdict = found.as_ref().map(|license| judge(license.as_ref(), request, now));
     journal::note(now, &verdict, stopwatch.total());
     verdict.map(|verdict| answer(&verdict)).map_err(|unavailable| *unavailable)
 }

@@ -2,9 +2,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign::decide::decide;
+use countersign::decide::judge;
 use countersign::request::Fields;
-use countersign::verdict::Verdict;
 use countersign_host::registry::Registry;
 
 use super::{CommandError, Common, given_or_stdin, now, print};
@@ -50,11 +49,7 @@ impl Validate {
             Some(key) => registry.get(key)?,
             None => None,
         };
-        let verdict = match (&request.key, &license) {
-            (None, _) => Verdict::MALFORMED_KEY,
-            (Some(_), None) => Verdict::NOT_FOUND,
-            (Some(_), Some(license)) => decide(license, &request, now()),
-        };
+        let verdict = judge(license.as_ref(), &request, now());
         if self.common.json {
             print::json(&verdict.to_json(&request))?;
         } else {
