@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cache, cargo, on_path, output, run};
+use crate::run::{cache, cargo, on_path, output, run, target_directory};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -75,6 +75,11 @@ fn from_debian() -> Result<()> {
         }
     }
     fs::remove_dir_all(&work)?;
+    // What cargo built on another std does not go with this one.
+    let outdated = target_directory()?.join(TARGET);
+    if outdated.exists() {
+        fs::remove_dir_all(outdated)?;
+    }
     Ok(())
 }
 
