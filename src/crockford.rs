@@ -28,7 +28,7 @@ pub(crate) fn symbol(value: u8) -> u8 {
 /// The values that 128 bits are written with, from the highest bit on.
 pub(crate) fn values(bits: [u8; 16]) -> [u8; SYMBOLS_OF_128_BITS] {
     let bits = u128::from_be_bytes(bits);
-    std::array::from_fn(|index| match index {
+    core::array::from_fn(|index| match index {
         25 => (bits << 2) as u8 % 32,
         _ => (bits >> (123 - 5 * index)) as u8 % 32,
     })

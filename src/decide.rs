@@ -6,6 +6,7 @@ use crate::{
     time::Timestamp,
     verdict::{Code, Verdict, Warning},
 };
+use alloc::{vec, vec::Vec};
 
 /// The verdict on a request, given what was found under the hash of its key.
 pub fn judge<'a>(found: Option<&'a License>, request: &Request, now: Timestamp) -> Verdict<'a> {

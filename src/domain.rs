@@ -10,12 +10,16 @@
 //! `5.1.2.3.4` is nothing. Unlike there, only four decimal numbers without leading zeros are an IPv4 address.
 
 use crate::limits::{MAX_DOMAIN_BYTES, MAX_GIVEN_DOMAIN_BYTES, MAX_LABEL_BYTES};
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use std::{
-    borrow::Cow,
+use alloc::{
+    borrow::{Cow, ToOwned},
+    format,
+    string::{String, ToString},
+};
+use core::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
 };
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 /// A host name in lower-case ASCII without trailing dot and port, an IPv4 address, or an IPv6 address in brackets (RFC
 /// 5952 within).

@@ -15,13 +15,14 @@ use crate::{
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
     name::Product,
 };
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use core::fmt;
 use sha2::{Digest, Sha256};
-use std::fmt;
 
 const CHECK_SYMBOLS: usize = 4;
 const SYMBOLS: usize = SYMBOLS_OF_128_BITS + CHECK_SYMBOLS;
 const GROUP: usize = 5;
-const PREFIX_CHARACTERS: std::ops::RangeInclusive<usize> = 2..=8;
+const PREFIX_CHARACTERS: core::ops::RangeInclusive<usize> = 2..=8;
 
 /// What a vendor's keys begin with: 2 to 8 characters from `[A-Z0-9]`, the first a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,6 +300,7 @@ fn divide(remainder: &mut [u8; CHECK_SYMBOLS], next: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     /// The code is linear, so errors go unnoticed just where their syndromes add up to nothing: those of one or two
     /// symbols must differ from each other's and from those of two.

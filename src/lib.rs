@@ -18,7 +18,12 @@
 //! assert_eq!(verdict.code, Code::Valid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 #[macro_use]
 mod text;

@@ -1,6 +1,6 @@
 //! Every bound on what is read, with where it comes from.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// Bytes of a request's body. A request with every field at its limit takes some 8 KiB; the rest is room.
 pub const MAX_BODY_BYTES: usize = 65_536;

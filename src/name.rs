@@ -1,7 +1,8 @@
 //! Names that vendors choose, and the nonce that a caller chooses.
 
 use crate::limits::{MAX_NAME_BYTES, MAX_NONCE_BYTES};
-use std::fmt;
+use alloc::{borrow::ToOwned, string::String};
+use core::fmt;
 
 /// Why a text is no such name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

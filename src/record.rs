@@ -24,8 +24,9 @@ use crate::{
     time::Timestamp,
     version::VersionRange,
 };
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
 
 /// A licence. Written by whoever issues, read by whoever validates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +131,7 @@ impl License {
     /// Reads a record.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
         // As text, like a request: the two share the code of one parser then.
-        let text = std::str::from_utf8(bytes).map_err(|error| {
+        let text = core::str::from_utf8(bytes).map_err(|error| {
             let lines = bytes[..error.valid_up_to()].rsplit(|byte| *byte == b'\n');
             RecordError::Corrupt { line: lines.clone().count(), column: lines.map(<[u8]>::len).next().unwrap_or(0) + 1 }
         })?;
@@ -243,6 +244,7 @@ text_form!(LicenseId, LicenseIdError);
 #[cfg(test)]
 mod tests {
     use super::{License, MAX_DOMAINS, RecordError};
+    use std::{format, vec};
 
     /// A list too long for a table of vectors.
     #[test]

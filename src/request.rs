@@ -8,8 +8,14 @@ use crate::{
     time::Timestamp,
     version::Version,
 };
+use alloc::{
+    borrow::ToOwned,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
 
 /// A well-formed request. The key itself is not in it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +83,7 @@ impl Request {
 impl Fields {
     /// Reads the shape: one JSON object, with known fields of the right types, each once.
     pub fn from_json(body: &[u8]) -> Result<Self, FieldError> {
-        let body = std::str::from_utf8(body).map_err(|_| FieldError::new("", "The body is not UTF-8."))?;
+        let body = core::str::from_utf8(body).map_err(|_| FieldError::new("", "The body is not UTF-8."))?;
         let Object(entries) = serde_json::from_str(body).map_err(|error| FieldError::new("", shape_error(&error)))?;
         let mut fields = Self::default();
         for (name, value) in entries {

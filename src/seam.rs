@@ -1,6 +1,7 @@
 //! The forms of what crosses `store` and `settings`, the same for every adapter.
 
 use crate::limits::{MAX_LIST_KEYS, MAX_SETTING_NAME_BYTES, MAX_STORE_KEY_BYTES};
+use alloc::{string::String, vec::Vec};
 
 /// Whether this is a key of `store`: 1 to 200 bytes from `[A-Za-z0-9:_-]`.
 pub fn is_store_key(key: &str) -> bool {
@@ -28,6 +29,7 @@ pub fn is_setting_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{format, vec};
 
     #[test]
     fn store_keys() {

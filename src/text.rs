@@ -6,7 +6,7 @@
 /// The error of `parse` says what is wrong without the text itself, so no value ends up in a message.
 macro_rules! text_form {
     ($type:ty, $error:ty) => {
-        impl std::str::FromStr for $type {
+        impl core::str::FromStr for $type {
             type Err = $error;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -27,7 +27,7 @@ macro_rules! text_form {
                 impl serde::de::Visitor<'_> for Text {
                     type Value = $type;
 
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                         f.write_str("a string")
                     }
 
@@ -68,8 +68,8 @@ macro_rules! words {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
@@ -79,7 +79,7 @@ macro_rules! words {
 }
 
 /// Writes one of this crate's own structures as JSON.
-pub(crate) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> alloc::vec::Vec<u8> {
     // Writing to memory does not fail, and texts, numbers and lists have a JSON form.
     serde_json::to_vec(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
 }

@@ -1,6 +1,6 @@
 //! Moments, to the second, in the one form they are written: RFC 3339.
 
-use std::fmt;
+use core::fmt;
 
 /// A moment in whole seconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999 that RFC 3339 can write.
 ///

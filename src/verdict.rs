@@ -9,6 +9,7 @@ use crate::{
     time::Timestamp,
     version::Version,
 };
+use alloc::vec::Vec;
 use serde::Serialize;
 
 words! {
@@ -139,7 +140,7 @@ struct Facts<'a> {
     plan: &'a Label,
     features: &'a [Label],
     expires_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     grace: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [Warning],

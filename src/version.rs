@@ -1,8 +1,9 @@
 //! Versions of the licensed program, and the range of them that a licence covers.
 
 use crate::limits::MAX_VERSION_BYTES;
+use alloc::{borrow::ToOwned, string::String};
+use core::{cmp::Ordering, fmt};
 use serde::{Deserialize, Serialize};
-use std::{cmp::Ordering, fmt};
 
 /// A version by Semantic Versioning 2.0.0, of which minor and patch may be left out and are then 0.
 ///
@@ -13,7 +14,7 @@ pub struct Version {
     /// Major, minor and patch.
     core: [u64; 3],
     /// Where in `text` the pre-release stands; an empty stretch if there is none.
-    pre: std::ops::Range<usize>,
+    pre: core::ops::Range<usize>,
 }
 
 /// Why a text is no version.
