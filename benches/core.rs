@@ -9,7 +9,8 @@ use countersign::{
     domain::{Domain, DomainRule},
     key::{self, Key, Prefix},
     record::License,
-    request::Request,
+    request::{Request, Verb},
+    state::State,
     time::Timestamp,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -72,21 +73,23 @@ fn records(criterion: &mut Criterion) {
 fn verdicts(criterion: &mut Criterion) {
     let now = Timestamp::from_unix(1_800_000_000);
     let (record, body) = (record(1), body());
-    let license = License::from_json(&record).expect("a record");
-    let request = Request::from_json(&body).expect("a request");
-    criterion.bench_function("request/parse", |bencher| bencher.iter(|| Request::from_json(black_box(&body))));
+    let (license, state) = (License::from_json(&record).expect("a record"), State::default());
+    let request = Request::from_json(Verb::Validate, &body).expect("a request");
+    criterion.bench_function("request/parse", |bencher| {
+        bencher.iter(|| Request::from_json(Verb::Validate, black_box(&body)))
+    });
     criterion.bench_function("decide", |bencher| {
-        bencher.iter(|| decide(black_box(&license), black_box(&request), black_box(now)).code);
+        bencher.iter(|| decide(black_box(&license), &state, black_box(&request), black_box(now)).code);
     });
     criterion.bench_function("verdict/write", |bencher| {
-        let verdict = decide(&license, &request, now);
+        let verdict = decide(&license, &state, &request, now);
         bencher.iter(|| black_box(&verdict).to_json(&request));
     });
     criterion.bench_function("request and record to verdict", |bencher| {
         bencher.iter(|| {
-            let request = Request::from_json(black_box(&body)).expect("a request");
+            let request = Request::from_json(Verb::Validate, black_box(&body)).expect("a request");
             let license = License::from_json(black_box(&record)).expect("a record");
-            decide(&license, &request, now).to_json(&request)
+            decide(&license, &state, &request, now).to_json(&request)
         });
     });
 }

@@ -1,47 +1,84 @@
-//! The decision: one licence, one request, one moment.
+//! The decision: one licence, what has become of it, one request, one moment.
 
 use crate::{
+    holder::Per,
+    policy::Activation,
     record::{ExpiryStrategy, License, Requirement, Status},
     request::Request,
+    state::{Seat, State},
     time::Timestamp,
-    verdict::{Code, Verdict, Warning},
+    verdict::{Code, Left, Occupancy, Verdict, Warning},
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// The verdict on a request, given what was found under the hash of its key.
-pub fn judge<'a>(found: Option<&'a License>, request: &Request, now: Timestamp) -> Verdict<'a> {
+pub fn judge<'a>(found: Option<&'a License>, state: &State, request: &Request, now: Timestamp) -> Verdict<'a> {
     match (&request.key, found) {
         (None, _) => Verdict::MALFORMED_KEY,
         (Some(_), None) => Verdict::NOT_FOUND,
-        (Some(_), Some(license)) => decide(license, request, now),
+        (Some(_), Some(license)) => decide(license, state, request, now),
     }
 }
 
+/// Whether the decision depends on what has become of the licence. If not, an empty [`State`] stands for any.
+pub fn needs_state(license: &License, request: &Request) -> bool {
+    license.duration_seconds.is_some()
+        || request.allowance.is_some()
+        || license.activation.is_some_and(|activation| request.holder(activation.per).is_some())
+}
+
 /// Weighs a request against the licence that its key names, at the moment `now`.
-pub fn decide<'a>(license: &'a License, request: &Request, now: Timestamp) -> Verdict<'a> {
-    let code = reasons(license, request, now).next().unwrap_or(Code::Valid);
-    let term = if code == Code::Valid { Term::of(license, request, now) } else { Term::Running };
-    let warnings = match term {
-        Term::Allowed => vec![Warning::ExpiredAllowed],
-        Term::Maintained => vec![Warning::ExpiredMaintained],
-        _ => Vec::new(),
+pub fn decide<'a>(license: &'a License, state: &State, request: &Request, now: Timestamp) -> Verdict<'a> {
+    let code = reasons(license, state, request, now).next().unwrap_or(Code::Valid);
+    let mut verdict = Verdict {
+        code,
+        license: Some(license),
+        expires_at: license.ends_at(state.begun_at),
+        grace: false,
+        warnings: Vec::new(),
+        seat: None,
+        seats: None,
+        left: left(license, state, request, now),
     };
-    Verdict { code, license: Some(license), grace: term == Term::Grace, warnings }
+    let standing = Standing::of(license, state, request, now);
+    if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = standing {
+        verdict.seat = Some(*seat);
+    }
+    if let Some(activation) = license.activation.filter(|_| !matches!(standing, Standing::Nameless(_))) {
+        verdict.seats = Some(Occupancy { limit: activation.limit, used: live(state, now).count() });
+    }
+    if code == Code::Valid {
+        let term = Term::of(license, state, request, now);
+        verdict.grace = term == Term::Grace;
+        let over_seats =
+            matches!(standing, Standing::Held { place, activation, .. } if place >= activation.limit as usize);
+        let over_usage = verdict.left.as_ref().is_some_and(|left| left.used + request.wants > left.limit);
+        let warnings = [
+            (Warning::ExpiredAllowed, term == Term::Allowed),
+            (Warning::ExpiredMaintained, term == Term::Maintained),
+            (Warning::ActivationsOverLimit, over_seats),
+            (Warning::UsageOverLimit, over_usage),
+        ];
+        verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
+    }
+    verdict
 }
 
 /// Every reason to refuse that holds, in the order that decides: of several, the first is reported.
 ///
 /// A field that the request does not send is no reason, unless the licence requires it.
-pub fn reasons(license: &License, request: &Request, now: Timestamp) -> impl Iterator<Item = Code> {
+pub fn reasons(license: &License, state: &State, request: &Request, now: Timestamp) -> impl Iterator<Item = Code> {
     let requires = |field| license.requires.contains(&field);
-    let term = Term::of(license, request, now);
+    let term = Term::of(license, state, request, now);
+    let standing = Standing::of(license, state, request, now);
 
     let is_early = license.not_before.is_some_and(|not_before| now < not_before);
     let is_other_product = match &request.product {
         Some(product) => *product != license.product,
         None => requires(Requirement::Product),
     };
-    let lacks_domain = request.domain.is_none() && (!license.domains.is_empty() || requires(Requirement::Domain));
+    let is_bound = !license.domains.is_empty() || requires(Requirement::Domain);
+    let lacks_domain = request.domain.is_none() && (is_bound || standing == Standing::Nameless(Per::Domain));
     let is_elsewhere = request
         .domain
         .as_ref()
@@ -51,6 +88,9 @@ pub fn reasons(license: &License, request: &Request, now: Timestamp) -> impl Ite
         None => requires(Requirement::Version),
     };
     let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
+    let is_over = matches!(standing, Standing::Held { place, activation, .. } if place >= activation.ceiling());
+    let is_used_up = request.allowance.is_some()
+        && left(license, state, request, now).is_none_or(|left| left.used.saturating_add(request.wants) > left.ceiling);
 
     [
         (Code::Revoked, license.status == Status::Revoked),
@@ -60,11 +100,64 @@ pub fn reasons(license: &License, request: &Request, now: Timestamp) -> impl Ite
         (Code::ProductMismatch, is_other_product),
         (Code::DomainRequired, lacks_domain),
         (Code::DomainMismatch, is_elsewhere),
+        (Code::FingerprintRequired, standing == Standing::Nameless(Per::Machine)),
+        (Code::UserRequired, standing == Standing::Nameless(Per::User)),
+        (Code::NotActivated, standing == Standing::Absent),
+        (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
         (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
         (Code::FeatureMissing, lacks_feature),
+        (Code::TooManyActivations, is_over),
+        (Code::UsageExhausted, is_used_up),
     ]
     .into_iter()
     .filter_map(|(code, holds)| holds.then_some(code))
+}
+
+/// Seats whose lease runs, in the order in which they were taken.
+pub(crate) fn live(state: &State, now: Timestamp) -> impl Iterator<Item = &Seat> {
+    state.seats.iter().filter(move |seat| seat.is_live(now))
+}
+
+/// What is left of the allowance that a request names, if the licence has it.
+fn left(license: &License, state: &State, request: &Request, now: Timestamp) -> Option<Left> {
+    let name = request.allowance.as_ref()?;
+    let allowance = license.allowances.iter().find(|allowance| allowance.name == *name)?;
+    let (used, period) = state.used(allowance, now);
+    Some(Left {
+        name: name.clone(),
+        limit: allowance.limit,
+        ceiling: allowance.ceiling(),
+        used,
+        resets_at: allowance.period.end(period),
+    })
+}
+
+/// How who asks stands to the licence's seats.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing<'a> {
+    /// The licence counts none.
+    Uncounted,
+    /// It does, and who asks does not say who that is.
+    Nameless(Per),
+    /// Without a seat.
+    Absent,
+    /// The lease is over.
+    Lapsed(&'a Seat),
+    /// In a seat, before which so many others were taken that are still held.
+    Held { seat: &'a Seat, place: usize, activation: &'a Activation },
+}
+
+impl<'a> Standing<'a> {
+    fn of(license: &'a License, state: &'a State, request: &Request, now: Timestamp) -> Self {
+        let Some(activation) = &license.activation else { return Self::Uncounted };
+        let Some(holder) = request.holder(activation.per) else { return Self::Nameless(activation.per) };
+        let Some(at) = state.find(&holder, activation.matching) else { return Self::Absent };
+        let seat = &state.seats[at];
+        if !seat.is_live(now) {
+            return Self::Lapsed(seat);
+        }
+        Self::Held { seat, place: state.seats[..at].iter().filter(|seat| seat.is_live(now)).count(), activation }
+    }
 }
 
 /// Where a moment lies in a licence's life, as its expiry strategy has it.
@@ -85,8 +178,8 @@ enum Term {
 }
 
 impl Term {
-    fn of(license: &License, request: &Request, now: Timestamp) -> Self {
-        let Some(expires_at) = license.expires_at else { return Self::Running };
+    fn of(license: &License, state: &State, request: &Request, now: Timestamp) -> Self {
+        let Some(expires_at) = license.ends_at(state.begun_at) else { return Self::Running };
         if now < expires_at {
             return Self::Running;
         }

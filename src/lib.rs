@@ -1,20 +1,21 @@
 //! The licensing rules as pure functions of bytes and time: no I/O, no clock, no globals.
 //!
 //! One validation, in reading order: [`request`] takes what a licence holder's program sent and hashes its [`key`];
-//! the caller reads the [`record`] stored under that hash; [`decide`] weighs the two at a moment the caller names; the
-//! [`verdict`] is what the program is told. [`domain`], [`version`], [`time`] and [`name`] are the values in both, and
-//! [`limits`] bounds them.
+//! the caller reads the [`record`] stored under that hash and, where it counts, the [`state`] of its use; [`decide`] weighs them at a
+//! moment the caller names; the [`verdict`] is what the program is told. [`verbs`] is what else a program asks: each changes the
+//! state, if the decision on what would come of it allows that. [`policy`] says what a licence allows and [`holder`] who asks.
+//! [`domain`], [`version`], [`time`], [`period`] and [`name`] are the values in all of these, and [`limits`] bounds them.
 //!
 //! ```
-//! use countersign::{decide, key, record::License, request::Request, time::Timestamp, verdict::Code};
+//! use countersign::{decide, record::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
 //!
 //! let record =
 //! br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme","status":"active",
 //!     "plan":"pro","issuedAt":"2026-01-01T00:00:00Z","expiresAt":"2027-01-01T00:00:00Z","features":["export"],
 //!     "domains":["example.com"],"requires":[]}"#;
 //! let license = License::from_json(record)?;
-//! let request = Request::from_json(br#"{"key":"a key from elsewhere","domain":"app.example.com"}"#)?;
-//! let verdict = decide::decide(&license, &request, Timestamp::parse("2026-06-01T00:00:00Z")?);
+//! let request = Request::from_json(Verb::Validate, br#"{"key":"a key from elsewhere","domain":"app.example.com"}"#)?;
+//! let verdict = decide::decide(&license, &State::default(), &request, Timestamp::parse("2026-06-01T00:00:00Z")?);
 //! assert_eq!(verdict.code, Code::Valid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -35,11 +36,16 @@ pub mod seam;
 pub mod domain;
 pub mod key;
 pub mod name;
+pub mod period;
 pub mod time;
 pub mod version;
 
+pub mod holder;
+pub mod policy;
 pub mod record;
 pub mod request;
+pub mod state;
 
 pub mod decide;
+pub mod verbs;
 pub mod verdict;

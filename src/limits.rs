@@ -27,6 +27,34 @@ pub const MAX_DOMAINS: usize = 1_000;
 /// Bytes of a nonce. 128 random bits take 22 to 36 characters; a hash in hexadecimal takes 64 or 128.
 pub const MAX_NONCE_BYTES: usize = 128;
 
+/// Bytes of a user's id or of one component of a fingerprint. A hash in hexadecimal takes 128, an e-mail address 254 (RFC 5321 section
+/// 4.5.3.1.3 as its erratum 1690 reads it).
+pub const MAX_IDENTIFIER_BYTES: usize = 256;
+
+/// Components of a fingerprint: with more, [`MAX_SEATS`] of them would not fit into [`MAX_VALUE_BYTES`].
+pub const MAX_COMPONENTS: usize = 5;
+
+/// Seats of a licence, those over its limit included: what fits into one value of the store, so that one compare-and-swap decides.
+pub const MAX_SEATS: usize = 1_000;
+
+/// Allowances of a licence (`wit/validator.wit`).
+pub const MAX_ALLOWANCES: usize = 8;
+
+/// The most that an allowance may allow: far below what a program that counts in doubles (2⁵³) can still tell apart.
+pub const MAX_ALLOWED: u64 = 1_000_000_000_000;
+
+/// The most that one request may consume or return.
+pub const MAX_AMOUNT: u64 = 1_000_000_000;
+
+/// Bytes of an `Idempotency-Key`. The draft of the IETF sets none; others in the field take 255.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Operations that a licence's own record remembers by their idempotency key: those that may still be under way, and some more.
+pub const MAX_REMEMBERED: usize = 64;
+
+/// How long an applied operation is remembered by its idempotency key, in seconds: a day, as is usual in the field.
+pub const REMEMBER_SECONDS: u32 = 86_400;
+
 /// Bytes of a domain's label in ASCII: RFC 1035 section 2.3.4.
 pub const MAX_LABEL_BYTES: usize = 63;
 

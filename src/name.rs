@@ -1,6 +1,6 @@
 //! Names that vendors choose, and the nonce that a caller chooses.
 
-use crate::limits::{MAX_NAME_BYTES, MAX_NONCE_BYTES};
+use crate::limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES};
 use alloc::{borrow::ToOwned, string::String};
 use core::fmt;
 
@@ -68,6 +68,16 @@ name! {
 name! {
     /// A plan or a feature: 1 to 64 bytes without control characters. Compared byte for byte.
     Label, MAX_NAME_BYTES, |c| !c.is_control()
+}
+
+name! {
+    /// A user's id or one component of a fingerprint: 1 to 256 bytes of any kind. Compared byte for byte.
+    Identifier, MAX_IDENTIFIER_BYTES, |_| true
+}
+
+name! {
+    /// What a caller sends so that a repeated request has one effect: 1 to 255 visible ASCII characters.
+    IdempotencyKey, MAX_IDEMPOTENCY_KEY_BYTES, |c| c.is_ascii_graphic()
 }
 
 name! {

@@ -6,11 +6,17 @@
 //!  "issuedAt": "2026-01-01T00:00:00Z", "notBefore": "2026-01-01T00:00:00Z", "expiresAt": "2027-01-01T00:00:00Z",
 //!  "expiryStrategy": "restrict", "graceSeconds": 0,
 //!  "features": ["export"], "domains": ["example.com", "*.example.org"],
-//!  "versions": {"from": "1.0.0", "below": "3.0.0"}, "requires": ["product", "domain", "version"]}
+//!  "versions": {"from": "1.0.0", "below": "3.0.0"}, "requires": ["product", "domain", "version"],
+//!  "activation": {"per": "machine", "limit": 5, "overage": "none", "match": "all", "leaseSeconds": 3600, "reviveSeconds": 0},
+//!  "allowances": [{"name": "credits", "limit": 1000, "period": "month", "overage": "150%"}]}
 //! ```
 //!
-//! `hint`, `notBefore`, `expiresAt` and `versions` are left out where there is nothing to say; `expiryStrategy` and
-//! `graceSeconds` default to what is shown. Every other field must stand, so that a record that lost its `domains` is a
+//! A licence whose time begins with its first validation or activation has `"expiryBasis": "first-validation"` (or
+//! `"first-activation"`) and `"durationSeconds": 2592000` in place of `expiresAt`.
+//!
+//! `hint`, `notBefore`, `expiresAt`, `versions`, `activation` and `leaseSeconds` are left out where there is nothing to say;
+//! `expiryBasis` (`issue`), `expiryStrategy`, `graceSeconds`, `match`, `reviveSeconds`, `period` (`total`), each `overage` (`none`) and
+//! `allowances` (none) have defaults. Every other field must stand, so that a record that lost its `domains` is a
 //! fault and no licence for all domains. Fields that format 1 does not know, fields twice, `null` and unknown formats
 //! are faults too: a reader that does not understand a record has no verdict to give.
 
@@ -18,8 +24,9 @@ use crate::{
     crockford,
     domain::DomainRule,
     key::Hint,
-    limits::{MAX_DOMAINS, MAX_FEATURES},
+    limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES},
     name::{Label, Product},
+    policy::{Activation, Allowance},
     text::to_json,
     time::Timestamp,
     version::VersionRange,
@@ -55,6 +62,12 @@ pub struct License {
     /// The first second after its validity; never expires if absent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// What `expires_at` is counted from.
+    #[serde(default, skip_serializing_if = "ExpiryBasis::is_issue")]
+    pub expiry_basis: ExpiryBasis,
+    /// How long it is valid once its time has begun, in seconds from 1 on; with any basis but issue, and only then.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u32>,
     /// What expiry means, once the grace period is over.
     #[serde(default)]
     pub expiry_strategy: ExpiryStrategy,
@@ -70,6 +83,24 @@ pub struct License {
     pub versions: Option<VersionRange>,
     /// What a request must say of itself, beside its domain where there are `domains`.
     pub requires: Vec<Requirement>,
+    /// How many may run it at once; any number if absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// What is used up; 8 at most, each with a name of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowances: Vec<Allowance>,
+}
+
+words! {
+    /// What a licence's time is counted from.
+    pub enum ExpiryBasis {
+        /// It is fixed when the licence is issued.
+        Issue = "issue",
+        /// From the first answer that it is valid.
+        FirstValidation = "first-validation",
+        /// From the first seat that is taken.
+        FirstActivation = "first-activation",
+    }
 }
 
 words! {
@@ -122,9 +153,16 @@ pub enum RecordError {
         /// The column in bytes, from 1 on; 0 at the very beginning of a line.
         column: usize,
     },
-    /// It has more than 64 features or 1,000 domains.
-    #[error("the record has too many features or domains")]
+    /// It has more than 64 features, 1,000 domains or 8 allowances.
+    #[error("the record has too many features, domains or allowances")]
     TooMany,
+    /// What it says of its expiry contradicts itself: a time that begins later needs a duration and no date, one that is fixed needs no
+    /// duration; and only what can be activated begins with an activation.
+    #[error("the record's expiry contradicts itself")]
+    Expiry,
+    /// A number of its seats or allowances is out of bounds, or two allowances have one name.
+    #[error("the record's seats or allowances are out of bounds")]
+    Bounds,
 }
 
 impl License {
@@ -148,12 +186,43 @@ impl License {
         to_json(self)
     }
 
-    /// What the types of the fields do not say already: the lengths of the lists.
+    /// What the types of the fields do not say already.
     pub fn check(&self) -> Result<(), RecordError> {
-        if self.features.len() > MAX_FEATURES || self.domains.len() > MAX_DOMAINS {
+        if self.features.len() > MAX_FEATURES
+            || self.domains.len() > MAX_DOMAINS
+            || self.allowances.len() > MAX_ALLOWANCES
+        {
             return Err(RecordError::TooMany);
         }
+        let is_consistent = match self.expiry_basis {
+            ExpiryBasis::Issue => self.duration_seconds.is_none(),
+            basis => {
+                self.expires_at.is_none()
+                    && self.duration_seconds.is_some_and(|seconds| seconds > 0)
+                    && (basis != ExpiryBasis::FirstActivation || self.activation.is_some())
+            }
+        };
+        if !is_consistent {
+            return Err(RecordError::Expiry);
+        }
+        let is_named_twice = |(at, allowance): (usize, &Allowance)| {
+            self.allowances[..at].iter().any(|other| other.name == allowance.name)
+        };
+        if !self.activation.is_none_or(|activation| activation.is_sound())
+            || !self.allowances.iter().all(Allowance::is_sound)
+            || self.allowances.iter().enumerate().any(is_named_twice)
+        {
+            return Err(RecordError::Bounds);
+        }
         Ok(())
+    }
+
+    /// The first second after its validity, given when its time began; none while it has no end.
+    pub fn ends_at(&self, begun_at: Option<Timestamp>) -> Option<Timestamp> {
+        match self.duration_seconds {
+            None => self.expires_at,
+            Some(seconds) => begun_at.map(|begun_at| begun_at.plus_seconds(seconds)),
+        }
     }
 }
 
@@ -190,6 +259,19 @@ struct AnyFormat {
 /// Reads a field that may be left out: where it stands it has a value, and `null` is none.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+impl ExpiryBasis {
+    fn is_issue(&self) -> bool {
+        *self == Self::Issue
+    }
+}
+
+impl Default for ExpiryBasis {
+    /// The one that needs nothing written.
+    fn default() -> Self {
+        Self::Issue
+    }
 }
 
 impl Default for ExpiryStrategy {

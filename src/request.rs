@@ -2,9 +2,11 @@
 
 use crate::{
     domain::Domain,
+    holder::{ActivationId, Fingerprint, Holder, Per},
     key::{self, KeyHash, ReadError},
-    limits::{MAX_FEATURES, MAX_FIELD_NAME_BYTES},
-    name::{Label, Nonce, Product},
+    limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
+    name::{IdempotencyKey, Identifier, Label, Nonce, Product},
+    state::Operation,
     time::Timestamp,
     version::Version,
 };
@@ -12,10 +14,68 @@ use alloc::{
     borrow::ToOwned,
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use sha2::{Digest, Sha256};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// May this run?
+    Validate,
+    /// Take a seat.
+    Activate,
+    /// Keep it.
+    Heartbeat,
+    /// Give it back.
+    Deactivate,
+    /// Who has one?
+    Activations,
+    /// Consume or return some of an allowance, or read what is left.
+    Usage,
+}
+
+impl Verb {
+    /// The fields of its requests.
+    const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Validate => &[
+                "key",
+                "product",
+                "domain",
+                "version",
+                "releasedAt",
+                "features",
+                "fingerprint",
+                "user",
+                "allowance",
+                "nonce",
+            ],
+            Self::Activate | Self::Heartbeat => {
+                &["key", "product", "domain", "version", "releasedAt", "features", "fingerprint", "user", "nonce"]
+            }
+            Self::Deactivate => &["key", "domain", "fingerprint", "user", "activation", "nonce"],
+            Self::Activations => &["key", "nonce"],
+            Self::Usage => &[
+                "key",
+                "product",
+                "domain",
+                "version",
+                "releasedAt",
+                "features",
+                "fingerprint",
+                "user",
+                "allowance",
+                "consume",
+                "return",
+                "nonce",
+            ],
+        }
+    }
+}
 
 /// A well-formed request. The key itself is not in it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +93,29 @@ pub struct Request {
     pub released_at: Option<Timestamp>,
     /// What must be held, all of it.
     pub features: Vec<Label>,
+    /// The machine that it runs on.
+    pub fingerprint: Option<Fingerprint>,
+    /// Who runs it.
+    pub user: Option<Identifier>,
+    /// The seat, where its holder's name is not known.
+    pub activation: Option<ActivationId>,
+    /// What must not be used up.
+    pub allowance: Option<Label>,
+    /// What becomes of the allowance.
+    pub change: Option<Change>,
+    /// How much of the allowance must be left.
+    pub wants: u64,
     /// What the answer repeats.
     pub nonce: Option<Nonce>,
+}
+
+/// What becomes of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// So much more is used.
+    Consume(u64),
+    /// So much less is used.
+    Return(u64),
 }
 
 /// The fields of a request as they were sent, nothing verified.
@@ -52,6 +133,18 @@ pub struct Fields {
     pub released_at: Option<String>,
     /// `features`
     pub features: Option<Vec<String>>,
+    /// `fingerprint`: one text, or an array of them.
+    pub fingerprint: Option<Vec<String>>,
+    /// `user`
+    pub user: Option<String>,
+    /// `activation`
+    pub activation: Option<String>,
+    /// `allowance`
+    pub allowance: Option<String>,
+    /// `consume`
+    pub consume: Option<u64>,
+    /// `return`
+    pub give_back: Option<u64>,
     /// `nonce`
     pub nonce: Option<String>,
 }
@@ -75,18 +168,52 @@ impl FieldError {
 
 impl Request {
     /// Reads a request from the JSON of a body.
-    pub fn from_json(body: &[u8]) -> Result<Self, FieldError> {
-        Fields::from_json(body)?.verify()
+    pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
+        Fields::from_json(verb, body)?.verify(verb)
+    }
+
+    /// Who asks, as seats of that kind know it.
+    pub fn holder(&self, per: Per) -> Option<Holder> {
+        let license = self.key.as_ref()?;
+        match per {
+            Per::Machine => self.fingerprint.as_ref().map(|fingerprint| fingerprint.holder(license)),
+            Per::Domain => self.domain.as_ref().map(|domain| Holder::named(license, domain.as_str())),
+            Per::User => self.user.as_ref().map(|user| Holder::named(license, user.as_str())),
+        }
+    }
+
+    /// What this request is to do once, under an idempotency key; nothing where it changes nothing.
+    pub fn operation(&self, key: &IdempotencyKey) -> Option<Operation> {
+        let (license, allowance, change) = (self.key.as_ref()?, self.allowance.as_ref()?, self.change?);
+        let hash =
+            |parts: [&[u8]; 3]| parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+        let (kind, amount) = match change {
+            Change::Consume(amount) => (b'+', amount),
+            Change::Return(amount) => (b'-', amount),
+        };
+        let id = hash([b"operation", license.as_bytes(), key.as_str().as_bytes()]);
+        let asked = hash([&[kind], &amount.to_be_bytes(), allowance.as_str().as_bytes()]);
+        let mut operation = Operation { id: [0; 16], asked: 0 };
+        operation.id.copy_from_slice(&id[..16]);
+        operation.asked = asked.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+        Some(operation)
     }
 }
 
 impl Fields {
-    /// Reads the shape: one JSON object, with known fields of the right types, each once.
-    pub fn from_json(body: &[u8]) -> Result<Self, FieldError> {
+    /// Reads the shape: one JSON object, with fields of that verb's requests, of the right types, each once.
+    pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
         let body = core::str::from_utf8(body).map_err(|_| FieldError::new("", "The body is not UTF-8."))?;
         let Object(entries) = serde_json::from_str(body).map_err(|error| FieldError::new("", shape_error(&error)))?;
         let mut fields = Self::default();
         for (name, value) in entries {
+            // A name that long may be a key or another secret in the wrong place.
+            if !(1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) {
+                return Err(FieldError::new("", "A field that has no name, or a long one, is no field of a request."));
+            }
+            if !verb.fields().contains(&name.as_str()) {
+                return Err(FieldError::new(&name, "is no field of this request."));
+            }
             match name.as_str() {
                 "key" => set(&mut fields.key, &name, value.text(&name)?)?,
                 "product" => set(&mut fields.product, &name, value.text(&name)?)?,
@@ -94,24 +221,20 @@ impl Fields {
                 "version" => set(&mut fields.version, &name, value.text(&name)?)?,
                 "releasedAt" => set(&mut fields.released_at, &name, value.text(&name)?)?,
                 "features" => set(&mut fields.features, &name, value.texts(&name)?)?,
-                "nonce" => set(&mut fields.nonce, &name, value.text(&name)?)?,
-                _ if (1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) => {
-                    return Err(FieldError::new(&name, "is no field of a request."));
-                }
-                // A name that long may be a key or another secret in the wrong place.
-                _ => {
-                    return Err(FieldError::new(
-                        "",
-                        "A field that has no name, or a long one, is no field of a request.",
-                    ));
-                }
+                "fingerprint" => set(&mut fields.fingerprint, &name, value.one_or_more(&name)?)?,
+                "user" => set(&mut fields.user, &name, value.text(&name)?)?,
+                "activation" => set(&mut fields.activation, &name, value.text(&name)?)?,
+                "allowance" => set(&mut fields.allowance, &name, value.text(&name)?)?,
+                "consume" => set(&mut fields.consume, &name, value.amount(&name)?)?,
+                "return" => set(&mut fields.give_back, &name, value.amount(&name)?)?,
+                _ => set(&mut fields.nonce, &name, value.text(&name)?)?,
             }
         }
         Ok(fields)
     }
 
     /// Verifies each field, in the order of their declaration.
-    pub fn verify(self) -> Result<Request, FieldError> {
+    pub fn verify(self, verb: Verb) -> Result<Request, FieldError> {
         let given = self.key.ok_or_else(|| FieldError::new("key", "is missing."))?;
         let key = match key::read(&given) {
             Ok(hash) => Some(hash),
@@ -121,6 +244,20 @@ impl Fields {
         let features = self.features.unwrap_or_default();
         if features.len() > MAX_FEATURES {
             return Err(FieldError::new("features", "has more than 64 names."));
+        }
+        let change = match (self.consume, self.give_back) {
+            (None, None) => None,
+            (Some(amount), None) => Some(Change::Consume(in_bounds("consume", amount)?)),
+            (None, Some(amount)) => Some(Change::Return(in_bounds("return", amount)?)),
+            (Some(_), Some(_)) => return Err(FieldError::new("return", "cannot stand beside `consume`.")),
+        };
+        let names_a_seat =
+            self.fingerprint.is_some() || self.user.is_some() || self.domain.is_some() || self.activation.is_some();
+        if verb == Verb::Deactivate && !names_a_seat {
+            return Err(FieldError::new("activation", "is missing, and so is a `fingerprint`, `user` or `domain`."));
+        }
+        if verb == Verb::Usage && self.allowance.is_none() {
+            return Err(FieldError::new("allowance", "is missing."));
         }
         Ok(Request {
             key,
@@ -133,6 +270,20 @@ impl Fields {
                 .map(|feature| Label::parse(feature))
                 .collect::<Result<_, _>>()
                 .map_err(|error| FieldError::new("features", format_args!("holds a name that {error}.")))?,
+            fingerprint: self
+                .fingerprint
+                .map(|components| Fingerprint::parse(&components))
+                .transpose()
+                .map_err(|error| FieldError::new("fingerprint", format_args!("{error}.")))?,
+            user: verified("user", self.user, Identifier::parse)?,
+            activation: verified("activation", self.activation, ActivationId::parse)?,
+            allowance: verified("allowance", self.allowance, Label::parse)?,
+            change,
+            wants: match (verb, change) {
+                (Verb::Validate, _) => 1,
+                (_, Some(Change::Consume(amount))) => amount,
+                _ => 0,
+            },
             nonce: verified("nonce", self.nonce, Nonce::parse)?,
         })
     }
@@ -144,6 +295,12 @@ fn set<T>(field: &mut Option<T>, name: &str, value: T) -> Result<(), FieldError>
         Some(_) => Err(FieldError::new(name, "is given more than once.")),
     }
 }
+
+fn in_bounds(name: &str, amount: u64) -> Result<u64, FieldError> {
+    if (1..=MAX_AMOUNT).contains(&amount) { Ok(amount) } else { Err(FieldError::new(name, AMOUNTS)) }
+}
+
+const AMOUNTS: &str = "must be a whole number from 1 to 1,000,000,000.";
 
 fn verified<T, E: fmt::Display>(
     name: &str,
@@ -168,6 +325,7 @@ struct Object(Vec<(String, Value)>);
 enum Value {
     Text(String),
     Texts(Vec<String>),
+    Number(u64),
     Other,
 }
 
@@ -183,6 +341,21 @@ impl Value {
         match self {
             Self::Texts(texts) => Ok(texts),
             _ => Err(FieldError::new(name, "must be an array of strings.")),
+        }
+    }
+
+    fn one_or_more(self, name: &str) -> Result<Vec<String>, FieldError> {
+        match self {
+            Self::Text(text) => Ok(vec![text]),
+            Self::Texts(texts) => Ok(texts),
+            _ => Err(FieldError::new(name, "must be a string or an array of strings.")),
+        }
+    }
+
+    fn amount(self, name: &str) -> Result<u64, FieldError> {
+        match self {
+            Self::Number(number) => Ok(number),
+            _ => Err(FieldError::new(name, AMOUNTS)),
         }
     }
 }
@@ -254,8 +427,8 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Other)
             }
 
-            fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-                Ok(Value::Other)
+            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+                Ok(Value::Number(number))
             }
 
             fn visit_f64<E>(self, _: f64) -> Result<Value, E> {

@@ -49,6 +49,26 @@ impl Timestamp {
         Self::from_unix(self.0 + seconds as i64)
     }
 
+    /// The day it lies in, counted from 1970-01-01.
+    pub(crate) const fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// The first second of a day counted from 1970-01-01.
+    pub(crate) const fn of_day(day: i64) -> Self {
+        Self::from_unix(day * DAY)
+    }
+
+    /// Year, month and day.
+    pub(crate) fn civil(self) -> (i64, i64, i64) {
+        civil_from_days(self.day())
+    }
+
+    /// The first second of a day that the calendar has.
+    pub(crate) fn of_civil(year: i64, month: i64, day: i64) -> Self {
+        Self::of_day(days_from_civil(year, month, day))
+    }
+
     /// Reads an RFC 3339 section 5.6 `date-time` with any offset. A fraction of a second is dropped.
     ///
     /// A leap second (`:60`) is refused: a count of seconds since 1970 has no number for it.
@@ -141,7 +161,7 @@ impl Digits<'_> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
+        let (year, month, day) = self.civil();
         let second = self.0.rem_euclid(DAY);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

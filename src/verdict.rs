@@ -2,9 +2,11 @@
 
 use crate::{
     domain::Domain,
+    holder::ActivationId,
     name::{Label, Nonce, Product},
     record::{License, LicenseId},
     request::Request,
+    state::Seat,
     text::to_json,
     time::Timestamp,
     version::Version,
@@ -33,10 +35,22 @@ words! {
         DomainRequired = "DOMAIN_REQUIRED",
         /// It does not cover the domain.
         DomainMismatch = "DOMAIN_MISMATCH",
+        /// It is bound to machines, and the request names none.
+        FingerprintRequired = "FINGERPRINT_REQUIRED",
+        /// It is bound to users, and the request names none.
+        UserRequired = "USER_REQUIRED",
+        /// Who asks has no seat.
+        NotActivated = "NOT_ACTIVATED",
+        /// Who asks had a seat, and its lease ended.
+        LeaseExpired = "LEASE_EXPIRED",
         /// It does not cover the version, or must be told which version asks.
         VersionNotCovered = "VERSION_NOT_COVERED",
         /// A feature that was asked for is not held.
         FeatureMissing = "FEATURE_MISSING",
+        /// More seats are taken than it has, and this is one too many.
+        TooManyActivations = "TOO_MANY_ACTIVATIONS",
+        /// Nothing, or not enough, is left of an allowance.
+        UsageExhausted = "USAGE_EXHAUSTED",
         /// No reason to refuse.
         Valid = "VALID",
     }
@@ -55,8 +69,14 @@ impl Code {
             Self::ProductMismatch => "The licence is for another product.",
             Self::DomainRequired => "The licence is bound to domains, and the request names none.",
             Self::DomainMismatch => "The licence does not cover this domain.",
+            Self::FingerprintRequired => "The licence is bound to machines, and the request has no fingerprint.",
+            Self::UserRequired => "The licence is bound to users, and the request names none.",
+            Self::NotActivated => "The licence is not activated here.",
+            Self::LeaseExpired => "The lease has ended.",
             Self::VersionNotCovered => "The licence does not cover this version.",
             Self::FeatureMissing => "The licence does not include every feature asked for.",
+            Self::TooManyActivations => "Every seat of the licence is taken.",
+            Self::UsageExhausted => "Not enough is left of the allowance.",
             Self::Valid => "The licence is valid.",
         }
     }
@@ -69,6 +89,10 @@ words! {
         ExpiredAllowed = "EXPIRED_ALLOWED",
         /// Past its expiry, and valid because this version was released before it.
         ExpiredMaintained = "EXPIRED_MAINTAINED",
+        /// More seats are taken than the licence has, and this is one that its policy lets pass.
+        ActivationsOverLimit = "ACTIVATIONS_OVER_LIMIT",
+        /// More is used of the allowance than there is, and the policy lets that pass.
+        UsageOverLimit = "USAGE_OVER_LIMIT",
     }
 }
 
@@ -79,10 +103,42 @@ pub struct Verdict<'a> {
     pub code: Code,
     /// The licence that was found, for [`Code::MalformedKey`] and [`Code::NotFound`] none.
     pub license: Option<&'a License>,
+    /// The first second after its validity; none while it has no end.
+    pub expires_at: Option<Timestamp>,
     /// Valid only because the grace period after expiry still runs.
     pub grace: bool,
     /// Empty unless valid.
     pub warnings: Vec<Warning>,
+    /// The seat of who asks, also one whose lease ended.
+    pub seat: Option<Seat>,
+    /// How many seats there are, where the licence counts them and who asks says who that is.
+    pub seats: Option<Occupancy>,
+    /// What is left of the allowance that the request names, where the licence has it.
+    pub left: Option<Left>,
+}
+
+/// How many seats there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Occupancy {
+    /// How many the licence has, overage not counted.
+    pub limit: u32,
+    /// How many are taken, those not counted whose lease ended.
+    pub used: usize,
+}
+
+/// What is left of an allowance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The allowance's name.
+    pub name: Label,
+    /// How much of it there is in a period, overage not counted.
+    pub limit: u64,
+    /// How much can be consumed, overage counted.
+    pub ceiling: u64,
+    /// How much was.
+    pub used: u64,
+    /// When there is more; never if absent.
+    pub resets_at: Option<Timestamp>,
 }
 
 impl Verdict<'_> {
@@ -93,7 +149,16 @@ impl Verdict<'_> {
     pub const NOT_FOUND: Verdict<'static> = Verdict::without_license(Code::NotFound);
 
     const fn without_license(code: Code) -> Verdict<'static> {
-        Verdict { code, license: None, grace: false, warnings: Vec::new() }
+        Verdict {
+            code,
+            license: None,
+            expires_at: None,
+            grace: false,
+            warnings: Vec::new(),
+            seat: None,
+            seats: None,
+            left: None,
+        }
     }
 
     /// Whether the software may run: true for [`Code::Valid`] alone.
@@ -103,6 +168,11 @@ impl Verdict<'_> {
 
     /// The answer in JSON: the verdict, what the licence says, and what was asked for, as it was understood.
     pub fn to_json(&self, request: &Request) -> Vec<u8> {
+        self.to_json_with(request, None)
+    }
+
+    /// As [`to_json`](Self::to_json), with whether a change of an allowance was made.
+    pub fn to_json_with(&self, request: &Request, applied: Option<bool>) -> Vec<u8> {
         to_json(&Answer {
             valid: self.is_valid(),
             code: self.code,
@@ -110,13 +180,17 @@ impl Verdict<'_> {
             license: self.license.map(|license| Facts {
                 plan: &license.plan,
                 features: &license.features,
-                expires_at: license.expires_at,
+                expires_at: self.expires_at,
                 grace: self.grace,
                 warnings: &self.warnings,
                 license_id: &license.id,
                 product: &license.product,
                 domain: request.domain.as_ref(),
                 version: request.version.as_ref(),
+                activation: self.seat.as_ref().map(ActivationFacts::from),
+                seats: self.seats,
+                allowance: self.left.as_ref().map(AllowanceFacts::from),
+                applied,
             }),
             nonce: request.nonce.as_ref(),
         })
@@ -150,4 +224,47 @@ struct Facts<'a> {
     domain: Option<&'a Domain>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation: Option<ActivationFacts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<Occupancy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowance: Option<AllowanceFacts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied: Option<bool>,
+}
+
+/// A seat, as its holder is told of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivationFacts {
+    id: ActivationId,
+    activated_at: Timestamp,
+    /// Null where there is no lease.
+    lease_ends_at: Option<Timestamp>,
+}
+
+impl From<&Seat> for ActivationFacts {
+    fn from(seat: &Seat) -> Self {
+        Self { id: seat.holder.activation_id(), activated_at: seat.since, lease_ends_at: seat.until }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AllowanceFacts<'a> {
+    name: &'a Label,
+    limit: u64,
+    used: u64,
+    /// Of the limit: overage is not counted.
+    remaining: u64,
+    /// Null where there is never more.
+    resets_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Left> for AllowanceFacts<'a> {
+    fn from(left: &'a Left) -> Self {
+        let Left { name, limit, used, resets_at, .. } = left;
+        Self { name, limit: *limit, used: *used, remaining: limit.saturating_sub(*used), resets_at: *resets_at }
+    }
 }

@@ -5,8 +5,9 @@ use countersign::{
     domain::{Domain, DomainRule},
     key::{self, Key, Prefix, ReadError},
     name::{Label, Product},
-    record::{ExpiryStrategy, Format, License, LicenseId, Requirement, Status},
-    request::Request,
+    record::{ExpiryBasis, ExpiryStrategy, Format, License, LicenseId, Requirement, Status},
+    request::{Request, Verb},
+    state::State,
     time::Timestamp,
     verdict::Code,
     version::{Version, VersionRange},
@@ -57,6 +58,7 @@ prop_compose! {
             format: Format, generation, id: LicenseId::generate(id), product, status, hint: random_hint, plan, issued_at,
             not_before, expires_at, expiry_strategy, grace_seconds, features, domains,
             versions: versions.map(|(from, below)| VersionRange { from, below }), requires,
+            expiry_basis: ExpiryBasis::Issue, duration_seconds: None, activation: None, allowances: Vec::new(),
         }
     }
 }
@@ -70,7 +72,10 @@ prop_compose! {
         released_at in option::of(moments()),
         features in vec(of("[abc]"), 0..3),
     ) -> Request {
-        Request { key, product, domain, version, released_at, features, nonce: None }
+        Request {
+            key, product, domain, version, released_at, features, fingerprint: None, user: None, activation: None, allowance: None,
+            change: None, wants: 0, nonce: None,
+        }
     }
 }
 
@@ -210,7 +215,7 @@ proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..200), text in "[\\PC\"{}\\[\\]:,]{0,80}") {
         for bytes in [bytes.as_slice(), text.as_bytes()] {
-            let _ = Request::from_json(bytes);
+            let _ = Request::from_json(Verb::Validate, bytes);
             let _ = License::from_json(bytes);
         }
     }
@@ -220,7 +225,7 @@ proptest! {
         field in select(&["key", "product", "domain", "version", "releasedAt", "features", "nonce", "other"][..]),
         value in select(&["\"SECRET €\"", "[\"SECRET €\"]", "{\"SECRET\":1}", "[[\"SECRET\"]]", "\"SECRET\n"][..]),
     ) {
-        if let Err(error) = Request::from_json(format!(r#"{{"{field}":{value}}}"#).as_bytes()) {
+        if let Err(error) = Request::from_json(Verb::Validate, format!(r#"{{"{field}":{value}}}"#).as_bytes()) {
             let told = format!("{error:?} {error}");
             prop_assert!(!told.contains("SECRET"));
         }
@@ -228,8 +233,8 @@ proptest! {
 
     #[test]
     fn the_verdict_is_the_first_reason(license in licenses(), request in requests(), now in moments()) {
-        let verdict = decide(&license, &request, now);
-        let all: Vec<_> = reasons(&license, &request, now).collect();
+        let verdict = decide(&license, &State::default(), &request, now);
+        let all: Vec<_> = reasons(&license, &State::default(), &request, now).collect();
         prop_assert!(all.is_sorted());
         prop_assert_eq!(verdict.code, all.first().copied().unwrap_or(Code::Valid));
         prop_assert!(verdict.is_valid() || (!verdict.grace && verdict.warnings.is_empty()));
@@ -240,20 +245,20 @@ proptest! {
     fn a_reason_to_refuse_never_makes_a_verdict_valid(
         mut license in licenses(), mut request in requests(), now in moments(), how in 0usize..13,
     ) {
-        let before = decide(&license, &request, now).is_valid();
+        let before = decide(&license, &State::default(), &request, now).is_valid();
         tighten(&mut license, &mut request, how)?;
-        prop_assert!(before || !decide(&license, &request, now).is_valid());
+        prop_assert!(before || !decide(&license, &State::default(), &request, now).is_valid());
     }
 
     #[test]
     fn a_later_now_never_un_expires(license in licenses(), request in requests(), now in moments(), later in moments()) {
         let (now, later) = (now.min(later), now.max(later));
-        if decide(&license, &request, now).code == Code::Expired {
-            prop_assert_eq!(decide(&license, &request, later).code, Code::Expired);
+        if decide(&license, &State::default(), &request, now).code == Code::Expired {
+            prop_assert_eq!(decide(&license, &State::default(), &request, later).code, Code::Expired);
         }
         let begun = license.not_before.is_none_or(|not_before| not_before <= now);
-        if begun && !decide(&license, &request, now).is_valid() {
-            prop_assert!(!decide(&license, &request, later).is_valid());
+        if begun && !decide(&license, &State::default(), &request, now).is_valid() {
+            prop_assert!(!decide(&license, &State::default(), &request, later).is_valid());
         }
     }
 }

@@ -5,7 +5,8 @@ use countersign::{
     domain::{Domain, DomainError, DomainRule},
     key::{self, Key, Prefix, ReadError},
     record::{License, RecordError},
-    request::Request,
+    request::{FieldError, Request, Verb},
+    state::State,
     time::Timestamp,
     verdict::{Code, Verdict},
     version::{Version, VersionRange},
@@ -191,6 +192,8 @@ fn record(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
         RecordError::Corrupt { .. } => "corrupt",
         RecordError::UnknownFormat => "unknown format",
         RecordError::TooMany => "too many",
+        RecordError::Expiry => "expiry",
+        RecordError::Bounds => "bounds",
     });
     equal(error, row["error"].as_str())
 }
@@ -202,7 +205,7 @@ fn record_broken(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
 }
 
 fn request_body(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Request::from_json(text(row, "body").as_bytes()).err();
+    let error = Request::from_json(Verb::Validate, text(row, "body").as_bytes()).err();
     equal(error.as_ref().map(|error| error.field.as_str()), row["field"].as_str())?;
     match (error, row["detail"].as_str()) {
         (Some(error), Some(detail)) => equal(error.detail.as_str(), detail),
@@ -211,7 +214,7 @@ fn request_body(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
 }
 
 fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Request::from_json(&from_hex(text(row, "bytes"))?).err().ok_or("it was read")?;
+    let error = Request::from_json(Verb::Validate, &from_hex(text(row, "bytes"))?).err().ok_or("it was read")?;
     equal((error.field.as_str(), error.detail.as_str()), ("", "The body is not UTF-8."))
 }
 
@@ -222,11 +225,15 @@ fn changed<T>(file: &Value, part: &str, rows: &[&Value], read: fn(&[u8]) -> T) -
     read(json!(fields).to_string().as_bytes())
 }
 
+fn validation(body: &[u8]) -> Result<Request, FieldError> {
+    Request::from_json(Verb::Validate, body)
+}
+
 fn decision(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let license = changed(file, "license", &[row], License::from_json)?;
-    let request = changed(file, "request", &[row], Request::from_json)?;
+    let request = changed(file, "request", &[row], validation)?;
     let now = row["now"].as_str().unwrap_or_else(|| text(file, "now"));
-    let verdict = decide(&license, &request, Timestamp::parse(now)?);
+    let verdict = decide(&license, &State::default(), &request, Timestamp::parse(now)?);
     let warnings: Vec<_> = verdict.warnings.iter().map(|warning| warning.as_str()).collect();
     equal(
         json!([verdict.code.as_str(), verdict.is_valid(), verdict.grace, warnings]),
@@ -249,11 +256,13 @@ fn pairs_of_reasons() -> Vec<Trial> {
             let (file, first, second) = (file.clone(), first.clone(), second.clone());
             trials.push(trial(format!("decisions/order: {code} before {later}"), move || {
                 let license = changed(&file, "license", &[&first, &second], License::from_json)?;
-                let request = changed(&file, "request", &[&first, &second], Request::from_json)?;
+                let request = changed(&file, "request", &[&first, &second], validation)?;
                 let now = Timestamp::parse(text(&file, "now"))?;
-                let holding: Vec<_> = countersign::decide::reasons(&license, &request, now).map(Code::as_str).collect();
+                let holding: Vec<_> = countersign::decide::reasons(&license, &State::default(), &request, now)
+                    .map(Code::as_str)
+                    .collect();
                 equal(holding, vec![code.as_str(), later.as_str()])?;
-                equal(decide(&license, &request, now).code.as_str(), code.as_str())
+                equal(decide(&license, &State::default(), &request, now).code.as_str(), code.as_str())
             }));
         }
     }
@@ -274,13 +283,13 @@ fn every_code_has_a_row() -> Trial {
 
 fn answer_known(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let license = changed(file, "license", &[row], License::from_json)?;
-    let request = changed(file, "request", &[row], Request::from_json)?;
-    let verdict = decide(&license, &request, Timestamp::parse(text(file, "now"))?);
+    let request = changed(file, "request", &[row], validation)?;
+    let verdict = decide(&license, &State::default(), &request, Timestamp::parse(text(file, "now"))?);
     equal(String::from_utf8(verdict.to_json(&request))?.as_str(), text(row, "json"))
 }
 
 fn answer_unknown(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
-    let request = changed(file, "request", &[row], Request::from_json)?;
+    let request = changed(file, "request", &[row], validation)?;
     let verdict = if row["code"] == "NOT_FOUND" { Verdict::NOT_FOUND } else { Verdict::MALFORMED_KEY };
     equal(String::from_utf8(verdict.to_json(&request))?.as_str(), text(row, "json"))
 }

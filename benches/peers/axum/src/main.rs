@@ -22,7 +22,7 @@ use axum::{
     routing::{get, post},
 };
 use clap::Parser;
-use countersign::{decide::decide, request::Request, time::Timestamp, verdict::Verdict};
+use countersign::{decide::decide, request::{Request, Verb}, time::Timestamp, verdict::Verdict};
 use tokio::net::TcpListener;
 
 use rows::{Kind, Rows};
@@ -70,10 +70,10 @@ async fn healthz() -> (Headers, &'static str) {
 
 /// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking calls.
 async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
-    let Ok(request) = Request::from_json(&body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Ok(request) = Request::from_json(Verb::Validate, &body) else { return StatusCode::BAD_REQUEST.into_response() };
     let Some(key) = &request.key else { return answer(&Verdict::MALFORMED_KEY, &request) };
     match rows.get(key) {
-        Ok(Some(license)) => answer(&decide(&license, &request, now()), &request),
+        Ok(Some(license)) => answer(&decide(&license, &Default::default(), &request, now()), &request),
         Ok(None) => answer(&Verdict::NOT_FOUND, &request),
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }

@@ -1,0 +1,246 @@
+//! What has become of a licence in use: who holds its seats, what was consumed, when its time began. The validator alone writes it,
+//! under [`KeyHash::state_key`](crate::key::KeyHash::state_key), and only by compare-and-swap.
+//!
+//! Seats and allowances stand in one record, so that one comparison decides about all of them and a validation reads twice at most. It is
+//! binary, and at its largest fits into one value of the store. Numbers are big-endian; moments are seconds since 1970-01-01T00:00:00Z,
+//! in two's complement, and none is the lowest number.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | the format: 1 |
+//! | 8 | generation: grows with every write |
+//! | 8 | when it was written |
+//! | 8 | when the licence's time began, or none |
+//! | 2, 1, 1 | how many seats, counters and remembered operations follow |
+//! | for each seat: 1, 8, 8, 8 × n | n names (1 to 5), since when, until when or none, a hash of each name |
+//! | for each counter: 1, n, 8, 8 | n bytes (1 to 64), the allowance's name in UTF-8, how much was used, when its period began |
+//! | for each operation: 16, 8, 8 | its id, when it was applied, a hash of what it asked for |
+//!
+//! A record of another format, with other counts than bounds allow, or with a byte too few or too many, is a fault of the store.
+
+use crate::{
+    holder::{Holder, Matching},
+    limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS},
+    name::Label,
+    policy::Allowance,
+    time::Timestamp,
+};
+
+use alloc::vec::Vec;
+
+/// A licence in use. What is not in the store is as [`State::default`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Grows with every write; 0 before the first.
+    pub generation: u64,
+    /// When it was last written, by the clock of whoever wrote it.
+    pub written_at: Option<Timestamp>,
+    /// When its time began, where that is not when it was issued.
+    pub begun_at: Option<Timestamp>,
+    /// In the order in which they were taken; 1,000 at most. Leases that ended stay until another takes the seat.
+    pub seats: Vec<Seat>,
+    /// One for each allowance that was ever used; 8 at most.
+    pub counters: Vec<Counter>,
+    /// The last that came with an idempotency key, oldest first; 64 at most.
+    pub applied: Vec<Applied>,
+}
+
+/// A seat that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// By whom.
+    pub holder: Holder,
+    /// When.
+    pub since: Timestamp,
+    /// The first second after its lease; without a lease none.
+    pub until: Option<Timestamp>,
+}
+
+impl Seat {
+    /// Whether its lease still runs.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// What was used of an allowance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// The allowance's name.
+    pub name: Label,
+    /// How much.
+    pub used: u64,
+    /// When the period began in which that was.
+    pub period: Timestamp,
+}
+
+/// A change of a counter that came with an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Which one it was.
+    pub operation: Operation,
+    /// When it was applied.
+    pub at: Timestamp,
+}
+
+/// A request that is to have one effect, however often it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// A hash of the licence's key hash and the idempotency key.
+    pub id: [u8; 16],
+    /// A hash of what was asked for: the same idempotency key for something else is a mistake of the caller's.
+    pub asked: u64,
+}
+
+/// Bytes from the store are no such record: too short, too long, or of another format. Says nothing about the licence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record of the licence's use is corrupt")]
+pub struct StateError;
+
+const FORMAT: u8 = 1;
+const NONE: i64 = i64::MIN;
+const HEAD_BYTES: usize = 1 + 8 + 8 + 8 + 2 + 1 + 1;
+const APPLIED_BYTES: usize = 16 + 8 + 8;
+
+impl State {
+    /// The place of the first seat that a holder has.
+    pub fn find(&self, holder: &Holder, matching: Matching) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.holder.is(holder, matching))
+    }
+
+    /// How much of an allowance was used, and when the period began in which that was. A period that began stays the present one where the
+    /// clock goes back: nothing begins anew twice.
+    pub fn used(&self, allowance: &Allowance, now: Timestamp) -> (u64, Timestamp) {
+        let present = allowance.period.start(now);
+        let counter = self.counters.iter().find(|counter| counter.name == allowance.name);
+        counter
+            .filter(|counter| counter.period >= present)
+            .map_or((0, present), |counter| (counter.used, counter.period))
+    }
+
+    /// Reads a record.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let mut rest = Rest(bytes);
+        if rest.array()? != [FORMAT] {
+            return Err(StateError);
+        }
+        let (generation, written_at, begun_at) = (rest.number()?, rest.moment()?, rest.moment()?);
+        let seats = usize::from(u16::from_be_bytes(rest.array()?));
+        let [counters, applied] = rest.array()?.map(usize::from);
+        if seats > MAX_SEATS || counters > MAX_ALLOWANCES || applied > MAX_REMEMBERED {
+            return Err(StateError);
+        }
+        let state = Self {
+            generation,
+            written_at,
+            begun_at,
+            seats: (0..seats).map(|_| rest.seat()).collect::<Result<_, _>>()?,
+            counters: (0..counters).map(|_| rest.counter()).collect::<Result<_, _>>()?,
+            applied: (0..applied).map(|_| rest.applied()).collect::<Result<_, _>>()?,
+        };
+        if rest.0.is_empty() { Ok(state) } else { Err(StateError) }
+    }
+
+    /// Writes a record, which [`State::from_bytes`] reads.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let seats = self.seats.len() * (1 + 8 + 8 + 8 * MAX_COMPONENTS);
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + seats + self.applied.len() * APPLIED_BYTES);
+        bytes.push(FORMAT);
+        bytes.extend(self.generation.to_be_bytes());
+        bytes.extend(moment(self.written_at));
+        bytes.extend(moment(self.begun_at));
+        bytes.extend((self.seats.len() as u16).to_be_bytes());
+        bytes.extend([self.counters.len() as u8, self.applied.len() as u8]);
+        for Seat { holder, since, until } in &self.seats {
+            bytes.push(holder.hashes().len() as u8);
+            bytes.extend(moment(Some(*since)));
+            bytes.extend(moment(*until));
+            bytes.extend(holder.hashes().iter().flat_map(|hash| hash.to_be_bytes()));
+        }
+        for Counter { name, used, period } in &self.counters {
+            bytes.push(name.as_str().len() as u8);
+            bytes.extend(name.as_str().as_bytes());
+            bytes.extend(used.to_be_bytes());
+            bytes.extend(moment(Some(*period)));
+        }
+        for applied in &self.applied {
+            bytes.extend(applied.to_bytes());
+        }
+        bytes
+    }
+}
+
+impl Applied {
+    /// Reads one that stands alone.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let mut rest = Rest(bytes);
+        let applied = rest.applied()?;
+        if rest.0.is_empty() { Ok(applied) } else { Err(StateError) }
+    }
+
+    /// Writes one that stands alone.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self { operation: Operation { id, asked }, at } = self;
+        [&id[..], &moment(Some(*at)), &asked.to_be_bytes()].concat()
+    }
+}
+
+fn moment(moment: Option<Timestamp>) -> [u8; 8] {
+    moment.map_or(NONE, Timestamp::unix).to_be_bytes()
+}
+
+/// The bytes that are not read yet.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn bytes(&mut self, count: usize) -> Result<&'a [u8], StateError> {
+        let (bytes, rest) = self.0.split_at_checked(count).ok_or(StateError)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
+        let (array, rest) = self.0.split_first_chunk().ok_or(StateError)?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    fn number(&mut self) -> Result<u64, StateError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn moment(&mut self) -> Result<Option<Timestamp>, StateError> {
+        match i64::from_be_bytes(self.array()?) {
+            NONE => Ok(None),
+            seconds if Timestamp::from_unix(seconds).unix() == seconds => Ok(Some(Timestamp::from_unix(seconds))),
+            _ => Err(StateError),
+        }
+    }
+
+    fn some_moment(&mut self) -> Result<Timestamp, StateError> {
+        self.moment()?.ok_or(StateError)
+    }
+
+    fn seat(&mut self) -> Result<Seat, StateError> {
+        let [names] = self.array()?;
+        let (since, until) = (self.some_moment()?, self.moment()?);
+        let mut hashes = [0; MAX_COMPONENTS];
+        let hashes = hashes.get_mut(..usize::from(names)).ok_or(StateError)?;
+        for hash in &mut *hashes {
+            *hash = self.number()?;
+        }
+        Ok(Seat { holder: Holder::of(hashes).ok_or(StateError)?, since, until })
+    }
+
+    fn counter(&mut self) -> Result<Counter, StateError> {
+        let [length] = self.array()?;
+        let name = core::str::from_utf8(self.bytes(length.into())?).map_err(|_| StateError)?;
+        let name = Label::parse(name).map_err(|_| StateError)?;
+        Ok(Counter { name, used: self.number()?, period: self.some_moment()? })
+    }
+
+    fn applied(&mut self) -> Result<Applied, StateError> {
+        let (id, at, asked) = (self.array()?, self.some_moment()?, self.number()?);
+        Ok(Applied { operation: Operation { id, asked }, at })
+    }
+}
