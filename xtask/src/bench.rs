@@ -1,12 +1,16 @@
 //! `cargo xtask bench`: sets up and builds all that is measured, and has `benches/runner` measure it.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result};
 
 use crate::{
     compose::{self, Set},
-    run::{cargo, on_path, root, run, target_directory},
+    run::{cargo, on_path, output, root, run, target_directory},
     tools::{OHA, VICEROY, WASMTIME},
     up,
 };
@@ -20,7 +24,7 @@ pub(crate) fn bench(quick: bool) -> Result<()> {
     // Before the runner is built, as both may be cargo's work for minutes: nothing else runs once it measures.
     let (host, wasmtime, viceroy, oha) = (up::build_host()?, WASMTIME.ensure()?, VICEROY.ensure()?, OHA.ensure()?);
     run(cargo().args(["build", "--release", "--package", "countersign-peer-axum", "--package", "countersign-bench"]))?;
-    let built = target_directory()?.join("release");
+    let (core, built) = (core()?, target_directory()?.join("release"));
 
     let mut bench = Command::new(built.join("countersign-bench"));
     bench
@@ -30,6 +34,7 @@ pub(crate) fn bench(quick: bool) -> Result<()> {
         .env("COUNTERSIGN_VICEROY", viceroy)
         .env("COUNTERSIGN_OHA", oha)
         .env("COUNTERSIGN_OHA_VERSION", OHA.name())
+        .env("COUNTERSIGN_BENCH_CORE", core)
         .env("COUNTERSIGN_PEER_AXUM", built.join("countersign-peer-axum"))
         .env("COUNTERSIGN_PEER_WORKERD", root().join(WORKERD_PEER));
     if let Some(workerd) = workerd()? {
@@ -42,6 +47,21 @@ pub(crate) fn bench(quick: bool) -> Result<()> {
         bench.arg("--write").arg(root().join(DOCUMENT));
     }
     run(&mut bench)
+}
+
+/// Counts the instructions of the core alone: it needs no host, and no quiet machine.
+pub(crate) fn instructions() -> Result<()> {
+    run(Command::new(core()?).arg("--instructions"))
+}
+
+/// Builds `benches/core` and gives its program.
+fn core() -> Result<PathBuf> {
+    let build = ["build", "--release", "--package", "countersign", "--bench", "core"];
+    let messages =
+        output(cargo().args(build).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit()))?;
+    let mut messages = messages.lines().map(serde_json::from_str::<serde_json::Value>);
+    let program = messages.find_map(|message| Some(PathBuf::from(message.ok()?["executable"].as_str()?)));
+    program.context("cargo built no program of the benchmark `core`")
 }
 
 const WORKERD_PEER: &str = "benches/peers/workerd";

@@ -43,6 +43,9 @@ enum Task {
         /// Fewer and shorter rounds, and neither growth nor other numbers of connections; nothing is written
         #[arg(long)]
         quick: bool,
+        /// Only count the core's instructions: how a change is judged on a noisy machine
+        #[arg(long, conflicts_with = "quick")]
+        instructions: bool,
     },
     /// Build the components and write compositions to target/components
     Compose {
@@ -58,7 +61,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Up { listen, data } => up::up(listen, data),
         Task::Test { only } => test::test(only.as_deref()),
-        Task::Bench { quick } => bench::bench(quick),
+        Task::Bench { instructions: true, .. } => bench::instructions(),
+        Task::Bench { quick, .. } => bench::bench(quick),
         Task::Compose { set, bless } => compose::compose(set, bless),
     };
     match outcome {

@@ -1,0 +1,88 @@
+//! What is measured.
+
+use std::hint::black_box;
+
+use countersign::{
+    decide::decide,
+    domain::Domain,
+    key::{self, Key, Prefix},
+    record::License,
+    request::{Request, Verb},
+    state::State,
+    time::Timestamp,
+};
+
+/// One call into the core, ready to be made again and again.
+pub(crate) struct Operation {
+    pub(crate) name: String,
+    pub(crate) run: Box<dyn Fn()>,
+}
+
+/// All of them, in the order of a validation.
+pub(crate) fn all() -> Vec<Operation> {
+    let key = key();
+    let foreign = "0b3c1f7a-4b5e-4c55-9b7e-6f0e6d3f8a11";
+    let domain = Domain::parse("www.example.com").expect("a domain");
+    let body = serde_json::json!({ "key": key, "domain": "www.example.com" }).to_string().into_bytes();
+    let record = record(1);
+    // Kept for good, as a verdict borrows its licence.
+    let request: &Request = Box::leak(Box::new(Request::from_json(Verb::Validate, &body).expect("a request")));
+    let license: &License = Box::leak(Box::new(License::from_json(&record).expect("a record")));
+    let state: &State = Box::leak(Box::default());
+    let now = Timestamp::from_unix(1_800_000_000);
+    let verdict = decide(license, state, request, now);
+
+    let mut operations = vec![
+        operation("key: read and hash", move || key::read(black_box(&key))),
+        operation("key: hash a foreign one", move || key::read(black_box(foreign))),
+        operation("domain: parse", || Domain::parse(black_box("www.example.com"))),
+        operation("domain: parse Unicode", || Domain::parse(black_box("www.münchen.example"))),
+    ];
+    for rules in [1, 10, 1_000] {
+        let License { domains, .. } = License::from_json(&self::record(rules)).expect("a record");
+        let domain = domain.clone();
+        let covers = move || domains.iter().any(|rule| rule.covers(black_box(&domain)));
+        operations.push(operation(&format!("domain: match, the last of {rules}"), covers));
+    }
+    for rules in [1, 100, 1_000] {
+        let record = self::record(rules);
+        let parse = move || License::from_json(black_box(&record));
+        operations.push(operation(&format!("record: parse, domains: {rules}"), parse));
+    }
+    let asked = body.clone();
+    operations.extend([
+        operation("request: parse", move || Request::from_json(Verb::Validate, black_box(&asked))),
+        operation("decide", move || decide(black_box(license), state, black_box(request), black_box(now))),
+        operation("verdict: write", move || black_box(&verdict).to_json(black_box(request))),
+        operation("a whole validation", move || {
+            let request = Request::from_json(Verb::Validate, black_box(&body)).expect("a request");
+            let license = License::from_json(black_box(&record)).expect("a record");
+            decide(&license, state, &request, black_box(now)).to_json(&request)
+        }),
+    ]);
+    operations
+}
+
+fn operation<T>(name: &str, work: impl Fn() -> T + 'static) -> Operation {
+    let run = move || {
+        black_box(work());
+    };
+    Operation { name: name.to_owned(), run: Box::new(run) }
+}
+
+fn key() -> String {
+    let prefix = Prefix::parse("ACME").expect("a prefix");
+    Key::generate(&prefix, [7; 16]).to_string()
+}
+
+/// A licence for `rules` domains, of which the last is `example.com`.
+fn record(rules: usize) -> Vec<u8> {
+    let mut domains: Vec<_> = (1..rules).map(|rule| format!("*.customer-{rule}.example.org")).collect();
+    domains.push("*.example.com".into());
+    serde_json::json!({
+        "format": 1, "generation": 1, "id": "lic_00000000000000000000000000", "product": "acme", "status": "active",
+        "plan": "pro", "issuedAt": "2026-01-01T00:00:00Z", "features": ["export"], "domains": domains, "requires": [],
+    })
+    .to_string()
+    .into_bytes()
+}
