@@ -160,7 +160,8 @@ fn tick(engine: &wasmtime::Engine) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
+/// The engine's configuration: instances from a pool, and interruption by epoch.
+pub fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
         .total_stacks(MAX_INSTANCES)
