@@ -44,8 +44,8 @@ pub fn decide<'a>(license: &'a License, state: &State, request: &Request, now: T
     if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = standing {
         verdict.seat = Some(*seat);
     }
-    if let Some(activation) = license.activation.filter(|_| !matches!(standing, Standing::Nameless(_))) {
-        verdict.seats = Some(Occupancy { limit: activation.limit, used: live(state, now).count() });
+    if !matches!(standing, Standing::Nameless(_)) {
+        verdict.seats = occupancy(license, state, now);
     }
     if code == Code::Valid {
         let term = Term::of(license, state, request, now);
@@ -113,9 +113,10 @@ pub fn reasons(license: &License, state: &State, request: &Request, now: Timesta
     .filter_map(|(code, holds)| holds.then_some(code))
 }
 
-/// Seats whose lease runs, in the order in which they were taken.
-pub(crate) fn live(state: &State, now: Timestamp) -> impl Iterator<Item = &Seat> {
-    state.seats.iter().filter(move |seat| seat.is_live(now))
+/// How many seats the licence has and how many are taken; nothing where it counts none.
+pub fn occupancy(license: &License, state: &State, now: Timestamp) -> Option<Occupancy> {
+    let used = state.seats.iter().filter(|seat| seat.is_live(now)).count();
+    license.activation.map(|activation| Occupancy { limit: activation.limit, used })
 }
 
 /// What is left of the allowance that a request names, if the licence has it.

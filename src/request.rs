@@ -160,7 +160,8 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    fn new(field: &str, detail: impl fmt::Display) -> Self {
+    /// That the field of this name `detail`s: `FieldError::new("key", "is missing.")`. Without a name, `detail` is the sentence.
+    pub fn new(field: &str, detail: impl fmt::Display) -> Self {
         let detail = if field.is_empty() { detail.to_string() } else { format!("`{field}` {detail}") };
         Self { field: field.to_owned(), detail }
     }
@@ -212,7 +213,7 @@ impl Fields {
                 return Err(FieldError::new("", "A field that has no name, or a long one, is no field of a request."));
             }
             if !verb.fields().contains(&name.as_str()) {
-                return Err(FieldError::new(&name, "is no field of this request."));
+                return Err(FieldError::new(&name, NO_FIELD));
             }
             match name.as_str() {
                 "key" => set(&mut fields.key, &name, value.text(&name)?)?,
@@ -256,8 +257,12 @@ impl Fields {
         if verb == Verb::Deactivate && !names_a_seat {
             return Err(FieldError::new("activation", "is missing, and so is a `fingerprint`, `user` or `domain`."));
         }
-        if verb == Verb::Usage && self.allowance.is_none() {
-            return Err(FieldError::new("allowance", "is missing."));
+        match verb {
+            Verb::Usage if self.allowance.is_none() => return Err(FieldError::new("allowance", "is missing.")),
+            Verb::Activate | Verb::Heartbeat if self.allowance.is_some() => {
+                return Err(FieldError::new("allowance", NO_FIELD));
+            }
+            _ => {}
         }
         Ok(Request {
             key,
@@ -299,6 +304,8 @@ fn set<T>(field: &mut Option<T>, name: &str, value: T) -> Result<(), FieldError>
 fn in_bounds(name: &str, amount: u64) -> Result<u64, FieldError> {
     if (1..=MAX_AMOUNT).contains(&amount) { Ok(amount) } else { Err(FieldError::new(name, AMOUNTS)) }
 }
+
+const NO_FIELD: &str = "is no field of this request.";
 
 const AMOUNTS: &str = "must be a whole number from 1 to 1,000,000,000.";
 

@@ -26,7 +26,7 @@ use crate::{
     time::Timestamp,
 };
 
-use alloc::vec::Vec;
+use alloc::{format, string::String, vec::Vec};
 
 /// A licence in use. What is not in the store is as [`State::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,13 +83,20 @@ pub struct Applied {
     pub at: Timestamp,
 }
 
-/// A request that is to have one effect, however often it comes.
+/// A request that is to have one effect, however often it comes: its idempotency key, and what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// A hash of the licence's key hash and the idempotency key.
     pub id: [u8; 16],
     /// A hash of what was asked for: the same idempotency key for something else is a mistake of the caller's.
     pub asked: u64,
+}
+
+impl Operation {
+    /// The key in the store under which it is remembered by itself: `operation:` and 32 lower-case hexadecimal digits.
+    pub fn store_key(&self) -> String {
+        format!("operation:{:032x}", u128::from_be_bytes(self.id))
+    }
 }
 
 /// Bytes from the store are no such record: too short, too long, or of another format. Says nothing about the licence.

@@ -93,6 +93,8 @@ words! {
         ActivationsOverLimit = "ACTIVATIONS_OVER_LIMIT",
         /// More is used of the allowance than there is, and the policy lets that pass.
         UsageOverLimit = "USAGE_OVER_LIMIT",
+        /// The store cannot keep two writers apart: requests that come at the same moment may pass a limit.
+        LimitIsSoft = "LIMIT_IS_SOFT",
     }
 }
 
@@ -115,6 +117,13 @@ pub struct Verdict<'a> {
     pub seats: Option<Occupancy>,
     /// What is left of the allowance that the request names, where the licence has it.
     pub left: Option<Left>,
+}
+
+impl Left {
+    /// How much is left of the limit: overage is not counted.
+    pub fn remaining(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
 }
 
 /// How many seats there are.
@@ -265,6 +274,6 @@ struct AllowanceFacts<'a> {
 impl<'a> From<&'a Left> for AllowanceFacts<'a> {
     fn from(left: &'a Left) -> Self {
         let Left { name, limit, used, resets_at, .. } = left;
-        Self { name, limit: *limit, used: *used, remaining: limit.saturating_sub(*used), resets_at: *resets_at }
+        Self { name, limit: *limit, used: *used, remaining: left.remaining(), resets_at: *resets_at }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use countersign::key::{self, KeyHash, ReadError};
 use countersign::record::{License, LicenseId, RecordError, Status};
+use countersign::state::{State, StateError};
 
 use crate::bindings::store::{Error as StoreError, Expectation, Outcome};
 use crate::limits::{COMMAND_BUSY_TIMEOUT, LIST_PAGE};
@@ -11,6 +12,9 @@ use crate::store::Store;
 
 /// What every licence's key in the store begins with.
 const PREFIX: &str = "license:";
+
+/// What the key begins with under which stands what has become of one.
+const STATE_PREFIX: &str = "state:";
 
 /// The licences of one data directory. Holds hashes of keys, never keys.
 #[derive(Debug)]
@@ -40,6 +44,9 @@ pub enum RegistryError {
     /// The store's content is not a licence.
     #[error("{0} ({1})")]
     Record(RecordError, String),
+    /// The store's content does not say what has become of a licence.
+    #[error("{0} ({1})")]
+    State(StateError, String),
 }
 
 impl From<StoreError> for RegistryError {
@@ -71,17 +78,23 @@ impl Registry {
         })
     }
 
-    /// The licence with this key, if there is one.
-    pub fn get(&self, key: &KeyHash) -> Result<Option<License>, RegistryError> {
-        let store_key = key.store_key();
-        self.0.get(&store_key)?.map(|entry| read(&store_key, &entry.value)).transpose()
+    /// The licence with this key, if there is one, and what has become of it.
+    pub fn get(&self, key: &KeyHash) -> Result<Option<(License, State)>, RegistryError> {
+        self.read(&key.store_key())
     }
 
-    /// The licence that an id or a key names.
-    pub fn find(&self, id_or_key: &str) -> Result<License, RegistryError> {
-        let store_key = self.store_key(id_or_key)?;
-        let entry = self.0.get(&store_key)?.ok_or(RegistryError::NoSuchLicense)?;
-        read(&store_key, &entry.value)
+    /// The licence that an id or a key names, and what has become of it.
+    pub fn find(&self, id_or_key: &str) -> Result<(License, State), RegistryError> {
+        self.read(&self.store_key(id_or_key)?)?.ok_or(RegistryError::NoSuchLicense)
+    }
+
+    fn read(&self, store_key: &str) -> Result<Option<(License, State)>, RegistryError> {
+        let Some(entry) = self.0.get(store_key)? else { return Ok(None) };
+        let license = read(store_key, &entry.value)?;
+        let state_key = store_key.replacen(PREFIX, STATE_PREFIX, 1);
+        let state = self.0.get(&state_key)?.map(|entry| State::from_bytes(&entry.value)).transpose();
+        let state = state.map_err(|error| RegistryError::State(error, state_key))?;
+        Ok(Some((license, state.unwrap_or_default())))
     }
 
     /// Gives the licence another status; nothing is written where it has that status already. A revoked one stays revoked.

@@ -24,7 +24,7 @@ pub(crate) fn problem(status: u16, details: &impl Serialize) -> Response {
 pub(crate) fn preflight(method: &str) -> Response {
     let mut response = empty(204);
     add(&mut response, "access-control-allow-methods", method);
-    add(&mut response, "access-control-allow-headers", "content-type");
+    add(&mut response, "access-control-allow-headers", "content-type, idempotency-key");
     add(&mut response, "access-control-max-age", "86400");
     response
 }

@@ -1,18 +1,102 @@
 //! The typed interface, for components that embed this one.
 
-use countersign::request::{FieldError, Fields};
-use countersign::verdict::{self, Verdict};
+use countersign::holder::Per;
+use countersign::name::IdempotencyKey;
+use countersign::request::{FieldError, Fields, Verb};
+use countersign::state::Seat;
+use countersign::verbs::KeyReused;
+use countersign::verdict::{self, Left, Occupancy, Verdict};
 
 use crate::App;
+use crate::activate::activate;
+use crate::activations::activations;
 use crate::bindings::exports::countersign::license::validator as wit;
-use crate::validate::{Stopwatch, Unavailable, validate};
+use crate::clock::Stopwatch;
+use crate::deactivate::deactivate;
+use crate::heartbeat::heartbeat;
+use crate::records::Unavailable;
+use crate::usage::usage;
+use crate::validate::validate;
 
 impl wit::Guest for App {
     fn validate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
         let mut stopwatch = Stopwatch::start();
-        let request = Fields::from(request).verify()?;
+        let request = Fields::from(request).verify(Verb::Validate)?;
         Ok(validate(&request, &mut stopwatch, |verdict| verdict.into())?)
     }
+
+    fn activate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let request = Fields::from(request).verify(Verb::Activate)?;
+        Ok(activate(&request, &mut stopwatch, |verdict| verdict.into())?)
+    }
+
+    fn heartbeat(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let request = Fields::from(request).verify(Verb::Heartbeat)?;
+        Ok(heartbeat(&request, &mut stopwatch, |verdict| verdict.into())?)
+    }
+
+    fn deactivate(seat: wit::Seat) -> Result<Option<wit::Deactivation>, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let fields = Fields {
+            key: Some(seat.key),
+            domain: seat.domain,
+            fingerprint: some(seat.fingerprint),
+            user: seat.user,
+            activation: seat.activation,
+            ..Fields::default()
+        };
+        let answered = deactivate(
+            &fields.verify(Verb::Deactivate)?,
+            &mut stopwatch,
+            |done| Some(wit::Deactivation { deactivated: done.deactivated, seats: done.seats.map(wit::Seats::from) }),
+            |_| None,
+        );
+        Ok(answered?)
+    }
+
+    fn activations(key: String) -> Result<Option<wit::Seating>, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let fields = Fields { key: Some(key), ..Fields::default() };
+        let answered = activations(
+            &fields.verify(Verb::Activations)?,
+            &mut stopwatch,
+            |seating| {
+                let (per, seats) = seating.counted?;
+                let activations = seating.seats.iter().map(wit::Activation::from).collect();
+                Some(wit::Seating { per: per.into(), seats: seats.into(), activations })
+            },
+            |_| None,
+        );
+        Ok(answered?)
+    }
+
+    fn usage(
+        request: wit::Request,
+        change: Option<wit::Change>,
+        idempotency_key: Option<String>,
+    ) -> Result<wit::Used, wit::UsageFault> {
+        let mut stopwatch = Stopwatch::start();
+        let mut fields = Fields::from(request);
+        match change {
+            Some(wit::Change::Consume(amount)) => fields.consume = Some(amount),
+            Some(wit::Change::GiveBack(amount)) => fields.give_back = Some(amount),
+            None => {}
+        }
+        let request = fields.verify(Verb::Usage)?;
+        let key = idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose();
+        let key = key.map_err(|error| FieldError::new("idempotency-key", format_args!("{error}.")))?;
+        usage(&request, key.as_ref(), &mut stopwatch, |outcome| match outcome {
+            Ok((verdict, applied)) => Ok(wit::Used { verdict: verdict.into(), applied: applied.unwrap_or_default() }),
+            Err(KeyReused) => Err(wit::UsageFault::IdempotencyKeyReused),
+        })?
+    }
+}
+
+/// An empty list says what a field that is not sent does.
+fn some(texts: Vec<String>) -> Option<Vec<String>> {
+    Some(texts).filter(|texts| !texts.is_empty())
 }
 
 impl From<wit::Request> for Fields {
@@ -24,7 +108,10 @@ impl From<wit::Request> for Fields {
             version: request.version,
             released_at: request.released_at,
             features: Some(request.features),
-            nonce: None,
+            fingerprint: some(request.fingerprint),
+            user: request.user,
+            allowance: request.allowance,
+            ..Self::default()
         }
     }
 }
@@ -41,9 +128,50 @@ impl From<&Verdict<'_>> for wit::Verdict {
             plan: license.map(|license| license.plan.as_str().into()),
             features: license
                 .map_or(Vec::new(), |license| license.features.iter().map(|feature| feature.as_str().into()).collect()),
-            expires_at: license.and_then(|license| license.expires_at).map(|moment| moment.unix()),
+            expires_at: verdict.expires_at.map(|moment| moment.unix()),
             grace: verdict.grace,
             warnings: verdict.warnings.iter().map(|warning| (*warning).into()).collect(),
+            activation: verdict.seat.as_ref().map(wit::Activation::from),
+            seats: verdict.seats.map(wit::Seats::from),
+            allowance: verdict.left.as_ref().map(wit::Allowance::from),
+        }
+    }
+}
+
+impl From<&Seat> for wit::Activation {
+    fn from(seat: &Seat) -> Self {
+        Self {
+            id: seat.holder.activation_id().to_string(),
+            activated_at: seat.since.unix(),
+            lease_ends_at: seat.until.map(|until| until.unix()),
+        }
+    }
+}
+
+impl From<Occupancy> for wit::Seats {
+    fn from(Occupancy { limit, used }: Occupancy) -> Self {
+        Self { limit, used: used as u32 }
+    }
+}
+
+impl From<&Left> for wit::Allowance {
+    fn from(left: &Left) -> Self {
+        Self {
+            name: left.name.as_str().into(),
+            limit: left.limit,
+            used: left.used,
+            remaining: left.remaining(),
+            resets_at: left.resets_at.map(|moment| moment.unix()),
+        }
+    }
+}
+
+impl From<Per> for wit::Per {
+    fn from(per: Per) -> Self {
+        match per {
+            Per::Machine => Self::Machine,
+            Per::Domain => Self::Domain,
+            Per::User => Self::User,
         }
     }
 }
@@ -61,8 +189,14 @@ impl From<verdict::Code> for wit::Code {
             Code::ProductMismatch => Self::ProductMismatch,
             Code::DomainRequired => Self::DomainRequired,
             Code::DomainMismatch => Self::DomainMismatch,
+            Code::FingerprintRequired => Self::FingerprintRequired,
+            Code::UserRequired => Self::UserRequired,
+            Code::NotActivated => Self::NotActivated,
+            Code::LeaseExpired => Self::LeaseExpired,
             Code::VersionNotCovered => Self::VersionNotCovered,
             Code::FeatureMissing => Self::FeatureMissing,
+            Code::TooManyActivations => Self::TooManyActivations,
+            Code::UsageExhausted => Self::UsageExhausted,
             Code::Valid => Self::Valid,
         }
     }
@@ -70,9 +204,13 @@ impl From<verdict::Code> for wit::Code {
 
 impl From<verdict::Warning> for wit::Warning {
     fn from(warning: verdict::Warning) -> Self {
+        use verdict::Warning;
         match warning {
-            verdict::Warning::ExpiredAllowed => Self::ExpiredAllowed,
-            verdict::Warning::ExpiredMaintained => Self::ExpiredMaintained,
+            Warning::ExpiredAllowed => Self::ExpiredAllowed,
+            Warning::ExpiredMaintained => Self::ExpiredMaintained,
+            Warning::ActivationsOverLimit => Self::ActivationsOverLimit,
+            Warning::UsageOverLimit => Self::UsageOverLimit,
+            Warning::LimitIsSoft => Self::LimitIsSoft,
         }
     }
 }
@@ -86,5 +224,11 @@ impl From<FieldError> for wit::Fault {
 impl From<Unavailable> for wit::Fault {
     fn from(Unavailable(reason): Unavailable) -> Self {
         Self::Unavailable(reason.into())
+    }
+}
+
+impl<T: Into<wit::Fault>> From<T> for wit::UsageFault {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
     }
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::answer;
 use crate::bindings::countersign::license::store::{self, CompareAndSwap};
-use crate::bindings::exports::countersign::license::service::Response;
+use crate::bindings::exports::countersign::license::service::{Request, Response};
 use crate::problem::Problem;
-use crate::validate::kind;
+use crate::records::kind;
 
 /// The key that `readyz` reads. No licence is under it, for no key is known whose SHA-256 is zero.
 const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";
@@ -26,15 +26,17 @@ struct Store<'a> {
     lists: bool,
     ordered_list: bool,
     staleness_seconds: u32,
+    /// Whether a limit on seats or usage holds when two ask at the same moment.
+    limits: &'static str,
 }
 
 /// `GET /healthz`: answers as long as the app runs, and calls nothing.
-pub(crate) fn healthz(_: &[u8]) -> Result<Response, Problem> {
+pub(crate) fn healthz(_: &Request) -> Result<Response, Problem> {
     Ok(answer::json(200, br#"{"status":"ok"}"#.into()))
 }
 
 /// `GET /readyz`: makes a read of the store, and says what the store can do.
-pub(crate) fn readyz(_: &[u8]) -> Result<Response, Problem> {
+pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
     store::get(PROBE).map_err(|error| Problem::Unavailable { reason: kind(&error) })?;
     let store = store::describe();
     let store = Store {
@@ -49,6 +51,11 @@ pub(crate) fn readyz(_: &[u8]) -> Result<Response, Problem> {
         lists: store.lists,
         ordered_list: store.ordered_list,
         staleness_seconds: store.staleness_seconds,
+        limits: match store.compare_and_swap {
+            CompareAndSwap::Atomic => "exact",
+            CompareAndSwap::SingleProcess | CompareAndSwap::BestEffort => "soft",
+            CompareAndSwap::ReadOnly => "none",
+        },
     };
     Ok(answer::json(200, answer::encode(&Ready { status: "ready", store })))
 }

@@ -1,15 +1,14 @@
-//! One event a validation. It names the licence's product and the end of its key, never the key.
-
-use std::time::Duration;
+//! One event a request, and one where a clock went back. It names the licence's product and the end of its key, never the key.
 
 use countersign::key::Hint;
 use countersign::name::Product;
+use countersign::record::License;
 use countersign::time::Timestamp;
-use countersign::verdict::Verdict;
 use serde::Serialize;
 
 use crate::bindings::countersign::license::journal;
-use crate::validate::Unavailable;
+use crate::clock::Stopwatch;
+use crate::records::Unavailable;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,19 +26,41 @@ struct Event<'a> {
     duration_micros: u64,
 }
 
-/// Writes the line for one validation.
-pub(crate) fn note(time: Timestamp, verdict: &Result<Verdict<'_>, &Unavailable>, duration: Duration) {
-    let license = verdict.as_ref().ok().and_then(|verdict| verdict.license);
-    let event = Event {
-        time,
-        event: "validation",
-        code: verdict.as_ref().map_or("UNAVAILABLE", |verdict| verdict.code.as_str()),
-        reason: verdict.as_ref().err().map(|unavailable| unavailable.0),
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClockWentBack {
+    time: Timestamp,
+    event: &'static str,
+    seconds: i64,
+}
+
+/// Writes the line for one request.
+pub(crate) fn note(
+    event: &'static str,
+    code: Result<&'static str, &Unavailable>,
+    license: Option<&License>,
+    stopwatch: &mut Stopwatch,
+) {
+    append(&Event {
+        time: stopwatch.moment(),
+        event,
+        code: code.unwrap_or("UNAVAILABLE"),
+        reason: code.err().map(|unavailable| unavailable.0),
         product: license.map(|license| &license.product),
         hint: license.and_then(|license| license.hint.as_ref()),
-        duration_micros: duration.as_micros() as u64,
-    };
-    if let Ok(line) = serde_json::to_string(&event) {
+        duration_micros: stopwatch.total().as_micros() as u64,
+    });
+}
+
+/// Writes a line if it is earlier than when a record was written: by this host's clock, or by another's that is ahead of it.
+pub(crate) fn note_clock(now: Timestamp, written_at: Option<Timestamp>) {
+    if let Some(written_at) = written_at.filter(|written_at| now < *written_at) {
+        append(&ClockWentBack { time: now, event: "clock-went-back", seconds: written_at.unix() - now.unix() });
+    }
+}
+
+fn append(event: &impl Serialize) {
+    if let Ok(line) = serde_json::to_string(event) {
         journal::append(&line);
     }
 }

@@ -14,6 +14,7 @@ pub(crate) enum Problem {
         allowed: &'static str,
     },
     BodyTooLarge,
+    IdempotencyKeyReused,
     /// The store gave no answer to build on. Says nothing about any licence.
     Unavailable {
         reason: &'static str,
@@ -51,6 +52,12 @@ impl From<Problem> for Response {
             Problem::BodyTooLarge => {
                 (413, "Content Too Large", "BODY_TOO_LARGE", "The body has more than 65,536 bytes.")
             }
+            Problem::IdempotencyKeyReused => (
+                422,
+                "Unprocessable Content",
+                "IDEMPOTENCY_KEY_REUSED",
+                "This idempotency key came before, with another request.",
+            ),
             Problem::Unavailable { .. } => {
                 (503, "Service Unavailable", "UNAVAILABLE", "The store gave no usable answer. Try again.")
             }
@@ -63,7 +70,7 @@ impl From<Problem> for Response {
                 reason = Some(*kind);
                 header = Some(("retry-after", "1"));
             }
-            Problem::IncompleteBody | Problem::NoSuchPath | Problem::BodyTooLarge => {}
+            Problem::IncompleteBody | Problem::NoSuchPath | Problem::BodyTooLarge | Problem::IdempotencyKeyReused => {}
         }
         let details = Details { r#type: "about:blank", title, status, detail, code, field, reason };
         let mut response = answer::problem(status, &details);

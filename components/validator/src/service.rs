@@ -2,23 +2,39 @@
 
 use crate::App;
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::{Body, Guest, Request, Response};
+use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
 use crate::problem::Problem;
-use crate::{health, validate};
+use crate::{activate, activations, deactivate, health, heartbeat, usage, validate};
 
 struct Route {
     path: &'static str,
     method: &'static str,
     /// `method` and `OPTIONS`, as `Allow` lists them.
     allowed: &'static str,
-    verb: fn(&[u8]) -> Result<Response, Problem>,
+    verb: Verb,
 }
 
-const ROUTES: [Route; 3] = [
-    Route { path: "/api/v1/validate", method: "POST", allowed: "POST, OPTIONS", verb: validate::post },
-    Route { path: "/healthz", method: "GET", allowed: "GET, OPTIONS", verb: health::healthz },
-    Route { path: "/readyz", method: "GET", allowed: "GET, OPTIONS", verb: health::readyz },
+/// The one that everyone asks stands first.
+const ROUTES: [Route; 8] = [
+    post("/api/v1/validate", validate::post),
+    post("/api/v1/activate", activate::post),
+    post("/api/v1/heartbeat", heartbeat::post),
+    post("/api/v1/deactivate", deactivate::post),
+    post("/api/v1/activations", activations::post),
+    post("/api/v1/usage", usage::post),
+    get("/healthz", health::healthz),
+    get("/readyz", health::readyz),
 ];
+
+type Verb = fn(&Request) -> Result<Response, Problem>;
+
+const fn post(path: &'static str, verb: Verb) -> Route {
+    Route { path, method: "POST", allowed: "POST, OPTIONS", verb }
+}
+
+const fn get(path: &'static str, verb: Verb) -> Route {
+    Route { path, method: "GET", allowed: "GET, OPTIONS", verb }
+}
 
 impl Guest for App {
     fn handle(request: Request) -> Response {
@@ -34,9 +50,5 @@ fn respond(request: &Request) -> Result<Response, Problem> {
     if request.method != route.method {
         return Err(Problem::MethodNotAllowed { allowed: route.allowed });
     }
-    match &request.body {
-        Body::Complete(body) => (route.verb)(body),
-        Body::TooLarge => Err(Problem::BodyTooLarge),
-        Body::Incomplete => Err(Problem::IncompleteBody),
-    }
+    (route.verb)(request)
 }

@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         version: None,
         released_at: None,
         features: Vec::new(),
+        fingerprint: Vec::new(),
+        user: None,
+        allowance: None,
     };
     match validate(&request) {
         Ok(verdict) => {
@@ -62,8 +65,14 @@ fn name(code: Code) -> &'static str {
         Code::ProductMismatch => "PRODUCT_MISMATCH",
         Code::DomainRequired => "DOMAIN_REQUIRED",
         Code::DomainMismatch => "DOMAIN_MISMATCH",
+        Code::FingerprintRequired => "FINGERPRINT_REQUIRED",
+        Code::UserRequired => "USER_REQUIRED",
+        Code::NotActivated => "NOT_ACTIVATED",
+        Code::LeaseExpired => "LEASE_EXPIRED",
         Code::VersionNotCovered => "VERSION_NOT_COVERED",
         Code::FeatureMissing => "FEATURE_MISSING",
+        Code::TooManyActivations => "TOO_MANY_ACTIVATIONS",
+        Code::UsageExhausted => "USAGE_EXHAUSTED",
         Code::Valid => "VALID",
     }
 }

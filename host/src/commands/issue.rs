@@ -4,9 +4,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use countersign::domain::DomainRule;
+use countersign::holder::{Matching, Per};
 use countersign::key::{self, Key, Prefix};
 use countersign::name::{Label, Product};
-use countersign::record::{ExpiryStrategy, Format, License, LicenseId, Requirement, Status};
+use countersign::period::Period;
+use countersign::policy::{Activation, Allowance, Overage};
+use countersign::record::{ExpiryBasis, ExpiryStrategy, Format, License, LicenseId, Requirement, Status};
+use countersign::state::State;
 use countersign::time::Timestamp;
 use countersign::version::{Version, VersionRange};
 use countersign_host::registry::Registry;
@@ -53,6 +57,39 @@ pub(super) struct Issue {
     /// What a request must say of itself: `product`, `domain` or `version`; repeat for more
     #[arg(long = "require", value_name = "FIELD")]
     requires: Vec<Requirement>,
+    /// How many may run it at once: 1 to 1,000; any number if not given
+    #[arg(long, value_name = "NUMBER")]
+    seats: Option<u32>,
+    /// What takes a seat: `machine`, `domain` or `user`
+    #[arg(long, value_name = "WHAT", default_value = "machine", requires = "seats")]
+    per: Per,
+    /// How far the seats may be passed: `none`, a percentage such as `150%`, or `always`
+    #[arg(long, value_name = "OVERAGE", default_value = "none", requires = "seats")]
+    overage: Overage,
+    /// How much of a fingerprint must be the same: `all`, `most`, `two` or `any` of its components
+    #[arg(long = "match", value_name = "HOW", default_value = "all", requires = "seats")]
+    matching: Matching,
+    /// A seat is a lease of that length, which heartbeats renew; held until given back if not given
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "seats")]
+    lease: Option<u32>,
+    /// How long after its end a heartbeat still renews a lease whose seat is free
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = seconds, requires = "lease")]
+    revive: u32,
+    /// Something that is used up: `credits=1000`, `credits=1000/month` (or day, week, year), `credits=1000/month,150%`; repeat for more
+    #[arg(long = "allowance", value_name = "NAME=LIMIT", value_parser = allowance)]
+    allowances: Vec<Allowance>,
+    /// What its time counts from: `issue`, `first-validation` or `first-activation`
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "issue",
+        requires_if("first-validation", "duration"),
+        requires_if("first-activation", "duration")
+    )]
+    starts: ExpiryBasis,
+    /// How long it is valid once its time has begun
+    #[arg(long, value_name = "DURATION", value_parser = seconds, conflicts_with = "expires")]
+    duration: Option<u32>,
     /// What the key begins with: 2 to 8 characters from A-Z and 0-9, a letter first [default: the product's]
     #[arg(long)]
     prefix: Option<Prefix>,
@@ -102,6 +139,17 @@ impl Issue {
             versions: (self.version_from.is_some() || self.version_below.is_some())
                 .then_some(VersionRange { from: self.version_from, below: self.version_below }),
             requires: self.requires,
+            expiry_basis: self.starts,
+            duration_seconds: self.duration,
+            activation: self.seats.map(|limit| Activation {
+                per: self.per,
+                limit,
+                overage: self.overage,
+                matching: self.matching,
+                lease_seconds: self.lease,
+                revive_seconds: self.revive,
+            }),
+            allowances: self.allowances,
         };
         license.check().map_err(|error| CommandError::Input(error.to_string()))?;
         Registry::create(&self.common.data)?.issue(&hash, &license)?;
@@ -110,7 +158,7 @@ impl Issue {
             print::json(&issued.context("the licence has no JSON form")?)?;
         } else {
             writeln!(io::stdout(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
-            print::license(&license)?;
+            print::license(&license, &State::default())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -120,6 +168,19 @@ fn registrable(text: &str) -> Result<DomainRule, countersign::domain::DomainErro
     let rule = DomainRule::parse(text)?;
     rule.check_registrable()?;
     Ok(rule)
+}
+
+/// `NAME=LIMIT[/PERIOD][,OVERAGE]`
+fn allowance(text: &str) -> Result<Allowance, String> {
+    let (name, rest) = text.split_once('=').ok_or("not of the form NAME=LIMIT")?;
+    let (rest, overage) = rest.split_once(',').unwrap_or((rest, "none"));
+    let (limit, period) = rest.split_once('/').unwrap_or((rest, "total"));
+    Ok(Allowance {
+        name: Label::parse(name).map_err(|error| format!("the name {error}"))?,
+        limit: limit.parse().map_err(|_| "the limit is not a whole number")?,
+        period: Period::parse(period).map_err(|error| format!("the period {error}"))?,
+        overage: Overage::parse(overage).map_err(|error| format!("the overage {error}"))?,
+    })
 }
 
 fn seconds(text: &str) -> Result<u32, &'static str> {

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod activations;
 mod export;
 mod issue;
 mod list;
@@ -45,6 +46,7 @@ enum Command {
     Issue(issue::Issue),
     List(list::List),
     Show(show::Show),
+    Activations(activations::Activations),
     /// Suspend a licence, until `resume`
     Suspend(status::Change),
     /// Resume a suspended licence
@@ -81,7 +83,9 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Input(_) | Self::Registry(RegistryError::Name(_)) => 2,
-            Self::Registry(RegistryError::NoStore | RegistryError::Store(_) | RegistryError::Record(..)) => 3,
+            Self::Registry(
+                RegistryError::NoStore | RegistryError::Store(_) | RegistryError::Record(..) | RegistryError::State(..),
+            ) => 3,
             Self::Other(_) => 3,
             Self::Registry(RegistryError::NoSuchLicense) => 4,
             Self::Registry(RegistryError::KeyTaken | RegistryError::Revoked) => 5,
@@ -102,6 +106,7 @@ impl Cli {
             Command::Issue(issue) => issue.run(),
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),
+            Command::Activations(activations) => activations.run(),
             Command::Suspend(change) => change.run(Status::Suspended),
             Command::Resume(change) => change.run(Status::Active),
             Command::Revoke(change) => change.run(Status::Revoked),

@@ -3,9 +3,12 @@
 use std::io::{self, Write};
 
 use comfy_table::{Table, TableStyle};
-use countersign::record::License;
+use countersign::decide::occupancy;
+use countersign::period::Period;
+use countersign::record::{ExpiryBasis, License};
+use countersign::state::State;
 
-use super::CommandError;
+use super::{CommandError, now};
 
 /// One line of JSON.
 pub(super) fn json(json: &[u8]) -> Result<(), CommandError> {
@@ -14,8 +17,8 @@ pub(super) fn json(json: &[u8]) -> Result<(), CommandError> {
     Ok(out.write_all(b"\n")?)
 }
 
-/// A licence, a line for each field that says something.
-pub(super) fn license(license: &License) -> Result<(), CommandError> {
+/// A licence and what has become of it, a line for each field that says something.
+pub(super) fn license(license: &License, state: &State) -> Result<(), CommandError> {
     let mut table = Table::new();
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
@@ -29,8 +32,18 @@ pub(super) fn license(license: &License) -> Result<(), CommandError> {
     row("key ends in", license.hint.as_ref().map(ToString::to_string).unwrap_or_default());
     row("issued", license.issued_at.to_string());
     row("valid from", license.not_before.as_ref().map(ToString::to_string).unwrap_or_default());
-    row("expires", license.expires_at.map_or("never".into(), |at| at.to_string()));
-    if license.expires_at.is_some() {
+    let ends_at = license.ends_at(state.begun_at);
+    row(
+        "expires",
+        match (ends_at, license.duration_seconds) {
+            (Some(at), _) => at.to_string(),
+            (None, Some(seconds)) => {
+                format!("{seconds} s after its {}", license.expiry_basis.as_str().replace('-', " "))
+            }
+            (None, None) => "never".into(),
+        },
+    );
+    if ends_at.is_some() || license.expiry_basis != ExpiryBasis::Issue {
         row("after expiry", license.expiry_strategy.to_string());
         row("grace", if license.grace_seconds > 0 { format!("{} s", license.grace_seconds) } else { String::new() });
     }
@@ -41,6 +54,17 @@ pub(super) fn license(license: &License) -> Result<(), CommandError> {
         row("versions below", versions.below.as_ref().map(ToString::to_string).unwrap_or_default());
     }
     row("must be sent", join(&license.requires));
+    if let (Some(activation), Some(seats)) = (&license.activation, occupancy(license, state, now())) {
+        row("seats", format!("{} of {} taken, one per {}", seats.used, seats.limit, activation.per));
+        row("seats over the limit", activation.overage.to_string());
+        row("lease", activation.lease_seconds.map_or("until given back".into(), |seconds| format!("{seconds} s")));
+    }
+    for allowance in &license.allowances {
+        let (used, _) = state.used(allowance, now());
+        let period =
+            if allowance.period == Period::Total { String::new() } else { format!(" this {}", allowance.period) };
+        row(&format!("allowance {}", allowance.name), format!("{used} of {} used{period}", allowance.limit));
+    }
     row("generation", license.generation.to_string());
     self::table(table)
 }

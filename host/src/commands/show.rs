@@ -17,11 +17,11 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        let license = Registry::open(&self.common.data)?.find(&given_or_stdin(self.license)?)?;
+        let (license, state) = Registry::open(&self.common.data)?.find(&given_or_stdin(self.license)?)?;
         if self.common.json {
             print::json(&license.to_json())?
         } else {
-            print::license(&license)?
+            print::license(&license, &state)?
         }
         Ok(ExitCode::SUCCESS)
     }

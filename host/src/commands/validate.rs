@@ -3,12 +3,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign::decide::judge;
-use countersign::request::Fields;
+use countersign::request::{Fields, Verb};
 use countersign_host::registry::Registry;
 
 use super::{CommandError, Common, given_or_stdin, now, print};
 
 /// Validate a key, by the rules that the server goes by
+///
+/// It changes nothing: the time of a licence that begins with its first validation does not begin.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     #[command(flatten)]
@@ -30,6 +32,15 @@ pub(super) struct Validate {
     /// A feature that must be held; repeat for more
     #[arg(long = "feature", value_name = "NAME")]
     features: Vec<String>,
+    /// The machine it runs on; repeat for each component of a fingerprint
+    #[arg(long = "fingerprint", value_name = "TEXT")]
+    fingerprint: Vec<String>,
+    /// Who runs it
+    #[arg(long, value_name = "TEXT")]
+    user: Option<String>,
+    /// An allowance of which something must be left
+    #[arg(long, value_name = "NAME")]
+    allowance: Option<String>,
 }
 
 impl Validate {
@@ -41,15 +52,16 @@ impl Validate {
             version: self.version,
             released_at: self.released_at,
             features: Some(self.features),
-            nonce: None,
+            fingerprint: Some(self.fingerprint).filter(|components| !components.is_empty()),
+            user: self.user,
+            allowance: self.allowance,
+            ..Fields::default()
         };
-        let request = fields.verify().map_err(|error| CommandError::Input(error.detail))?;
+        let request = fields.verify(Verb::Validate).map_err(|error| CommandError::Input(error.detail))?;
         let registry = Registry::open(&self.common.data)?;
-        let license = match &request.key {
-            Some(key) => registry.get(key)?,
-            None => None,
-        };
-        let verdict = judge(license.as_ref(), &request, now());
+        let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
+        let (license, state) = found.unzip();
+        let verdict = judge(license.as_ref(), &state.unwrap_or_default(), &request, now());
         if self.common.json {
             print::json(&verdict.to_json(&request))?;
         } else {

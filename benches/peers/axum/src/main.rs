@@ -22,7 +22,12 @@ use axum::{
     routing::{get, post},
 };
 use clap::Parser;
-use countersign::{decide::decide, request::{Request, Verb}, time::Timestamp, verdict::Verdict};
+use countersign::{
+    decide::decide,
+    request::{Request, Verb},
+    time::Timestamp,
+    verdict::Verdict,
+};
 use tokio::net::TcpListener;
 
 use rows::{Kind, Rows};
