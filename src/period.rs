@@ -25,8 +25,7 @@ impl Period {
         match self {
             Self::Total => Timestamp::MIN,
             Self::Day => Timestamp::of_day(moment.day()),
-            // 1970-01-01 was a Thursday: three days after a Monday.
-            Self::Week => Timestamp::of_day(moment.day() - (moment.day() + 3).rem_euclid(7)),
+            Self::Week => Timestamp::of_day(monday(moment.day())),
             Self::Month => Timestamp::of_civil(year, month, 1),
             Self::Year => Timestamp::of_civil(year, 1, 1),
         }
@@ -38,12 +37,18 @@ impl Period {
         match self {
             Self::Total => None,
             Self::Day => Some(Timestamp::of_day(moment.day() + 1)),
-            Self::Week => Some(Timestamp::of_day(self.start(moment).day() + 7)),
+            Self::Week => Some(Timestamp::of_day(monday(moment.day()) + 7)),
             Self::Month if month == 12 => Some(Timestamp::of_civil(year + 1, 1, 1)),
             Self::Month => Some(Timestamp::of_civil(year, month + 1, 1)),
             Self::Year => Some(Timestamp::of_civil(year + 1, 1, 1)),
         }
     }
+}
+
+/// The Monday on or before a day.
+const fn monday(day: i64) -> i64 {
+    // 1970-01-01 was a Thursday: three days after a Monday.
+    day - (day + 3).rem_euclid(7)
 }
 
 impl Default for Period {
