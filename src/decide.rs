@@ -29,7 +29,8 @@ pub fn needs_state(license: &License, request: &Request) -> bool {
 
 /// Weighs a request against the licence that its key names, at the moment `now`.
 pub fn decide<'a>(license: &'a License, state: &State, request: &Request, now: Timestamp) -> Verdict<'a> {
-    let code = reasons(license, state, request, now).next().unwrap_or(Code::Valid);
+    let case = Case::of(license, state, request, now);
+    let code = case.reasons().next().unwrap_or(Code::Valid);
     let mut verdict = Verdict {
         code,
         license: Some(license),
@@ -38,79 +39,35 @@ pub fn decide<'a>(license: &'a License, state: &State, request: &Request, now: T
         warnings: Vec::new(),
         seat: None,
         seats: None,
-        left: left(license, state, request, now),
+        left: None,
     };
-    let standing = Standing::of(license, state, request, now);
-    if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = standing {
+    if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = case.standing {
         verdict.seat = Some(*seat);
     }
-    if !matches!(standing, Standing::Nameless(_)) {
+    if !matches!(case.standing, Standing::Nameless(_)) {
         verdict.seats = occupancy(license, state, now);
     }
     if code == Code::Valid {
-        let term = Term::of(license, state, request, now);
-        verdict.grace = term == Term::Grace;
+        verdict.grace = case.term == Term::Grace;
         let over_seats =
-            matches!(standing, Standing::Held { place, activation, .. } if place >= activation.limit as usize);
-        let over_usage = verdict.left.as_ref().is_some_and(|left| left.used + request.wants > left.limit);
+            matches!(case.standing, Standing::Held { place, activation, .. } if place >= activation.limit as usize);
+        let over_usage = case.left.as_ref().is_some_and(|left| left.used + request.wants > left.limit);
         let warnings = [
-            (Warning::ExpiredAllowed, term == Term::Allowed),
-            (Warning::ExpiredMaintained, term == Term::Maintained),
+            (Warning::ExpiredAllowed, case.term == Term::Allowed),
+            (Warning::ExpiredMaintained, case.term == Term::Maintained),
             (Warning::ActivationsOverLimit, over_seats),
             (Warning::UsageOverLimit, over_usage),
         ];
         verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
     }
-    verdict
+    Verdict { left: case.left, ..verdict }
 }
 
 /// Every reason to refuse that holds, in the order that decides: of several, the first is reported.
 ///
 /// A field that the request does not send is no reason, unless the licence requires it.
 pub fn reasons(license: &License, state: &State, request: &Request, now: Timestamp) -> impl Iterator<Item = Code> {
-    let requires = |field| license.requires.contains(&field);
-    let term = Term::of(license, state, request, now);
-    let standing = Standing::of(license, state, request, now);
-
-    let is_early = license.not_before.is_some_and(|not_before| now < not_before);
-    let is_other_product = match &request.product {
-        Some(product) => *product != license.product,
-        None => requires(Requirement::Product),
-    };
-    let is_bound = !license.domains.is_empty() || requires(Requirement::Domain);
-    let lacks_domain = request.domain.is_none() && (is_bound || standing == Standing::Nameless(Per::Domain));
-    let is_elsewhere = request
-        .domain
-        .as_ref()
-        .is_some_and(|domain| !license.domains.is_empty() && !license.domains.iter().any(|entry| entry.covers(domain)));
-    let is_other_version = match &request.version {
-        Some(version) => license.versions.as_ref().is_some_and(|versions| !versions.covers(version)),
-        None => requires(Requirement::Version),
-    };
-    let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
-    let is_over = matches!(standing, Standing::Held { place, activation, .. } if place >= activation.ceiling());
-    let is_used_up = request.allowance.is_some()
-        && left(license, state, request, now).is_none_or(|left| left.used.saturating_add(request.wants) > left.ceiling);
-
-    [
-        (Code::Revoked, license.status == Status::Revoked),
-        (Code::Suspended, license.status == Status::Suspended),
-        (Code::NotYetValid, is_early),
-        (Code::Expired, term == Term::Over),
-        (Code::ProductMismatch, is_other_product),
-        (Code::DomainRequired, lacks_domain),
-        (Code::DomainMismatch, is_elsewhere),
-        (Code::FingerprintRequired, standing == Standing::Nameless(Per::Machine)),
-        (Code::UserRequired, standing == Standing::Nameless(Per::User)),
-        (Code::NotActivated, standing == Standing::Absent),
-        (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
-        (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
-        (Code::FeatureMissing, lacks_feature),
-        (Code::TooManyActivations, is_over),
-        (Code::UsageExhausted, is_used_up),
-    ]
-    .into_iter()
-    .filter_map(|(code, holds)| holds.then_some(code))
+    Case::of(license, state, request, now).reasons()
 }
 
 /// How many seats the licence has and how many are taken; nothing where it counts none.
@@ -119,18 +76,82 @@ pub fn occupancy(license: &License, state: &State, now: Timestamp) -> Option<Occ
     license.activation.map(|activation| Occupancy { limit: activation.limit, used })
 }
 
-/// What is left of the allowance that a request names, if the licence has it.
-fn left(license: &License, state: &State, request: &Request, now: Timestamp) -> Option<Left> {
-    let name = request.allowance.as_ref()?;
-    let allowance = license.allowances.iter().find(|allowance| allowance.name == *name)?;
-    let (used, period) = state.used(allowance, now);
-    Some(Left {
-        name: name.clone(),
-        limit: allowance.limit,
-        ceiling: allowance.ceiling(),
-        used,
-        resets_at: allowance.period.end(period),
-    })
+/// A licence and a request, and what comes of the two at a moment.
+struct Case<'a> {
+    license: &'a License,
+    request: &'a Request,
+    is_early: bool,
+    term: Term,
+    standing: Standing<'a>,
+    /// What is left of the allowance that the request names, if the licence has it.
+    left: Option<Left>,
+}
+
+impl<'a> Case<'a> {
+    fn of(license: &'a License, state: &'a State, request: &'a Request, now: Timestamp) -> Self {
+        let name = request.allowance.as_ref();
+        let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == name);
+        Self {
+            license,
+            request,
+            is_early: license.not_before.is_some_and(|not_before| now < not_before),
+            term: Term::of(license, state, request, now),
+            standing: Standing::of(license, state, request, now),
+            left: allowance.map(|allowance| {
+                let (used, period) = state.used(allowance, now);
+                Left {
+                    name: allowance.name.clone(),
+                    limit: allowance.limit,
+                    ceiling: allowance.ceiling(),
+                    used,
+                    resets_at: allowance.period.end(period),
+                }
+            }),
+        }
+    }
+
+    fn reasons(&self) -> impl Iterator<Item = Code> + use<> {
+        let Self { license, request, term, standing, .. } = *self;
+        let requires = |field| license.requires.contains(&field);
+
+        let is_other_product = match &request.product {
+            Some(product) => *product != license.product,
+            None => requires(Requirement::Product),
+        };
+        let is_bound = !license.domains.is_empty() || requires(Requirement::Domain);
+        let lacks_domain = request.domain.is_none() && (is_bound || standing == Standing::Nameless(Per::Domain));
+        let is_elsewhere = request.domain.as_ref().is_some_and(|domain| {
+            !license.domains.is_empty() && !license.domains.iter().any(|entry| entry.covers(domain))
+        });
+        let is_other_version = match &request.version {
+            Some(version) => license.versions.as_ref().is_some_and(|versions| !versions.covers(version)),
+            None => requires(Requirement::Version),
+        };
+        let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
+        let is_over = matches!(standing, Standing::Held { place, activation, .. } if place >= activation.ceiling());
+        let is_used_up = request.allowance.is_some()
+            && self.left.as_ref().is_none_or(|left| left.used.saturating_add(request.wants) > left.ceiling);
+
+        [
+            (Code::Revoked, license.status == Status::Revoked),
+            (Code::Suspended, license.status == Status::Suspended),
+            (Code::NotYetValid, self.is_early),
+            (Code::Expired, term == Term::Over),
+            (Code::ProductMismatch, is_other_product),
+            (Code::DomainRequired, lacks_domain),
+            (Code::DomainMismatch, is_elsewhere),
+            (Code::FingerprintRequired, standing == Standing::Nameless(Per::Machine)),
+            (Code::UserRequired, standing == Standing::Nameless(Per::User)),
+            (Code::NotActivated, standing == Standing::Absent),
+            (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
+            (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
+            (Code::FeatureMissing, lacks_feature),
+            (Code::TooManyActivations, is_over),
+            (Code::UsageExhausted, is_used_up),
+        ]
+        .into_iter()
+        .filter_map(|(code, holds)| holds.then_some(code))
+    }
 }
 
 /// How who asks stands to the licence's seats.
@@ -152,7 +173,7 @@ impl<'a> Standing<'a> {
     fn of(license: &'a License, state: &'a State, request: &Request, now: Timestamp) -> Self {
         let Some(activation) = &license.activation else { return Self::Uncounted };
         let Some(holder) = request.holder(activation.per) else { return Self::Nameless(activation.per) };
-        let Some(at) = state.find(&holder, activation.matching) else { return Self::Absent };
+        let Some(at) = state.find(&holder, activation.matching, now) else { return Self::Absent };
         let seat = &state.seats[at];
         if !seat.is_live(now) {
             return Self::Lapsed(seat);

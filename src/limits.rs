@@ -43,6 +43,10 @@ pub const MAX_ALLOWANCES: usize = 8;
 /// The most that an allowance may allow: far below what a program that counts in doubles (2⁵³) can still tell apart.
 pub const MAX_ALLOWED: u64 = 1_000_000_000_000;
 
+/// The most that is counted of an allowance, whatever its overage: the largest number that every reader of JSON takes exactly
+/// (RFC 7493 section 2.2).
+pub const MAX_COUNTED: u64 = (1 << 53) - 1;
+
 /// The most that one request may consume or return.
 pub const MAX_AMOUNT: u64 = 1_000_000_000;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     holder::{Matching, Per},
-    limits::{MAX_ALLOWED, MAX_SEATS},
+    limits::{MAX_ALLOWED, MAX_COUNTED, MAX_SEATS},
     name::Label,
     period::Period,
     record::present,
@@ -73,7 +73,7 @@ impl Allowance {
 
     /// How much can be consumed in one period, overage included.
     pub fn ceiling(&self) -> u64 {
-        self.overage.ceiling(self.limit, u64::MAX)
+        self.overage.ceiling(self.limit, MAX_COUNTED)
     }
 }
 

@@ -103,7 +103,8 @@ pub struct Request {
     pub allowance: Option<Label>,
     /// What becomes of the allowance.
     pub change: Option<Change>,
-    /// How much of the allowance must be left.
+    /// How much of the allowance must be left: something for a validation, which consumes nothing. What is consumed is weighed by what
+    /// comes of it.
     pub wants: u64,
     /// What the answer repeats.
     pub nonce: Option<Nonce>,
@@ -234,7 +235,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Verifies each field, in the order of their declaration.
+    /// Verifies each field. Of several that are malformed one is named.
     pub fn verify(self, verb: Verb) -> Result<Request, FieldError> {
         let given = self.key.ok_or_else(|| FieldError::new("key", "is missing."))?;
         let key = match key::read(&given) {
@@ -252,12 +253,17 @@ impl Fields {
             (None, Some(amount)) => Some(Change::Return(in_bounds("return", amount)?)),
             (Some(_), Some(_)) => return Err(FieldError::new("return", "cannot stand beside `consume`.")),
         };
-        let names_a_seat =
-            self.fingerprint.is_some() || self.user.is_some() || self.domain.is_some() || self.activation.is_some();
-        if verb == Verb::Deactivate && !names_a_seat {
-            return Err(FieldError::new("activation", "is missing, and so is a `fingerprint`, `user` or `domain`."));
-        }
+        let names_a_holder = self.fingerprint.is_some() || self.user.is_some() || self.domain.is_some();
         match verb {
+            Verb::Deactivate if names_a_holder && self.activation.is_some() => {
+                return Err(FieldError::new("activation", "cannot stand beside a `fingerprint`, `user` or `domain`."));
+            }
+            Verb::Deactivate if !names_a_holder && self.activation.is_none() => {
+                return Err(FieldError::new(
+                    "activation",
+                    "is missing, and so is a `fingerprint`, `user` or `domain`.",
+                ));
+            }
             Verb::Usage if self.allowance.is_none() => return Err(FieldError::new("allowance", "is missing.")),
             Verb::Activate | Verb::Heartbeat if self.allowance.is_some() => {
                 return Err(FieldError::new("allowance", NO_FIELD));
@@ -284,11 +290,7 @@ impl Fields {
             activation: verified("activation", self.activation, ActivationId::parse)?,
             allowance: verified("allowance", self.allowance, Label::parse)?,
             change,
-            wants: match (verb, change) {
-                (Verb::Validate, _) => 1,
-                (_, Some(Change::Consume(amount))) => amount,
-                _ => 0,
-            },
+            wants: u64::from(verb == Verb::Validate),
             nonce: verified("nonce", self.nonce, Nonce::parse)?,
         })
     }

@@ -20,13 +20,14 @@
 
 use crate::{
     holder::{Holder, Matching},
-    limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS},
+    limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS},
     name::Label,
     policy::Allowance,
     time::Timestamp,
 };
 
 use alloc::{format, string::String, vec::Vec};
+use core::cmp::Reverse;
 
 /// A licence in use. What is not in the store is as [`State::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Seat {
 pub struct Counter {
     /// The allowance's name.
     pub name: Label,
-    /// How much.
+    /// How much: at most 2⁵³ - 1.
     pub used: u64,
     /// When the period began in which that was.
     pub period: Timestamp,
@@ -110,9 +111,11 @@ const HEAD_BYTES: usize = 1 + 8 + 8 + 8 + 2 + 1 + 1;
 const APPLIED_BYTES: usize = 16 + 8 + 8;
 
 impl State {
-    /// The place of the first seat that a holder has.
-    pub fn find(&self, holder: &Holder, matching: Matching) -> Option<usize> {
-        self.seats.iter().position(|seat| seat.holder.is(holder, matching))
+    /// The place of a holder's seat. Where parts of a fingerprint are those of several seats, it is the first whose lease runs, or else
+    /// the one whose lease ended last.
+    pub fn find(&self, holder: &Holder, matching: Matching, now: Timestamp) -> Option<usize> {
+        let own = self.seats.iter().enumerate().filter(|(_, seat)| seat.holder.is(holder, matching));
+        own.min_by_key(|(_, seat)| (!seat.is_live(now)).then_some(Reverse(seat.until))).map(|(at, _)| at)
     }
 
     /// How much of an allowance was used, and when the period began in which that was. A period that began stays the present one where the
@@ -243,7 +246,8 @@ impl<'a> Rest<'a> {
         let [length] = self.array()?;
         let name = core::str::from_utf8(self.bytes(length.into())?).map_err(|_| StateError)?;
         let name = Label::parse(name).map_err(|_| StateError)?;
-        Ok(Counter { name, used: self.number()?, period: self.some_moment()? })
+        let used = self.number().ok().filter(|used| *used <= MAX_COUNTED).ok_or(StateError)?;
+        Ok(Counter { name, used, period: self.some_moment()? })
     }
 
     fn applied(&mut self) -> Result<Applied, StateError> {

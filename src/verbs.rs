@@ -2,23 +2,25 @@
 //!
 //! Each verb tries its change on a copy and lets [`decide`] weigh what came of it. Only if that is valid does the copy take the state's
 //! place; so a seat too many, a lease that is over and a licence that was revoked are refused by the same reasons, in the same order,
-//! as in a validation. Whoever calls writes the state if it changed, on condition that nobody else has, or reads again and repeats.
+//! as in a validation. The first valid answer to any verb begins the time of a licence whose time begins later. Whoever calls writes the
+//! state if it changed, on condition that nobody else has, or reads again and repeats.
 
 use crate::{
     decide::decide,
     holder::Holder,
     limits::{MAX_REMEMBERED, REMEMBER_SECONDS},
-    policy::Activation,
+    name::Label,
+    policy::{Activation, Allowance},
     record::{ExpiryBasis, License},
     request::{Change, Request},
     state::{Applied, Counter, Operation, Seat, State},
     time::Timestamp,
-    verdict::{Left, Verdict},
+    verdict::Verdict,
 };
 
 use alloc::vec::Vec;
 
-/// May this run? The first yes begins the time of a licence whose time begins so.
+/// May this run?
 pub fn validate<'a>(license: &'a License, state: &mut State, request: &Request, now: Timestamp) -> Verdict<'a> {
     attempt(license, state, request, now, |_| {})
 }
@@ -27,10 +29,7 @@ pub fn validate<'a>(license: &'a License, state: &mut State, request: &Request, 
 pub fn activate<'a>(license: &'a License, state: &mut State, request: &Request, now: Timestamp) -> Verdict<'a> {
     attempt(license, state, request, now, |state| {
         let Some((activation, holder)) = seated(license, request) else { return };
-        if license.expiry_basis == ExpiryBasis::FirstActivation {
-            state.begun_at.get_or_insert(now);
-        }
-        let found = state.find(&holder, activation.matching);
+        let found = state.find(&holder, activation.matching, now);
         if let Some(at) = found.filter(|at| state.seats[*at].is_live(now)) {
             return renew(&mut state.seats[at], activation, now);
         }
@@ -45,7 +44,7 @@ pub fn activate<'a>(license: &'a License, state: &mut State, request: &Request, 
 pub fn heartbeat<'a>(license: &'a License, state: &mut State, request: &Request, now: Timestamp) -> Verdict<'a> {
     attempt(license, state, request, now, |state| {
         let Some((activation, holder)) = seated(license, request) else { return };
-        let Some(at) = state.find(&holder, activation.matching) else { return };
+        let Some(at) = state.find(&holder, activation.matching, now) else { return };
         if state.seats[at].is_live(now) {
             return renew(&mut state.seats[at], activation, now);
         }
@@ -61,10 +60,9 @@ pub fn heartbeat<'a>(license: &'a License, state: &mut State, request: &Request,
 /// Gives a seat back, whatever else is to be said of the licence. Whether there was one that was held.
 pub fn deactivate(license: &License, state: &mut State, request: &Request, now: Timestamp) -> bool {
     let Some(activation) = &license.activation else { return false };
-    let named = request.holder(activation.per).and_then(|holder| state.find(&holder, activation.matching));
     let at = match request.activation {
         Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id),
-        None => named,
+        None => request.holder(activation.per).and_then(|holder| state.find(&holder, activation.matching, now)),
     };
     at.is_some_and(|at| state.seats.remove(at).is_live(now))
 }
@@ -82,42 +80,34 @@ pub fn usage<'a>(
     now: Timestamp,
 ) -> Result<Used<'a>, KeyReused> {
     if let Some(operation) = operation {
-        let remembered =
-            state.applied.iter().chain(&earlier).find(|applied| {
-                applied.operation.id == operation.id && now < applied.at.plus_seconds(REMEMBER_SECONDS)
-            });
-        if let Some(applied) = remembered {
-            if applied.operation != operation {
-                return Err(KeyReused);
-            }
-            let settled = Request { wants: 0, ..request.clone() };
-            return Ok(Used { verdict: decide(license, state, &settled, now), is_applied: true });
+        let is_recent = |applied: &&Applied| now < applied.at.plus_seconds(REMEMBER_SECONDS);
+        let mut recent = state.applied.iter().chain(&earlier).filter(is_recent);
+        match recent.find(|applied| applied.operation.id == operation.id) {
+            Some(applied) if applied.operation != operation => return Err(KeyReused),
+            Some(_) => return Ok(Used { verdict: decide(license, state, request, now), is_applied: true }),
+            None => {}
         }
     }
-    let verdict = attempt(license, state, request, now, |_| {});
     let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance.as_ref());
-    let (Some(change), Some(allowance)) = (request.change, allowance) else {
-        return Ok(Used { verdict, is_applied: false });
+    let (is_applied, verdict) = match (request.change, allowance) {
+        (Some(Change::Return(amount)), Some(allowance)) => {
+            count(license, state, allowance, now, |used| used.saturating_sub(amount));
+            (true, attempt(license, state, request, now, |_| {}))
+        }
+        (Some(Change::Consume(amount)), Some(allowance)) => {
+            let consume = |state: &mut State| count(license, state, allowance, now, |used| used.saturating_add(amount));
+            let verdict = attempt(license, state, request, now, consume);
+            (verdict.is_valid(), verdict)
+        }
+        _ => (false, attempt(license, state, request, now, |_| {})),
     };
-    let (used, period) = state.used(allowance, now);
-    let used = match change {
-        Change::Consume(_) if !verdict.is_valid() => return Ok(Used { verdict, is_applied: false }),
-        Change::Consume(amount) => used.saturating_add(amount),
-        Change::Return(amount) => used.saturating_sub(amount),
-    };
-    let is_other = |counter: &Counter| counter.name != allowance.name;
-    state
-        .counters
-        .retain(|counter| is_other(counter) && license.allowances.iter().any(|each| each.name == counter.name));
-    state.counters.push(Counter { name: allowance.name.clone(), used, period });
-    if let Some(operation) = operation {
-        if state.applied.len() == MAX_REMEMBERED {
+    if let Some(operation) = operation.filter(|_| is_applied) {
+        if state.applied.len() >= MAX_REMEMBERED {
             state.applied.remove(0);
         }
         state.applied.push(Applied { operation, at: now });
     }
-    let left = verdict.left.map(|left| Left { used, ..left });
-    Ok(Used { verdict: Verdict { left, ..verdict }, is_applied: true })
+    Ok(Used { verdict, is_applied })
 }
 
 /// What came of a request for usage.
@@ -144,7 +134,8 @@ fn attempt<'a>(
 ) -> Verdict<'a> {
     let mut changed = state.clone();
     change(&mut changed);
-    if license.expiry_basis == ExpiryBasis::FirstValidation {
+    // By either basis: a licence whose time begins with a seat is not valid without one.
+    if license.expiry_basis != ExpiryBasis::Issue {
         changed.begun_at.get_or_insert(now);
     }
     let verdict = decide(license, &changed, request, now);
@@ -153,6 +144,15 @@ fn attempt<'a>(
         return verdict;
     }
     Verdict { code: verdict.code, warnings: Vec::new(), grace: false, ..decide(license, state, request, now) }
+}
+
+/// Changes what was used of an allowance, and forgets what was used of any that the licence has no more: so there are never more counters
+/// than allowances.
+fn count(license: &License, state: &mut State, allowance: &Allowance, now: Timestamp, change: impl FnOnce(u64) -> u64) {
+    let (used, period) = state.used(allowance, now);
+    let is_kept = |name: &Label| *name != allowance.name && license.allowances.iter().any(|each| each.name == *name);
+    state.counters.retain(|counter| is_kept(&counter.name));
+    state.counters.push(Counter { name: allowance.name.clone(), used: change(used), period });
 }
 
 /// What the licence says of seats, and who asks, where both are known.
