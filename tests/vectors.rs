@@ -1,19 +1,23 @@
 //! Vectors: the tables of `tests/vectors`, one named trial for each row. Read the names as a list of threats.
 
 use countersign::{
-    decide::decide,
+    decide::{decide, reasons},
     domain::{Domain, DomainError, DomainRule},
+    holder::{Holder, Per},
     key::{self, Key, Prefix, ReadError},
+    name::{IdempotencyKey, Label},
+    period::Period,
     record::{License, RecordError},
     request::{FieldError, Request, Verb},
-    state::State,
+    state::{Applied, Counter, Seat, State},
     time::Timestamp,
+    verbs::{self, Used},
     verdict::{Code, Verdict},
     version::{Version, VersionRange},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Map, Value, json};
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, sync::Arc};
 
 type Check = fn(&Value, &Value) -> Result<(), Box<dyn Error>>;
 
@@ -31,6 +35,7 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("values", "/version_malformed", version_malformed),
     ("values", "/version_ranges", version_range),
     ("values", "/times", time),
+    ("values", "/periods", period),
     ("records", "/records", record),
     ("records", "/broken", record_broken),
     ("requests", "/bodies", request_body),
@@ -44,16 +49,33 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("decisions", "/trials/domain", decision),
     ("decisions", "/trials/version", decision),
     ("decisions", "/trials/features", decision),
+    ("decisions", "/trials/seats", decision),
+    ("decisions", "/trials/usage", decision),
     ("decisions", "/answers/known", answer_known),
     ("decisions", "/answers/unknown", answer_unknown),
+    ("seats", "/activate", |row, file| change(Verb::Activate, row, file)),
+    ("seats", "/validate", |row, file| change(Verb::Validate, row, file)),
+    ("seats", "/heartbeat", |row, file| change(Verb::Heartbeat, row, file)),
+    ("seats", "/deactivate", |row, file| change(Verb::Deactivate, row, file)),
+    ("leases", "/activate", |row, file| change(Verb::Activate, row, file)),
+    ("leases", "/validate", |row, file| change(Verb::Validate, row, file)),
+    ("leases", "/heartbeat", |row, file| change(Verb::Heartbeat, row, file)),
+    ("leases", "/deactivate", |row, file| change(Verb::Deactivate, row, file)),
+    ("usage", "/usage", |row, file| change(Verb::Usage, row, file)),
+    ("usage", "/validate", |row, file| change(Verb::Validate, row, file)),
+    ("beginnings", "/validate", |row, file| change(Verb::Validate, row, file)),
+    ("beginnings", "/activate", |row, file| change(Verb::Activate, row, file)),
+    ("beginnings", "/usage", |row, file| change(Verb::Usage, row, file)),
 ];
 
 fn main() -> ExitCode {
-    let tables = TABLES.iter().flat_map(|&(file, place, check)| {
-        let rows = read_file(file).pointer(place).and_then(Value::as_array).cloned();
-        let rows = rows.unwrap_or_else(|| panic!("{file}.toml has no table {place}"));
+    let tables = TABLES.iter().flat_map(|&(name, place, check)| {
+        let file = Arc::new(read_file(name));
+        let rows = file.pointer(place).and_then(Value::as_array).cloned();
+        let rows = rows.unwrap_or_else(|| panic!("{name}.toml has no table {place}"));
         rows.into_iter().map(move |row| {
-            trial(format!("{file}{place}: {}", text(&row, "name")), move || check(&row, &read_file(file)))
+            let file = Arc::clone(&file);
+            trial(format!("{name}{place}: {}", text(&row, "name")), move || check(&row, &file))
         })
     });
     let trials = tables.chain(pairs_of_reasons()).chain([every_code_has_a_row()]).collect();
@@ -174,6 +196,12 @@ fn time(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal(Timestamp::parse_date_or_time(given).ok().map(Timestamp::unix), date)
 }
 
+fn period(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    let (period, moment) = (Period::parse(text(row, "period"))?, Timestamp::parse(text(row, "moment"))?);
+    equal(period.start(moment).to_string().as_str(), text(row, "start"))?;
+    equal(period.end(moment).map(|end| end.to_string()).as_deref(), row["end"].as_str())
+}
+
 fn record(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let mut fields: Map<String, Value> = serde_json::from_str(text(file, "base"))?;
     for name in row["without"].as_array().into_iter().flatten() {
@@ -187,6 +215,10 @@ fn record(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let read = License::from_json(&bytes);
     if let Ok(license) = &read {
         equal(License::from_json(&license.to_json())?, license.clone())?;
+        let written: Value = serde_json::from_slice(&license.to_json())?;
+        for (name, value) in row["reads"].as_str().map_or(Ok(Map::new()), serde_json::from_str)? {
+            equal(&written[&name], &value)?;
+        }
     }
     let error = read.err().map(|error| match error {
         RecordError::Corrupt { .. } => "corrupt",
@@ -205,12 +237,24 @@ fn record_broken(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
 }
 
 fn request_body(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Request::from_json(Verb::Validate, text(row, "body").as_bytes()).err();
-    equal(error.as_ref().map(|error| error.field.as_str()), row["field"].as_str())?;
-    match (error, row["detail"].as_str()) {
-        (Some(error), Some(detail)) => equal(error.detail.as_str(), detail),
-        _ => Ok(()),
+    let verbs = match row["verbs"].as_str() {
+        Some(words) => words.split(' ').map(verb).collect::<Result<Vec<_>, _>>()?,
+        None => vec![Verb::Validate],
+    };
+    for verb in verbs {
+        let error = Request::from_json(verb, text(row, "body").as_bytes()).err();
+        equal((verb, error.as_ref().map(|error| error.field.as_str())), (verb, row["field"].as_str()))?;
+        if let (Some(error), Some(detail)) = (error, row["detail"].as_str()) {
+            equal(error.detail.as_str(), detail)?;
+        }
     }
+    Ok(())
+}
+
+fn verb(word: &str) -> Result<Verb, Box<dyn Error>> {
+    let verbs = [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
+    let names = ["validate", "activate", "heartbeat", "deactivate", "activations", "usage"];
+    Ok(names.iter().position(|name| *name == word).map(|at| verbs[at]).ok_or("no such verb")?)
 }
 
 fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
@@ -219,7 +263,7 @@ fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
 }
 
 /// The file's base with the fields of each row changed or added.
-fn changed<T>(file: &Value, part: &str, rows: &[&Value], read: fn(&[u8]) -> T) -> T {
+fn changed<T>(file: &Value, part: &str, rows: &[&Value], read: impl Fn(&[u8]) -> T) -> T {
     let mut fields = file[part].as_object().cloned().unwrap_or_default();
     fields.extend(rows.iter().filter_map(|row| row[part].as_object().cloned()).flatten());
     read(json!(fields).to_string().as_bytes())
@@ -229,11 +273,100 @@ fn validation(body: &[u8]) -> Result<Request, FieldError> {
     Request::from_json(Verb::Validate, body)
 }
 
-fn decision(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+/// A moment in RFC 3339, or a time of the day that most rows are about.
+fn moment(text: &str) -> Result<Timestamp, Box<dyn Error>> {
+    let is_time = text.len() == "00:00:00".len();
+    Ok(Timestamp::parse(&if is_time { format!("2026-06-01T{text}Z") } else { text.to_owned() })?)
+}
+
+fn moment_or(value: &Value, default: Timestamp) -> Result<Timestamp, Box<dyn Error>> {
+    value.as_str().map_or(Ok(default), moment)
+}
+
+/// What has become of the licence with the file's key.
+fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
+    let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let request = |verb, fields: Value| {
+        let base = json!({ "request": { "key": file["request"]["key"] } });
+        changed(&base, "request", &[&json!({ "request": fields })], |body| Request::from_json(verb, body))
+    };
+    let holder = |mut seat: Value| -> Result<Holder, Box<dyn Error>> {
+        seat.as_object_mut().into_iter().for_each(|seat| seat.retain(|name, _| !["since", "until"].contains(&&**name)));
+        let request = request(Verb::Activate, seat)?;
+        Ok([Per::Machine, Per::Domain, Per::User].iter().find_map(|per| request.holder(*per)).ok_or("nobody")?)
+    };
+    let mut state = State { begun_at: value["begunAt"].as_str().map(moment).transpose()?, ..State::default() };
+    for seat in list("seats") {
+        let since = moment_or(&seat["since"], moment("00:00:00")?)?;
+        let until = seat["until"].as_str().map(moment).transpose()?;
+        state.seats.push(Seat { holder: holder(seat)?, since, until });
+    }
+    for counter in list("counters") {
+        let (name, used) = (Label::parse(text(&counter, "name"))?, counter["used"].as_u64().ok_or("no number")?);
+        state.counters.push(Counter { name, used, period: moment_or(&counter["from"], Timestamp::MIN)? });
+    }
+    for operation in list("applied") {
+        let others = (0..operation["others"].as_u64().unwrap_or(0))
+            .map(|other| json!({ "key": format!("other-{other}"), "consume": 1, "at": operation["at"] }));
+        let operations = if operation["others"].is_null() { vec![operation.clone()] } else { others.collect() };
+        for operation in operations {
+            state.applied.push(applied(file, &operation)?);
+        }
+    }
+    Ok(state)
+}
+
+fn applied(file: &Value, value: &Value) -> Result<Applied, Box<dyn Error>> {
+    let mut fields = json!({ "key": file["request"]["key"], "allowance": "credits" });
+    for name in ["allowance", "consume", "return"] {
+        if !value[name].is_null() {
+            fields[name] = value[name].clone();
+        }
+    }
+    let request = Request::from_json(Verb::Usage, fields.to_string().as_bytes())?;
+    let operation = request.operation(&IdempotencyKey::parse(text(value, "key"))?).ok_or("it changes nothing")?;
+    Ok(Applied { operation, at: moment(text(value, "at"))? })
+}
+
+/// A verb, and what comes of it.
+fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let license = changed(file, "license", &[row], License::from_json)?;
-    let request = changed(file, "request", &[row], validation)?;
-    let now = row["now"].as_str().unwrap_or_else(|| text(file, "now"));
-    let verdict = decide(&license, &State::default(), &request, Timestamp::parse(now)?);
+    let request = changed(file, "request", &[row], |body| Request::from_json(verb, body))?;
+    let now = moment(row["now"].as_str().unwrap_or_else(|| text(file, "now")))?;
+    let before = state(file, &row["before"])?;
+    let expected = if row["after"].is_null() { before.clone() } else { state(file, &row["after"])? };
+
+    let mut after = before;
+    let mut is_applied = None;
+    let verdict = match verb {
+        Verb::Validate => verbs::validate(&license, &mut after, &request, now),
+        Verb::Activate => verbs::activate(&license, &mut after, &request, now),
+        Verb::Heartbeat => verbs::heartbeat(&license, &mut after, &request, now),
+        Verb::Deactivate => {
+            equal(Some(verbs::deactivate(&license, &mut after, &request, now)), row["held"].as_bool())?;
+            return equal(after, expected);
+        }
+        Verb::Activations => return Err("changes nothing".into()),
+        Verb::Usage => {
+            let key = row["key"].as_str().map(IdempotencyKey::parse).transpose()?;
+            let operation = key.and_then(|key| request.operation(&key));
+            let earlier = row.get("earlier").map(|earlier| applied(file, earlier)).transpose()?;
+            let used = verbs::usage(&license, &mut after, &request, operation, earlier, now);
+            equal(used.is_err(), row["reused"] == true)?;
+            let Ok(Used { verdict, is_applied: answer }) = used else { return equal(after, expected) };
+            is_applied = request.change.map(|_| answer);
+            verdict
+        }
+    };
+    equal(after, expected)?;
+    equal(is_applied, row["applied"].as_bool())?;
+    equal_verdict(&verdict, row)?;
+    row["json"]
+        .as_str()
+        .map_or(Ok(()), |json| equal(String::from_utf8(verdict.to_json_with(&request, is_applied))?.as_str(), json))
+}
+
+fn equal_verdict(verdict: &Verdict, row: &Value) -> Result<(), Box<dyn Error>> {
     let warnings: Vec<_> = verdict.warnings.iter().map(|warning| warning.as_str()).collect();
     equal(
         json!([verdict.code.as_str(), verdict.is_valid(), verdict.grace, warnings]),
@@ -241,28 +374,40 @@ fn decision(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     )
 }
 
+fn decision(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+    let license = changed(file, "license", &[row], License::from_json)?;
+    let request = changed(file, "request", &[row], validation)?;
+    let now = row["now"].as_str().unwrap_or_else(|| text(file, "now"));
+    equal_verdict(&decide(&license, &state(file, &row["state"])?, &request, Timestamp::parse(now)?), row)
+}
+
 /// A trial for each two reasons that can hold at once: the first in the table's order is reported.
 fn pairs_of_reasons() -> Vec<Trial> {
     let file = read_file("decisions");
     let order = file["order"].clone();
-    let reasons = order["reasons"].as_array().cloned().unwrap_or_default();
+    let reasons_there_are = order["reasons"].as_array().cloned().unwrap_or_default();
+    let excludes = |pair: [&str; 2]| {
+        let sets = order["exclusive"].as_array().into_iter().flatten();
+        sets.filter_map(Value::as_array).any(|set| pair.iter().all(|code| set.contains(&json!(code))))
+    };
     let mut trials = Vec::new();
-    for (at, first) in reasons.iter().enumerate() {
-        for second in &reasons[at + 1..] {
+    for (at, first) in reasons_there_are.iter().enumerate() {
+        for second in &reasons_there_are[at + 1..] {
             let (code, later) = (text(first, "code").to_owned(), text(second, "code").to_owned());
-            if order["exclusive"].as_array().is_some_and(|exclusive| exclusive.contains(&json!([code, later]))) {
+            if excludes([&code, &later]) {
                 continue;
             }
             let (file, first, second) = (file.clone(), first.clone(), second.clone());
             trials.push(trial(format!("decisions/order: {code} before {later}"), move || {
                 let license = changed(&file, "license", &[&first, &second], License::from_json)?;
                 let request = changed(&file, "request", &[&first, &second], validation)?;
+                let mut found = first["state"].as_object().cloned().unwrap_or_default();
+                found.extend(second["state"].as_object().cloned().unwrap_or_default());
+                let state = state(&file, &json!(found))?;
                 let now = Timestamp::parse(text(&file, "now"))?;
-                let holding: Vec<_> = countersign::decide::reasons(&license, &State::default(), &request, now)
-                    .map(Code::as_str)
-                    .collect();
+                let holding: Vec<_> = reasons(&license, &state, &request, now).map(Code::as_str).collect();
                 equal(holding, vec![code.as_str(), later.as_str()])?;
-                equal(decide(&license, &State::default(), &request, now).code.as_str(), code.as_str())
+                equal(decide(&license, &state, &request, now).code.as_str(), code.as_str())
             }));
         }
     }
@@ -284,7 +429,7 @@ fn every_code_has_a_row() -> Trial {
 fn answer_known(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let license = changed(file, "license", &[row], License::from_json)?;
     let request = changed(file, "request", &[row], validation)?;
-    let verdict = decide(&license, &State::default(), &request, Timestamp::parse(text(file, "now"))?);
+    let verdict = decide(&license, &state(file, &row["state"])?, &request, Timestamp::parse(text(file, "now"))?);
     equal(String::from_utf8(verdict.to_json(&request))?.as_str(), text(row, "json"))
 }
 
