@@ -1,0 +1,153 @@
+//! Laws of the decision, whatever has become of the licence.
+
+use crate::generators::*;
+use countersign::{
+    decide::{decide, needs_state, reasons},
+    domain::DomainRule,
+    holder::{Holder, Matching, Per},
+    limits::MAX_COUNTED,
+    name::{Label, Product},
+    policy::{Activation, Overage},
+    record::{ExpiryStrategy, License, Requirement, Status},
+    request::Request,
+    state::{Counter, Seat, State},
+    time::Timestamp,
+    verdict::{Code, Warning},
+    version::{Version, VersionRange},
+};
+use proptest::{prelude::*, test_runner::TestCaseError};
+
+/// Each way to add a reason to refuse, or to make one of those that hold stronger.
+fn tighten(license: &mut License, state: &mut State, request: &mut Request, how: usize) -> Result<(), TestCaseError> {
+    let fail = |error: &str| TestCaseError::fail(error.to_owned());
+    match how {
+        0 => license.status = Status::Revoked,
+        1 => license.status = Status::Suspended,
+        2 => license.not_before = Some(Timestamp::MAX),
+        3 => {
+            (license.expires_at, license.duration_seconds) = (Some(Timestamp::MIN), None);
+            license.grace_seconds = 0;
+        }
+        4 => license.expiry_strategy = ExpiryStrategy::Restrict,
+        5 => license.grace_seconds = 0,
+        6 => request.product = Some(Product::parse("other").map_err(|_| fail("product"))?),
+        7 => license.domains = vec![DomainRule::parse("other.example").map_err(|_| fail("rule"))?],
+        8 => license.versions = Some(VersionRange { from: Version::parse("99").ok(), below: None }),
+        9 => request.features.push(Label::parse("teleport").map_err(|_| fail("label"))?),
+        10 => license.features.clear(),
+        11 => license.requires = Requirement::ALL.to_vec(),
+        12 => (request.fingerprint, request.user) = (None, None),
+        13 => state.seats.clear(),
+        14 => state.seats.iter_mut().for_each(|seat| seat.until = Some(Timestamp::MIN)),
+        15 => {
+            let holder = Holder::named(&license_key(), "somebody else");
+            state.seats.insert(0, Seat { holder, since: Timestamp::MIN, until: None });
+        }
+        16 => license.activation.iter_mut().for_each(|activation| activation.matching = Matching::All),
+        17 => license.activation.iter_mut().for_each(|activation| activation.overage = Overage::None),
+        18 => license.activation.iter_mut().for_each(|activation| activation.limit = 1),
+        19 => license.allowances.iter_mut().for_each(|allowance| allowance.overage = Overage::None),
+        20 => license.allowances.iter_mut().for_each(|allowance| allowance.limit = 1),
+        21 => license.allowances.clear(),
+        22 => {
+            let used_up = |name: &str| {
+                let name = Label::parse(name).map_err(|_| fail("label"))?;
+                Ok(Counter { name, used: MAX_COUNTED, period: Timestamp::MAX })
+            };
+            state.counters = ["x", "y", "z"].map(used_up).into_iter().collect::<Result<_, TestCaseError>>()?;
+        }
+        23 => request.wants = u64::MAX,
+        24 => state.begun_at = Some(Timestamp::MIN),
+        25 => {
+            license.activation.get_or_insert(Activation {
+                per: Per::User,
+                limit: 1,
+                overage: Overage::None,
+                matching: Matching::All,
+                lease_seconds: None,
+                revive_seconds: 0,
+            });
+        }
+        _ => license.versions = Some(VersionRange { from: None, below: Version::parse("0.0.0-0").ok() }),
+    }
+    Ok(())
+}
+
+/// Reasons that time alone may take away: seats become free, allowances begin anew.
+const PASSING: [Code; 3] = [Code::NotYetValid, Code::TooManyActivations, Code::UsageExhausted];
+
+proptest! {
+    #![proptest_config(crate::config())]
+
+    #[test]
+    fn the_verdict_is_the_first_reason(
+        license in licenses(), state in states(), request in requests(), now in moments(),
+    ) {
+        let verdict = decide(&license, &state, &request, now);
+        let all: Vec<_> = reasons(&license, &state, &request, now).collect();
+        prop_assert!(all.is_sorted());
+        prop_assert_eq!(verdict.code, all.first().copied().unwrap_or(Code::Valid));
+        prop_assert!(verdict.is_valid() || (!verdict.grace && verdict.warnings.is_empty()));
+        let is_of_expiry = |warning: &Warning| matches!(warning, Warning::ExpiredAllowed | Warning::ExpiredMaintained);
+        prop_assert!(!verdict.grace || !verdict.warnings.iter().any(is_of_expiry));
+    }
+
+    #[test]
+    fn a_state_that_is_not_needed_says_nothing(
+        license in licenses(), state in states(), request in requests(), now in moments(),
+    ) {
+        if !needs_state(&license, &request) {
+            let verdict = decide(&license, &state, &request, now);
+            prop_assert_eq!(verdict, decide(&license, &State::default(), &request, now));
+        }
+    }
+
+    #[test]
+    fn a_reason_to_refuse_never_makes_a_verdict_valid(
+        license in licenses(), state in states(), request in requests(), now in moments(), how in 0usize..27,
+    ) {
+        never_valid_for_more_reasons(license, state, request, now, how)?;
+    }
+
+    #[test]
+    fn a_reason_to_refuse_never_opens_a_licence(
+        license in open_licenses(), state in states(), request in requests(), now in moments(), how in 0usize..27,
+    ) {
+        never_valid_for_more_reasons(license, state, request, now, how)?;
+    }
+
+    #[test]
+    fn a_later_now_never_un_expires(
+        license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
+    ) {
+        let (now, later) = (now.min(later), now.max(later));
+        if decide(&license, &state, &request, now).code == Code::Expired {
+            prop_assert_eq!(decide(&license, &state, &request, later).code, Code::Expired);
+        }
+    }
+
+    /// All but the reasons that time may take away.
+    #[test]
+    fn a_later_now_never_takes_a_reason_away(
+        license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
+    ) {
+        let (now, later) = (now.min(later), now.max(later));
+        let lasting = |moment| reasons(&license, &state, &request, moment).any(|code| !PASSING.contains(&code));
+        prop_assert!(!lasting(now) || lasting(later));
+        let code = decide(&license, &state, &request, now).code;
+        prop_assert!(!lasting(now) || !decide(&license, &state, &request, later).is_valid(), "{code}");
+    }
+}
+
+fn never_valid_for_more_reasons(
+    mut license: License,
+    mut state: State,
+    mut request: Request,
+    now: Timestamp,
+    how: usize,
+) -> Result<(), TestCaseError> {
+    let before = decide(&license, &state, &request, now).is_valid();
+    tighten(&mut license, &mut state, &mut request, how)?;
+    prop_assert!(before || !decide(&license, &state, &request, now).is_valid());
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Values for the laws. There are few of each, so that they meet.
+
+use countersign::{
+    domain::{Domain, DomainRule},
+    holder::{Fingerprint, Holder, Matching, Per},
+    key::{self, Key, KeyHash, Prefix},
+    name::{Label, Product},
+    period::Period,
+    policy::{Activation, Allowance, Overage},
+    record::{ExpiryBasis, ExpiryStrategy, Format, License, LicenseId, Requirement, Status},
+    request::{Change, Request},
+    state::{Applied, Counter, Operation, Seat, State},
+    time::Timestamp,
+    version::{Version, VersionRange},
+};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
+
+/// The hash of the key of every licence here.
+pub(crate) fn license_key() -> KeyHash {
+    key::read("a key from elsewhere").unwrap()
+}
+
+/// Text that a type wrote itself, so that it is known to be of the type.
+pub(crate) fn of<T: std::str::FromStr + std::fmt::Debug>(pattern: &'static str) -> impl Strategy<Value = T> {
+    pattern.prop_filter_map("malformed", |text| text.parse().ok())
+}
+
+prop_compose! {
+    pub(crate) fn keys()(prefix in of::<Prefix>("[A-Z][A-Z0-9]{1,7}"), random in any::<[u8; 16]>()) -> Key {
+        Key::generate(&prefix, random)
+    }
+}
+
+// Moments lie close to each other, so that their order varies.
+pub(crate) fn moments() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![(0i64..20).prop_map(Timestamp::from_unix), any::<i64>().prop_map(Timestamp::from_unix)]
+}
+
+pub(crate) fn domains() -> impl Strategy<Value = Domain> {
+    of("(a|b|notexample)?(\\.?)example\\.(com|net)|192\\.0\\.2\\.[12]|localhost|\\[::[12]\\]")
+}
+
+pub(crate) fn rules() -> impl Strategy<Value = DomainRule> {
+    of("(\\*\\.|a\\.)?example\\.(com|net)|192\\.0\\.2\\.[12]|localhost|::[12]")
+}
+
+pub(crate) fn versions() -> impl Strategy<Value = Version> {
+    of("[0-3](\\.[0-3]){0,2}(-(rc|alpha)(\\.[0-9])?)?(\\+build)?")
+}
+
+fn seconds() -> impl Strategy<Value = u32> {
+    prop_oneof![4 => 1u32..10, 1 => 1u32..]
+}
+
+fn fingerprints() -> impl Strategy<Value = Fingerprint> {
+    let components = subsequence(vec!["a".to_owned(), "b".into(), "c".into()], 1..=3).prop_shuffle();
+    components.prop_map(|components| Fingerprint::parse(&components).unwrap())
+}
+
+fn overages() -> impl Strategy<Value = Overage> {
+    prop_oneof![Just(Overage::None), Just(Overage::Always), (101u16..=1_000).prop_map(Overage::Percent)]
+}
+
+prop_compose! {
+    pub(crate) fn activations()(
+        per in select(Per::ALL),
+        limit in prop_oneof![4 => 1u32..4, 1 => Just(1_000)],
+        overage in overages(),
+        matching in select(Matching::ALL),
+        lease_seconds in option::of(seconds()),
+        revive_seconds in prop_oneof![Just(0), seconds()],
+    ) -> Activation {
+        let revive_seconds = lease_seconds.map_or(0, |_| revive_seconds);
+        Activation { per, limit, overage, matching, lease_seconds, revive_seconds }
+    }
+}
+
+prop_compose! {
+    fn allowances()(
+        names in subsequence(vec!["x", "y", "z"], 0..=3),
+        limits in vec(prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000_000)], 3),
+        periods in vec(select(Period::ALL), 3),
+        overages in vec(overages(), 3),
+    ) -> Vec<Allowance> {
+        let allowance = |(at, name): (usize, &&str)| {
+            Allowance { name: name.parse().unwrap(), limit: limits[at], period: periods[at], overage: overages[at] }
+        };
+        names.iter().enumerate().map(allowance).collect()
+    }
+}
+
+prop_compose! {
+    pub(crate) fn licenses()(
+        (generation, id, random_hint) in (any::<u64>(), any::<[u8; 16]>(), option::of(of("[0-9A-Z]{4}"))),
+        (product, plan) in (of::<Product>("acme(-pro)?"), of::<Label>("\\PC{1,8}")),
+        status in select(Status::ALL),
+        (issued_at, not_before, expires_at) in (moments(), option::of(moments()), option::of(moments())),
+        (expiry_basis, duration) in (select(ExpiryBasis::ALL), seconds()),
+        (expiry_strategy, grace_seconds) in (select(ExpiryStrategy::ALL), prop_oneof![0u32..10, any::<u32>()]),
+        (features, domains) in (vec(of::<Label>("[abc]"), 0..4), vec(rules(), 0..3)),
+        versions in option::of((option::of(versions()), option::of(versions()))),
+        requires in vec(select(Requirement::ALL), 0..3),
+        (activation, allowances) in (option::of(activations()), allowances()),
+    ) -> License {
+        let expiry_basis = match expiry_basis {
+            ExpiryBasis::FirstActivation if activation.is_none() => ExpiryBasis::FirstValidation,
+            basis => basis,
+        };
+        let begins_later = expiry_basis != ExpiryBasis::Issue;
+        License {
+            format: Format, generation, id: LicenseId::generate(id), product, status, hint: random_hint, plan, issued_at,
+            not_before, expires_at: expires_at.filter(|_| !begins_later), expiry_basis,
+            duration_seconds: begins_later.then_some(duration), expiry_strategy, grace_seconds, features, domains,
+            versions: versions.map(|(from, below)| VersionRange { from, below }), requires, activation, allowances,
+        }
+    }
+}
+
+/// Licences that nothing is to be said against but what their state says.
+pub(crate) fn open_licenses() -> impl Strategy<Value = License> {
+    licenses().prop_map(|license| License {
+        status: Status::Active,
+        not_before: None,
+        expires_at: None,
+        features: vec![],
+        domains: vec![],
+        versions: None,
+        requires: vec![],
+        ..license
+    })
+}
+
+prop_compose! {
+    pub(crate) fn requests()(
+        product in option::of(of("acme(-pro)?")),
+        domain in option::of(domains()),
+        version in option::of(versions()),
+        released_at in option::of(moments()),
+        features in vec(of("[abc]"), 0..3),
+        fingerprint in option::weighted(0.8, fingerprints()),
+        user in option::weighted(0.8, of("[uv]")),
+        (allowance, wants) in (option::of(of("[xyz]")), 0u64..3),
+    ) -> Request {
+        Request {
+            key: Some(license_key()), product, domain, version, released_at, features, fingerprint, user, activation: None,
+            allowance, change: None, wants, nonce: None,
+        }
+    }
+}
+
+/// Requests to a licence that is open.
+pub(crate) fn open_requests() -> impl Strategy<Value = Request> {
+    let requests = requests().prop_map(|request| Request { product: None, version: None, features: vec![], ..request });
+    requests.prop_map(|request| Request { allowance: None, wants: 0, ..request })
+}
+
+/// What is asked of an allowance.
+pub(crate) fn uses() -> impl Strategy<Value = Request> {
+    let amount = || prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000)];
+    let change = prop_oneof![amount().prop_map(Change::Consume), amount().prop_map(Change::Return)];
+    (open_requests(), of("[xyz]"), option::weighted(0.9, change)).prop_map(|(request, name, change)| Request {
+        allowance: Some(name),
+        change,
+        ..request
+    })
+}
+
+fn holders() -> impl Strategy<Value = Holder> {
+    let named = |name: &str| Holder::named(&license_key(), name);
+    prop_oneof![
+        4 => fingerprints().prop_map(|fingerprint| fingerprint.holder(&license_key())),
+        1 => "[uv]".prop_map(move |user| named(&user)),
+        1 => domains().prop_map(move |domain| named(domain.as_str())),
+    ]
+}
+
+prop_compose! {
+    fn seats()(holder in holders(), since in moments(), until in option::weighted(0.7, moments())) -> Seat {
+        Seat { holder, since, until }
+    }
+}
+
+prop_compose! {
+    fn counters()(
+        names in subsequence(vec!["w", "x", "y", "z"], 0..=4),
+        used in vec(prop_oneof![4 => 0u64..6, 1 => 0u64..1 << 53], 4),
+        periods in vec(prop_oneof![Just(Timestamp::MIN), Just(Timestamp::from_unix(0)), moments()], 4),
+    ) -> Vec<Counter> {
+        let counter =
+            |(at, name): (usize, &&str)| Counter { name: name.parse().unwrap(), used: used[at], period: periods[at] };
+        names.iter().enumerate().map(counter).collect()
+    }
+}
+
+pub(crate) fn operations() -> impl Strategy<Value = Operation> {
+    (0u8..4, 0u64..2).prop_map(|(id, asked)| Operation { id: [id; 16], asked })
+}
+
+prop_compose! {
+    /// What may have become of a licence, under whatever policies: no holder has two seats.
+    pub(crate) fn states()(
+        (generation, written_at, begun_at) in (any::<u64>(), option::of(moments()), option::of(moments())),
+        seats in vec(seats(), 0..6),
+        counters in counters(),
+        applied in vec((operations(), moments()), 0..4),
+    ) -> State {
+        let mut state = State { generation, written_at, begun_at, counters, ..State::default() };
+        for seat in seats {
+            if state.seats.iter().all(|other| !other.holder.is(&seat.holder, Matching::All)) {
+                state.seats.push(seat);
+            }
+        }
+        state.applied = applied.into_iter().map(|(operation, at)| Applied { operation, at }).collect();
+        state
+    }
+}

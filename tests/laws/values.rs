@@ -1,0 +1,276 @@
+//! Laws of keys, of the values in records and requests, and of how all of them are read and written.
+
+use crate::generators::*;
+use countersign::{
+    domain::{Domain, DomainRule},
+    holder::Fingerprint,
+    key::{self, Key, ReadError},
+    limits::{MAX_ALLOWANCES, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES},
+    period::Period,
+    record::License,
+    request::{Request, Verb},
+    state::{Applied, Counter, Operation, Seat, State},
+    time::Timestamp,
+    version::Version,
+};
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestCaseError};
+
+const VERBS: [Verb; 6] =
+    [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
+
+/// How a holder may type it: any case, and spaces, hyphens or nothing between the groups.
+fn retyped(key: &Key, lower: bool, separator: &str) -> String {
+    let text = key.to_string().replace('-', separator);
+    if lower { text.to_lowercase() } else { text }
+}
+
+proptest! {
+    #![proptest_config(crate::config())]
+
+    #[test]
+    fn a_key_reads_as_it_was_made_however_it_is_typed(key in keys(), lower: bool, separator in "[ \t-]{0,3}") {
+        prop_assert_eq!(key::read(&retyped(&key, lower, &separator)), Ok(key.hash()));
+    }
+
+    #[test]
+    fn a_flipped_character_of_a_key_never_validates(key in keys(), at in 0usize..44, other in "[0-9A-Za-z]") {
+        let printed = key.to_string();
+        let places: Vec<_> = printed.match_indices(|c| c != '-').map(|(place, _)| place).collect();
+        let at = places[at % places.len()];
+        let mut flipped = printed.clone();
+        flipped.replace_range(at..=at, &other);
+        let fold = |text: &str| text.to_uppercase().replace('O', "0").replace(['I', 'L'], "1");
+        let body_has_u = flipped.split('-').skip(1).any(|group| group.contains(['U', 'u']));
+        if fold(&flipped) == fold(&printed) {
+            prop_assert_eq!(key::read(&flipped), Ok(key.hash()));
+        } else if body_has_u || flipped.starts_with(|c| matches!(c, '2'..='9')) {
+            // It has not our shape any more: it is a key from elsewhere, which nobody has.
+            prop_assert!(key::read(&flipped).is_ok_and(|hash| hash != key.hash()));
+        } else {
+            prop_assert_eq!(key::read(&flipped), Err(ReadError::Malformed));
+        }
+        prop_assert!(fold(&flipped) == fold(&printed) || key::read(&flipped.replace('-', "")) != Ok(key.hash()));
+    }
+
+    #[test]
+    fn a_key_is_not_shown_for_debugging(key in keys()) {
+        prop_assert_eq!(format!("{key:?}"), "Key(hidden)");
+    }
+
+    #[test]
+    fn any_text_reads_as_a_key_or_tells_why_not(given in "\\PC{0,60}") {
+        let _ = key::read(&given);
+        let _ = key::hint(&given);
+    }
+
+    #[test]
+    fn moments_parse_as_they_print(unix: i64) {
+        let time = Timestamp::from_unix(unix);
+        prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+        prop_assert_eq!(Timestamp::parse_date_or_time(&time.to_string()), Ok(time));
+    }
+
+    #[test]
+    fn moments_print_as_the_time_crate_prints_them(unix in Timestamp::MIN.unix()..=Timestamp::MAX.unix()) {
+        use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+        let expected = OffsetDateTime::from_unix_timestamp(unix).ok().and_then(|time| time.format(&Rfc3339).ok());
+        prop_assert_eq!(Some(Timestamp::from_unix(unix).to_string()), expected);
+    }
+
+    #[test]
+    fn moments_parse_as_the_time_crate_parses_them(
+        text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](:[0-5][0-9]){2}(\\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-5][0-9])",
+    ) {
+        use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+        let expected = OffsetDateTime::parse(&text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp);
+        let expected = expected.filter(|unix| (Timestamp::MIN.unix()..=Timestamp::MAX.unix()).contains(unix));
+        prop_assert_eq!(Timestamp::parse(&text).ok().map(Timestamp::unix), expected);
+    }
+
+    #[test]
+    fn domains_parse_as_they_print(
+        given in "(\\*\\.)?\\PC{1,20}|([a-zA-Zü0-9-]{1,8}\\.){1,3}[a-z]{2,4}\\.?(:[0-9]{1,5})?",
+    ) {
+        if let Ok(domain) = Domain::parse(&given) {
+            prop_assert_eq!(Domain::parse(domain.as_str()), Ok(domain));
+        }
+        if let Ok(rule) = DomainRule::parse(&given) {
+            prop_assert_eq!(DomainRule::parse(&rule.to_string()), Ok(rule));
+        }
+    }
+
+    #[test]
+    fn a_rule_covers_at_label_boundaries_alone(
+        entry in "[a-z]{1,5}\\.[a-z]{2,3}",
+        below in "([a-z]{1,4}\\.){1,2}",
+        stuck in "[a-z0-9]{1,4}",
+        after in "[.-]?[a-z]{1,5}",
+    ) {
+        let domain = |text: String| Domain::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()));
+        let rule: DomainRule = entry.parse().map_err(|_| TestCaseError::fail("entry"))?;
+        let (below, stuck) = (domain(format!("{below}{entry}"))?, domain(format!("{stuck}{entry}"))?);
+        let (after, own) = (domain(format!("{entry}{after}"))?, format!(".{entry}"));
+        prop_assert!(rule.covers(&domain(entry)?) && rule.covers(&below) && !rule.covers(&stuck));
+        prop_assert!(!rule.covers(&after) || after.as_str().ends_with(&own));
+    }
+
+    #[test]
+    fn versions_parse_as_they_print_and_are_ordered(a in versions(), b in versions(), c in versions()) {
+        prop_assert_eq!(a.to_string().parse::<Version>().map(|parsed| parsed.to_string()), Ok(a.to_string()));
+        prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+        prop_assert!(!(a <= b && b <= c) || a <= c);
+    }
+
+    #[test]
+    fn periods_are_those_of_the_time_crate(
+        // From the first Monday to the last Sunday, so that no period is cut off by the calendar.
+        unix in Timestamp::MIN.unix() + 2 * 86_400..Timestamp::MAX.unix() - 31 * 86_400,
+        days in 0i64..400,
+    ) {
+        use time::{Date, Month, OffsetDateTime, Time};
+        let moment = OffsetDateTime::from_unix_timestamp(unix).map_err(|_| TestCaseError::fail("range"))?;
+        let (date, begins) = (moment.date(), |date: Date| date.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp());
+        let monday = date - time::Duration::days(date.weekday().number_days_from_monday().into());
+        let (month, year) = (date.replace_day(1), Date::from_calendar_date(date.year(), Month::January, 1));
+        let starts = [
+            (Period::Day, begins(date)),
+            (Period::Week, begins(monday)),
+            (Period::Month, month.map_or(0, begins)),
+            (Period::Year, year.map_or(0, begins)),
+        ];
+        let later = Timestamp::from_unix(unix + days * 86_400);
+        for (period, start) in starts {
+            let now = Timestamp::from_unix(unix);
+            prop_assert_eq!(period.start(now).unix(), start);
+            // A period ends where the next begins, and nowhere before.
+            let end = period.end(now);
+            prop_assert!(end.is_some_and(|end| period.start(end) == end && now < end));
+            prop_assert_eq!(period.start(later) == period.start(now), end.is_some_and(|end| later < end));
+        }
+        prop_assert_eq!((Period::Total.start(later), Period::Total.end(later)), (Timestamp::MIN, None));
+    }
+
+    #[test]
+    fn states_are_read_as_they_were_written(state in states(), cut in any::<prop::sample::Index>()) {
+        let bytes = state.to_bytes();
+        prop_assert_eq!(State::from_bytes(&bytes), Ok(state));
+        prop_assert!(State::from_bytes(&bytes[..cut.index(bytes.len())]).is_err());
+        prop_assert!(State::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn what_is_read_as_a_state_is_written_the_same(
+        state in states(), at in any::<prop::sample::Index>(), byte: u8,
+    ) {
+        let mut bytes = state.to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(state) = State::from_bytes(&bytes) {
+            prop_assert_eq!(state.to_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn operations_are_read_as_they_were_written(operation in operations(), at in moments()) {
+        let applied = Applied { operation, at };
+        prop_assert_eq!(Applied::from_bytes(&applied.to_bytes()), Ok(applied));
+        prop_assert!(Applied::from_bytes(&applied.to_bytes()[1..]).is_err());
+    }
+
+    #[test]
+    fn records_parse_as_they_print(license in licenses()) {
+        prop_assert_eq!(License::from_json(&license.to_json()), Ok(license));
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..200), text in "[\\PC\"{}\\[\\]:,]{0,80}") {
+        for bytes in [bytes.as_slice(), text.as_bytes()] {
+            for verb in VERBS {
+                let _ = Request::from_json(verb, bytes);
+            }
+            let _ = License::from_json(bytes);
+            let _ = State::from_bytes(bytes);
+        }
+    }
+
+    #[test]
+    fn errors_repeat_no_value(
+        field in select(&["key", "product", "domain", "version", "releasedAt", "features", "nonce", "other"][..]),
+        other_field in select(&["fingerprint", "user", "activation", "allowance", "consume", "return"][..]),
+        value in select(&["\"SECRET €\"", "[\"SECRET €\"]", "{\"SECRET\":1}", "[[\"SECRET\"]]", "\"SECRET\n"][..]),
+        verb in select(&VERBS[..]),
+        is_other: bool,
+    ) {
+        let field = if is_other { other_field } else { field };
+        if let Err(error) = Request::from_json(verb, format!(r#"{{"{field}":{value}}}"#).as_bytes()) {
+            let told = format!("{error:?} {error}");
+            prop_assert!(!told.contains("SECRET"));
+        }
+    }
+}
+
+/// Every substitution and every transposition of neighbours, in keys with prefixes of every length and of special
+/// letters.
+#[test]
+fn every_single_slip_is_told() {
+    for prefix in ["AB", "U2U", "OIL8", "UUUUU", "ACMEPR", "Z999999", "ABCDEFGH"] {
+        let key = Key::generate(&prefix.parse().unwrap(), *b"sixteen bytes ok");
+        let printed = key.to_string();
+        let fold = |text: &str| text.replace('O', "0").replace(['I', 'L'], "1");
+        let places: Vec<usize> = (0..printed.len()).filter(|&at| printed.as_bytes()[at] != b'-').collect();
+        let mut slips = Vec::new();
+        for &at in &places {
+            for other in ('0'..='9').chain('A'..='Z') {
+                let mut slip = printed.clone();
+                slip.replace_range(at..=at, other.encode_utf8(&mut [0; 4]));
+                slips.push(slip);
+            }
+        }
+        for neighbours in places.windows(2) {
+            let mut slip = printed.clone().into_bytes();
+            slip.swap(neighbours[0], neighbours[1]);
+            slips.push(String::from_utf8(slip).unwrap());
+        }
+        for slip in slips.iter().filter(|slip| fold(slip) != fold(&printed)) {
+            let has_our_shape = !slip.starts_with(|c| matches!(c, '2'..='9')) && !slip[prefix.len()..].contains('U');
+            match key::read(slip) {
+                Err(ReadError::Malformed) => assert!(has_our_shape, "{slip}"),
+                Ok(hash) => assert!(!has_our_shape && hash != key.hash(), "{slip}"),
+                error => panic!("{slip}: {error:?}"),
+            }
+            assert_ne!(key::read(&slip.replace('-', "")), Ok(key.hash()), "{slip}");
+        }
+    }
+}
+
+/// One value of the store holds as much of a state as there may be.
+#[test]
+fn the_largest_state_fits_into_a_value() {
+    let moment = Some(Timestamp::MAX);
+    let seat = |number: usize| {
+        let components: Vec<_> = (0..5).map(|component| format!("{number}-{component}")).collect();
+        let holder = Fingerprint::parse(&components).unwrap().holder(&license_key());
+        Seat { holder, since: Timestamp::MAX, until: moment }
+    };
+    let counter = |number: usize| Counter {
+        name: format!("{number}{}", "n".repeat(63)).parse().unwrap(),
+        used: (1 << 53) - 1,
+        period: Timestamp::MAX,
+    };
+    let applied = |number: usize| Applied {
+        operation: Operation { id: [number as u8; 16], asked: u64::MAX },
+        at: Timestamp::MAX,
+    };
+    let state = State {
+        generation: u64::MAX,
+        written_at: moment,
+        begun_at: moment,
+        seats: (0..MAX_SEATS).map(seat).collect(),
+        counters: (0..MAX_ALLOWANCES).map(counter).collect(),
+        applied: (0..MAX_REMEMBERED).map(applied).collect(),
+    };
+    let bytes = state.to_bytes();
+    assert_eq!(bytes.len(), 59_725);
+    assert!(bytes.len() <= MAX_VALUE_BYTES);
+    assert_eq!(State::from_bytes(&bytes), Ok(state));
+}
