@@ -1,5 +1,7 @@
 //! Laws: what holds of every key, value, record, verdict and state.
 
+#![allow(clippy::unwrap_used, reason = "values that are written here are well formed")]
+
 mod decisions;
 mod generators;
 mod model;
