@@ -10,6 +10,7 @@ use countersign::{
     request::{Request, Verb},
     state::State,
     time::Timestamp,
+    verbs::activate,
 };
 
 /// One call into the core, ready to be made again and again.
@@ -60,7 +61,43 @@ pub(crate) fn all() -> Vec<Operation> {
             decide(&license, state, &request, black_box(now)).to_json(&request)
         }),
     ]);
+    for seats in [1, 100, 1_000] {
+        operations.extend(seats_operations(seats, now));
+    }
     operations
+}
+
+/// A licence with so many seats, all but the last taken by machines of five components that lease them.
+fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
+    let key = key();
+    let license = serde_json::json!({
+        "format": 1, "generation": 1, "id": "lic_00000000000000000000000000", "product": "acme", "status": "active",
+        "plan": "pro", "issuedAt": "2026-01-01T00:00:00Z", "features": [], "domains": [], "requires": [],
+        "activation": { "per": "machine", "limit": seats, "match": "any", "leaseSeconds": 3600 },
+    });
+    let license: &License = Box::leak(Box::new(License::from_json(license.to_string().as_bytes()).expect("a record")));
+    let request = |machine: usize| {
+        let components: Vec<_> = (0..5).map(|component| format!("{machine}-{component}")).collect();
+        let body = serde_json::json!({ "key": key, "fingerprint": components }).to_string();
+        Request::from_json(Verb::Activate, body.as_bytes()).expect("a request")
+    };
+    let mut state = State::default();
+    for machine in 1..seats {
+        activate(license, &mut state, &request(machine), now);
+    }
+    let newcomer = request(seats);
+    let mut taken = state.clone();
+    let is_taken = activate(license, &mut taken, &newcomer, now).is_valid() && taken.seats.len() == seats;
+    assert!(is_taken, "the last seat must be free");
+    let (bytes, full) = (taken.to_bytes(), taken);
+    [
+        operation(&format!("state: parse, seats: {seats}"), move || State::from_bytes(black_box(&bytes))),
+        operation(&format!("state: write, seats: {seats}"), move || black_box(&full).to_bytes()),
+        operation(&format!("activate: the last of seats: {seats}"), move || {
+            let mut state = state.clone();
+            activate(license, &mut state, black_box(&newcomer), now).code
+        }),
+    ]
 }
 
 fn operation<T>(name: &str, work: impl Fn() -> T + 'static) -> Operation {
