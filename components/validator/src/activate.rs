@@ -1,37 +1,20 @@
 //! Takes a seat, or the same one again.
 
-use countersign::request::{Request, Verb};
+use countersign::request::Verb;
 use countersign::verbs;
-use countersign::verdict::Verdict;
 
-use crate::bindings::exports::countersign::license::service::{self, Response};
-use crate::clock::Stopwatch;
+use crate::bindings::exports::countersign::license::service::{Request, Response};
 use crate::problem::Problem;
-use crate::records::Unavailable;
-use crate::verb;
-
-/// `POST /api/v1/activate`
-pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
-    verb::post(Verb::Activate, http, |request, stopwatch| {
-        activate(request, stopwatch, |verdict| verb::verdict(verdict, request))
-    })
-}
+use crate::verb::{Weighing, post_weighing, warn_of_soft_limits};
 
 /// Two reads, and a write if anything changed.
-pub(crate) fn activate<T>(
-    request: &Request,
-    stopwatch: &mut Stopwatch,
-    answer: impl Fn(&Verdict<'_>) -> T,
-) -> Result<T, Unavailable> {
-    verb::weigh(
-        "activation",
-        request,
-        stopwatch,
-        |license, state, now| {
-            let mut verdict = verbs::activate(license, state, request, now);
-            verb::warn_of_soft_limits(&mut verdict);
-            verdict
-        },
-        answer,
-    )
+pub(crate) const ACTIVATE: Weighing = Weighing {
+    verb: Verb::Activate,
+    event: "activation",
+    weigh: |license, state, request, now| warn_of_soft_limits(verbs::activate(license, state, request, now)),
+};
+
+/// `POST /api/v1/activate`
+pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
+    post_weighing(&ACTIVATE, http)
 }

@@ -40,7 +40,7 @@ struct Answer<'a> {
 
 /// `POST /api/v1/activations`
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
-    verb::post(Verb::Activations, http, |request, stopwatch| {
+    verb::post(Verb::Activations, http, &|request, stopwatch| {
         let found = |seating: &Seating<'_>| {
             answer::json(
                 200,

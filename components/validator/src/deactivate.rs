@@ -31,7 +31,7 @@ pub(crate) struct Deactivation<'a> {
 
 /// `POST /api/v1/deactivate`
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
-    verb::post(Verb::Deactivate, http, |request, stopwatch| {
+    verb::post(Verb::Deactivate, http, &|request, stopwatch| {
         let found = |deactivation: &Deactivation<'_>| answer::json(200, answer::encode(deactivation));
         deactivate(request, stopwatch, found, |verdict| verb::verdict(verdict, request))
     })

@@ -8,33 +8,28 @@ use countersign::verbs::KeyReused;
 use countersign::verdict::{self, Left, Occupancy, Verdict};
 
 use crate::App;
-use crate::activate::activate;
+use crate::activate::ACTIVATE;
 use crate::activations::activations;
 use crate::bindings::exports::countersign::license::validator as wit;
 use crate::clock::Stopwatch;
 use crate::deactivate::deactivate;
-use crate::heartbeat::heartbeat;
+use crate::heartbeat::HEARTBEAT;
 use crate::records::Unavailable;
 use crate::usage::usage;
-use crate::validate::validate;
+use crate::validate::VALIDATE;
+use crate::verb::{Weighing, weigh};
 
 impl wit::Guest for App {
     fn validate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        let mut stopwatch = Stopwatch::start();
-        let request = Fields::from(request).verify(Verb::Validate)?;
-        Ok(validate(&request, &mut stopwatch, |verdict| verdict.into())?)
+        weighed(&VALIDATE, request)
     }
 
     fn activate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        let mut stopwatch = Stopwatch::start();
-        let request = Fields::from(request).verify(Verb::Activate)?;
-        Ok(activate(&request, &mut stopwatch, |verdict| verdict.into())?)
+        weighed(&ACTIVATE, request)
     }
 
     fn heartbeat(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        let mut stopwatch = Stopwatch::start();
-        let request = Fields::from(request).verify(Verb::Heartbeat)?;
-        Ok(heartbeat(&request, &mut stopwatch, |verdict| verdict.into())?)
+        weighed(&HEARTBEAT, request)
     }
 
     fn deactivate(seat: wit::Seat) -> Result<Option<wit::Deactivation>, wit::Fault> {
@@ -92,6 +87,12 @@ impl wit::Guest for App {
             Err(KeyReused) => Err(wit::UsageFault::IdempotencyKeyReused),
         })?
     }
+}
+
+fn weighed(weighing: &Weighing, request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+    let mut stopwatch = Stopwatch::start();
+    let request = Fields::from(request).verify(weighing.verb)?;
+    Ok(weigh(weighing, &request, &mut stopwatch, |verdict| verdict.into())?)
 }
 
 /// An empty list says what a field that is not sent does.

@@ -18,7 +18,7 @@ pub(crate) type Outcome<'a> = Result<(&'a Verdict<'a>, Option<bool>), KeyReused>
 /// `POST /api/v1/usage`, with an `Idempotency-Key` if the caller may send it again.
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
     let key = idempotency_key(http)?;
-    verb::post(Verb::Usage, http, |request, stopwatch| {
+    verb::post(Verb::Usage, http, &|request, stopwatch| {
         usage(request, key.as_ref(), stopwatch, |outcome| match outcome {
             Ok((verdict, applied)) => {
                 let status = if verdict.license.is_some() { 200 } else { 404 };
@@ -46,13 +46,12 @@ pub(crate) fn usage<T>(
             let used = records::change(key, stopwatch, |state, now| {
                 verbs::usage(license, state, request, operation, earlier, now)
             })?;
-            let Ok(mut used) = used else { return Ok(("IDEMPOTENCY_KEY_REUSED", answer(Err(KeyReused)))) };
+            let Ok(used) = used else { return Ok(("IDEMPOTENCY_KEY_REUSED", answer(Err(KeyReused)))) };
             if let Some(operation) = operation.filter(|_| used.is_applied && earlier.is_none()) {
                 records::remember(operation, stopwatch);
             }
-            verb::warn_of_soft_limits(&mut used.verdict);
-            let applied = request.change.map(|_| used.is_applied);
-            Ok((used.verdict.code.as_str(), answer(Ok((&used.verdict, applied)))))
+            let (verdict, applied) = (verb::warn_of_soft_limits(used.verdict), request.change.map(|_| used.is_applied));
+            Ok((verdict.code.as_str(), answer(Ok((&verdict, applied)))))
         },
         |verdict| answer(Ok((verdict, None))),
     )

@@ -20,7 +20,8 @@ use crate::records::{self, Unavailable};
 pub(crate) fn post(
     verb: request::Verb,
     http: &service::Request,
-    act: impl FnOnce(&Request, &mut Stopwatch) -> Result<Response, Unavailable>,
+    // Not generic: there is one copy of this in the component.
+    act: &dyn Fn(&Request, &mut Stopwatch) -> Result<Response, Unavailable>,
 ) -> Result<Response, Problem> {
     let mut stopwatch = Stopwatch::start();
     let request = match &http.body {
@@ -59,31 +60,46 @@ pub(crate) fn on_license<T>(
     done.map(|(_, answer)| answer)
 }
 
-/// A verb whose answer is a verdict. That borrows the licence it is about, so `answer` makes of it what outlives both.
+/// A verb whose answer is a verdict.
+pub(crate) struct Weighing {
+    pub(crate) verb: request::Verb,
+    /// What the journal calls it.
+    pub(crate) event: &'static str,
+    pub(crate) weigh: for<'a> fn(&'a License, &mut State, &Request, Timestamp) -> Verdict<'a>,
+}
+
+/// Two reads and a write at most. A verdict borrows the licence it is about, so `answer` makes of it what outlives both.
 pub(crate) fn weigh<T>(
-    event: &'static str,
+    weighing: &Weighing,
     request: &Request,
     stopwatch: &mut Stopwatch,
-    mut verb: impl for<'a> FnMut(&'a License, &mut State, Timestamp) -> Verdict<'a>,
     answer: impl Fn(&Verdict<'_>) -> T,
 ) -> Result<T, Unavailable> {
     let act = |license: &License, key: &KeyHash, stopwatch: &mut Stopwatch| {
         let verdict = if needs_state(license, request) {
-            records::change(key, stopwatch, |state, now| verb(license, state, now))?
+            records::change(key, stopwatch, |state, now| (weighing.weigh)(license, state, request, now))?
         } else {
-            verb(license, &mut State::default(), stopwatch.now())
+            (weighing.weigh)(license, &mut State::default(), request, stopwatch.now())
         };
         Ok((verdict.code.as_str(), answer(&verdict)))
     };
-    on_license(event, request, stopwatch, act, &answer)
+    on_license(weighing.event, request, stopwatch, act, &answer)
+}
+
+/// As [`weigh`], over HTTP.
+pub(crate) fn post_weighing(weighing: &Weighing, http: &service::Request) -> Result<Response, Problem> {
+    post(weighing.verb, http, &|request, stopwatch| {
+        weigh(weighing, request, stopwatch, |verdict| self::verdict(verdict, request))
+    })
 }
 
 /// Says of a verdict that counts on a limit how far that can be trusted.
-pub(crate) fn warn_of_soft_limits(verdict: &mut Verdict<'_>) {
+pub(crate) fn warn_of_soft_limits(mut verdict: Verdict<'_>) -> Verdict<'_> {
     let counts = verdict.seats.is_some() || verdict.left.is_some();
     if verdict.is_valid() && counts && records::limits_are_soft() {
         verdict.warnings.push(Warning::LimitIsSoft);
     }
+    verdict
 }
 
 /// A verdict over HTTP: 404 where there is no licence to give one on.
