@@ -18,24 +18,24 @@ use crate::{
 /// Where a full run's tables stand.
 const DOCUMENT: &str = "docs/benchmarks.md";
 
+/// A component that does nothing, as text.
+const EMPTY: &str = "benches/runner/empty.wat";
+
 /// A full run writes its tables to [`DOCUMENT`].
 pub(crate) fn bench(quick: bool) -> Result<()> {
-    compose::compose(Set::All, false)?;
-    // Before the runner is built, as both may be cargo's work for minutes: nothing else runs once it measures.
+    // All before the runner runs: nothing else does once it measures.
     let (host, wasmtime, viceroy, oha) = (up::build_host()?, WASMTIME.ensure()?, VICEROY.ensure()?, OHA.ensure()?);
-    run(cargo().args(["build", "--release", "--package", "countersign-peer-axum", "--package", "countersign-bench"]))?;
-    let (core, built) = (core()?, target_directory()?.join("release"));
-
-    let mut bench = Command::new(built.join("countersign-bench"));
+    // Alone: it asks other features of crates that the engine is built on, and all of that would be built again.
+    run(cargo().args(["build", "--release", "--package", "countersign-peer-axum"]))?;
+    let mut bench = runner(Set::All)?;
     bench
-        .env("COUNTERSIGN_COMPONENTS", compose::directory())
         .env("COUNTERSIGN_BIN", host)
         .env("COUNTERSIGN_WASMTIME", wasmtime)
         .env("COUNTERSIGN_VICEROY", viceroy)
         .env("COUNTERSIGN_OHA", oha)
         .env("COUNTERSIGN_OHA_VERSION", OHA.name())
-        .env("COUNTERSIGN_BENCH_CORE", core)
-        .env("COUNTERSIGN_PEER_AXUM", built.join("countersign-peer-axum"))
+        .env("COUNTERSIGN_BENCH_CORE", core()?)
+        .env("COUNTERSIGN_PEER_AXUM", target_directory()?.join("release/countersign-peer-axum"))
         .env("COUNTERSIGN_PEER_WORKERD", root().join(WORKERD_PEER));
     if let Some(workerd) = workerd()? {
         bench.env("COUNTERSIGN_WORKERD", workerd);
@@ -47,6 +47,21 @@ pub(crate) fn bench(quick: bool) -> Result<()> {
         bench.arg("--write").arg(root().join(DOCUMENT));
     }
     run(&mut bench)
+}
+
+/// Measures instances of the validator in one process: it needs no other program.
+pub(crate) fn inside() -> Result<()> {
+    run(runner(Set::Native)?.arg("--inside"))
+}
+
+/// Composes what is measured and builds what measures it.
+fn runner(set: Set) -> Result<Command> {
+    compose::compose(set, false)?;
+    fs::write(compose::directory().join("tests/empty.wasm"), wat::parse_file(root().join(EMPTY))?)?;
+    run(cargo().args(["build", "--release", "--package", "countersign-bench"]))?;
+    let mut runner = Command::new(target_directory()?.join("release/countersign-bench"));
+    runner.env("COUNTERSIGN_COMPONENTS", compose::directory());
+    Ok(runner)
 }
 
 /// Counts the instructions of the core alone: it needs no host, and no quiet machine.

@@ -46,6 +46,9 @@ enum Task {
         /// Only count the core's instructions: how a change is judged on a noisy machine
         #[arg(long, conflicts_with = "quick")]
         instructions: bool,
+        /// Only measure instances of the validator in one process, without servers
+        #[arg(long, conflicts_with_all = ["quick", "instructions"])]
+        inside: bool,
     },
     /// Build the components and write compositions to target/components
     Compose {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Up { listen, data } => up::up(listen, data),
         Task::Test { only } => test::test(only.as_deref()),
         Task::Bench { instructions: true, .. } => bench::instructions(),
+        Task::Bench { inside: true, .. } => bench::inside(),
         Task::Bench { quick, .. } => bench::bench(quick),
         Task::Compose { set, bless } => compose::compose(set, bless),
     };

@@ -63,7 +63,7 @@ pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
 /// A status and a code.
 type Expected = (u16, &'static str);
 
-fn ask(key: &str, domain: &str) -> String {
+pub(crate) fn ask(key: &str, domain: &str) -> String {
     json!({ "key": key, "domain": domain }).to_string()
 }
 

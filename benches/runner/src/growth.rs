@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cases::Case,
-    load::Load,
+    load::{Length, Load},
     rounds::{Measured, Plan, run},
     servers::{self, Server},
     statistics::Figure,
@@ -35,7 +35,7 @@ pub(crate) fn measure(directory: &Path, plan: &Plan) -> Result<Vec<Grown>> {
         let case = Case::over(&directory, (0..KEYS).map(|place| place * (licenses / KEYS)))?;
         grown.push((licenses, servers::native(&directory, licenses, "none")?, case));
     }
-    let load = Load { connections: plan.connections, length: plan.length, rate: None };
+    let load = Load { connections: plan.connections, length: Length::Time(plan.length), rate: None };
     let mut measured: Vec<_> =
         grown.iter().map(|(_, server, case)| Measured { server, case, load, samples: Vec::new() }).collect();
     for one in &measured {

@@ -15,9 +15,16 @@ use crate::{cases::Case, machine, servers::Server};
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: u32,
-    pub(crate) length: Duration,
+    pub(crate) length: Length,
     /// Requests a second, sent whether or not earlier ones were answered; without it each connection sends as soon as it can.
     pub(crate) rate: Option<f64>,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Length {
+    Time(Duration),
+    Requests(u32),
 }
 
 /// What one run gave.
@@ -66,8 +73,11 @@ impl Load {
         let oha = std::env::var_os("COUNTERSIGN_OHA").context("COUNTERSIGN_OHA is not set: run `cargo xtask bench`")?;
         let mut command = Command::new(PathBuf::from(oha));
         command.args(["--no-tui", "--output-format", "json", "--disable-compression", "-t", "20s"]);
-        // What is under way at the end is waited for and counted.
-        command.arg("-w").arg("-z").arg(format!("{}ms", self.length.as_millis()));
+        match self.length {
+            // What is under way at the end is waited for and counted.
+            Length::Time(time) => command.arg("-w").arg("-z").arg(format!("{}ms", time.as_millis())),
+            Length::Requests(requests) => command.arg("-n").arg(requests.to_string()),
+        };
         command.arg("-c").arg(self.connections.to_string());
         if let Some(rate) = self.rate {
             command.arg("-q").arg(format!("{rate:.0}")).arg("--latency-correction");

@@ -34,14 +34,21 @@ pub(crate) fn processor_time(group: i32) -> Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
-/// Bytes of memory that the processes of each server's group hold.
+/// That of each server.
 pub(crate) fn resident_of(servers: &[Server]) -> Result<Vec<u64>> {
-    servers.iter().map(|server| resident(server.group())).collect()
+    servers.iter().map(resident).collect()
 }
 
-fn resident(group: i32) -> Result<u64> {
+/// What this thread has computed so far, kernel included.
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+/// Bytes of memory that the processes of a server's group hold.
+pub(crate) fn resident(server: &Server) -> Result<u64> {
     // Field 24, in pages.
-    let pages: u64 = stats(group)?.iter().filter_map(|stat| stat.get(21)?.parse::<u64>().ok()).sum();
+    let pages: u64 = stats(server.group())?.iter().filter_map(|stat| stat.get(21)?.parse::<u64>().ok()).sum();
     Ok(pages * rustix::param::page_size() as u64)
 }
 

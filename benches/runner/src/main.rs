@@ -1,11 +1,14 @@
 //! Measures Countersign on every host beside its peers. `cargo xtask bench` builds it all, and says where it is by environment variables.
 //!
 //! In reading order: what is asked ([`cases`]), who is asked ([`servers`]), how ([`load`]), in which order ([`rounds`]), what else is
-//! measured ([`growth`], [`start`]), and what is said of it ([`report`]) and of the [`machine`].
+//! measured ([`inside`], [`growth`], [`lasting`], [`start`]), what is said of it ([`report`]) and of the [`machine`], and what it was to
+//! come to ([`targets`]).
 #![forbid(unsafe_code)]
 
 mod cases;
 mod growth;
+mod inside;
+mod lasting;
 mod load;
 mod machine;
 mod report;
@@ -13,6 +16,7 @@ mod rounds;
 mod servers;
 mod start;
 mod statistics;
+mod targets;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -22,9 +26,12 @@ use clap::Parser;
 /// Measures Countersign beside its peers
 #[derive(Parser)]
 struct Arguments {
-    /// Fewer and shorter rounds, and neither growth nor other numbers of connections
+    /// Fewer and shorter rounds, and neither growth, nor a million requests, nor other numbers of connections
     #[arg(long)]
     quick: bool,
+    /// Only what is measured in this process, without servers
+    #[arg(long)]
+    inside: bool,
     /// Where to write the table, besides standard output
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -41,28 +48,43 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Result<()> {
+    if arguments.inside {
+        println!("{}", report::inside(&inside::measure()?));
+        return Ok(());
+    }
     let plan = if arguments.quick { &rounds::QUICK } else { &rounds::FULL };
     let directory = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
     let cases = cases::write(directory.path())?;
-    let mut report = report::head(plan);
+    let (mut tables, mut targets) = (String::new(), Vec::new());
     {
         let servers = servers::start_all(directory.path())?;
         let idle = machine::resident_of(&servers)?;
-        let results = rounds::closed_loop(&servers, &cases, plan)?;
-        let open = rounds::open_loop(&results, plan)?;
-        let connections = rounds::connections(&results, plan)?;
+        let closed = rounds::closed_loop(&servers, &cases, plan)?;
+        let open = rounds::open_loop(&closed, plan)?;
+        let connections = rounds::connections(&closed, plan)?;
         let loaded = machine::resident_of(&servers)?;
-        report += &report::closed_loop(&results);
-        report += &report::beside(&results);
-        report += &report::open_loop(&open);
-        report += &report::connections(&connections);
-        report += &report::memory(&servers, &idle, &loaded);
+        targets.extend(targets::end_to_end(&closed));
+        tables += &report::closed_loop(&closed);
+        tables += &report::beside(&closed);
+        tables += &report::open_loop(&open);
+        tables += &report::connections(&connections);
+        tables += &report::memory(&servers, &idle, &loaded);
     }
-    report += &report::starts(&start::measure(directory.path(), plan)?);
-    report += &report::artefacts()?;
-    if !arguments.quick {
-        report += &report::growth(&growth::measure(directory.path(), plan)?);
-    }
+    let inside = inside::measure()?;
+    let (grown, resident) = if arguments.quick {
+        (Vec::new(), None)
+    } else {
+        let resident = lasting::measure(directory.path(), &cases, plan.connections)?;
+        (growth::measure(directory.path(), plan)?, Some(resident))
+    };
+    targets.extend(targets::others(&inside, &grown, resident.as_ref())?);
+    tables += &report::inside(&inside);
+    tables += &report::growth(&grown);
+    tables += &report::lasting(resident.as_ref());
+    tables += &report::starts(&start::measure(directory.path(), plan)?);
+    tables += &report::artefacts()?;
+    tables += &report::instructions()?;
+    let report = report::head(plan) + &report::targets(&targets) + &tables;
     println!("\n{report}");
     if let Some(file) = &arguments.write {
         std::fs::write(file, report)?;

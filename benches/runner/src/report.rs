@@ -1,17 +1,23 @@
 //! What was measured, as tables in Markdown.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    process::{Command, Stdio},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use countersign_host_tests::artifacts;
 
 use crate::{
     cases::{FLOOR, HOT},
     growth::Grown,
+    inside::Inside,
+    lasting::{LASTING, Resident, SETTLED},
     machine,
     rounds::{Measured, Plan},
-    servers::{NATIVE, Server},
+    servers::{AXUM_CACHED, AXUM_MAP, NATIVE, Server},
     statistics::Figure,
+    targets::{Bound, Target, Unit},
 };
 
 /// What stands above the tables.
@@ -24,6 +30,8 @@ pub(crate) fn head(plan: &Plan) -> String {
          - Load: {}, {} connections unless said otherwise, {} rounds of {} s over all figures in turn, after a warm-up.\n\
          - *Processor*: what the server's own processes computed for a request, kernel included. It leaves the generator out.\n\
          - *To no-op*: the rate beside that of the same server answering `/healthz`.\n\
+         - Peers have no bounds on time, memory or connections and write no journal. *{AXUM_CACHED}* asks SQLite at each request whether\n\
+         anybody has written since (`PRAGMA data_version`), and keeps licences read and parsed until then; *{AXUM_MAP}* sees no change.\n\
          - A figure counts only if every answer had the status it should have; the whole answer is checked once before.\n",
         machine::describe(),
         std::env::var("COUNTERSIGN_OHA_VERSION").unwrap_or_else(|_| "oha".into()),
@@ -31,6 +39,29 @@ pub(crate) fn head(plan: &Plan) -> String {
         plan.rounds,
         plan.length.as_secs(),
     )
+}
+
+/// What was to be reached, and whether it was.
+pub(crate) fn targets(targets: &[Target]) -> String {
+    let mut table = Table::new("Targets", &["what", "must be", "is", ""]);
+    for target in targets {
+        let (side, bound) = match target.bound {
+            Bound::AtLeast(bound) => ("at least", bound),
+            Bound::Under(bound) => ("under", bound),
+        };
+        let in_unit = |figure: f64| match target.unit {
+            Unit::Times => format!("{figure:.2} ×"),
+            Unit::Micros => format!("{figure:.1} µs"),
+            Unit::Bytes => format!("{:.0} KB", figure / 1e3),
+        };
+        table.row([
+            target.what.clone(),
+            format!("{side} {}", in_unit(bound)),
+            target.found.map_or(String::new(), |found| in_unit(found.median) + &spread(found)),
+            target.is_met().map_or("not measured", |met| if met { "met" } else { "**not met**" }).to_owned(),
+        ]);
+    }
+    table.text
 }
 
 /// Each case of each server.
@@ -109,11 +140,56 @@ pub(crate) fn connections(measured: &[Measured<'_>]) -> String {
 /// Before and after all load.
 pub(crate) fn memory(servers: &[Server], idle: &[u64], loaded: &[u64]) -> String {
     let mut table = Table::new("Resident memory", &["server", "idle", "after the load"]);
-    let mebibytes = |bytes: &u64| format!("{:.1} MiB", *bytes as f64 / f64::from(1 << 20));
     for ((server, idle), loaded) in servers.iter().zip(idle).zip(loaded) {
-        table.row([server.name.to_owned(), mebibytes(idle), mebibytes(loaded)]);
+        table.row([server.name.to_owned(), mebibytes(*idle), mebibytes(*loaded)]);
     }
     table.text
+}
+
+/// Without HTTP.
+pub(crate) fn inside(inside: &Inside) -> String {
+    let mut table = Table::new("Inside, in one process, without HTTP", &["what", "time"]);
+    let rows = [
+        ("empty component (one page of memory, one function): made and dropped", inside.empty),
+        ("validator: made and dropped", inside.instantiate),
+        ("validator: made, asked once, dropped", inside.first),
+        ("validator, made before: one `service.handle` of a validation", inside.warm),
+        ("the same Rust code natively: request and record read, decided, verdict written", inside.native),
+    ];
+    for (what, figure) in rows {
+        table.row([what.to_owned(), micros(figure) + &spread(figure)]);
+    }
+    let _ = writeln!(
+        table.text,
+        "\nFirst verdict to the empty component: {}. Warm verdict to the same code natively: {}.\n\
+         Processor time of the one thread; the engine is configured as the native host's, with a store in memory. Linear memory of\n\
+         an instance: {} bytes after one validation, {} after 10,000.",
+        ratio(inside.first_to_empty),
+        ratio(inside.warm_to_native),
+        inside.memory_first,
+        inside.memory_later
+    );
+    table.text
+}
+
+/// Over many requests.
+pub(crate) fn lasting(resident: Option<&Resident>) -> String {
+    let Some(Resident { settled, later }) = resident else { return String::new() };
+    format!(
+        "\n## Native host with its journal on, resident memory\n\n{} after {SETTLED} validations, {} after {LASTING} more.\n",
+        mebibytes(*settled),
+        mebibytes(*later)
+    )
+}
+
+/// Inside the core, as `benches/core` counts them.
+pub(crate) fn instructions() -> Result<String> {
+    let program = std::env::var_os("COUNTERSIGN_BENCH_CORE");
+    let mut count = Command::new(program.context("COUNTERSIGN_BENCH_CORE is not set: run `cargo xtask bench`")?);
+    let counted = count.arg("--instructions").stderr(Stdio::inherit()).output()?;
+    ensure!(counted.status.success(), "instructions were not counted ({})", counted.status);
+    let table = String::from_utf8(counted.stdout)?;
+    Ok(if table.is_empty() { table } else { format!("\n## Instructions in the core, by callgrind\n\n{table}") })
 }
 
 /// Of processes.
@@ -139,6 +215,9 @@ pub(crate) fn artefacts() -> Result<String> {
 
 /// More licences.
 pub(crate) fn growth(grown: &[Grown]) -> String {
+    if grown.is_empty() {
+        return String::new();
+    }
     let mut table = Table::new(
         "Native host, 1,000 keys spread over a growing store",
         &["licences", "requests/s", "p99", "to the smallest"],
@@ -172,6 +251,10 @@ fn rate(figure: Figure) -> String {
 fn micros(figure: Figure) -> String {
     let digits = if figure.median < 100.0 { 1 } else { 0 };
     format!("{:.digits$} µs", figure.median)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 fn ratio(figure: Figure) -> String {

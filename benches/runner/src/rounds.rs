@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     cases::{Case, FLOOR, HOT, MANY},
-    load::{Load, Sample},
+    load::{Length, Load, Sample},
     servers::{NATIVE, Server},
     statistics::Figure,
 };
@@ -67,13 +67,13 @@ impl Measured<'_> {
 
 /// Every case of every server at the plan's number of connections.
 pub(crate) fn closed_loop<'a>(servers: &'a [Server], cases: &'a [Case], plan: &Plan) -> Result<Vec<Measured<'a>>> {
-    let load = Load { connections: plan.connections, length: plan.length, rate: None };
+    let load = Load { connections: plan.connections, length: Length::Time(plan.length), rate: None };
     let mut measured = Vec::new();
     for server in servers {
         for name in &server.cases {
             let case = cases.iter().find(|case| case.name == *name).with_context(|| format!("no case is `{name}`"))?;
             case.check(server)?;
-            Load { length: plan.warm_up, ..load }.run(server, case)?;
+            Load { length: Length::Time(plan.warm_up), ..load }.run(server, case)?;
             measured.push(Measured { server, case, load, samples: Vec::new() });
         }
     }

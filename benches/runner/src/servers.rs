@@ -34,15 +34,27 @@ enum Runs {
     Host(Running),
 }
 
-const AXUM: [(&str, &str); 3] =
-    [("axum, hash map", "map"), ("axum, cached SQLite", "cached"), ("axum, SQLite", "sqlite")];
-const WORKERD: [(&str, &str); 2] = [("workerd, map in the isolate", "map"), ("workerd, KV binding", "kv")];
-const HOSTS: [(&str, Host); 4] = [
-    ("wasmtime serve", Host::Wasmtime),
-    ("Viceroy", Host::Viceroy),
-    ("Spin, key-value", Host::Spin),
-    ("Spin, SQLite", Host::SpinSqlite),
+/// Peers that targets name.
+pub(crate) const AXUM_MAP: &str = "axum, hash map";
+pub(crate) const AXUM_CACHED: &str = "axum, cached SQLite";
+pub(crate) const WORKERD_MAP: &str = "workerd, map in the isolate";
+pub(crate) const WORKERD_KV: &str = "workerd, KV binding";
+/// Hosts that targets name: a fresh instance for each request, over a store in memory.
+pub(crate) const WASMTIME: &str = "wasmtime serve";
+pub(crate) const SPIN_MEMORY: &str = "Spin, key-value in memory";
+
+const AXUM: [(&str, &str); 3] = [(AXUM_MAP, "map"), (AXUM_CACHED, "cached"), ("axum, SQLite", "sqlite")];
+const WORKERD: [(&str, &str); 2] = [(WORKERD_MAP, "map"), (WORKERD_KV, "kv")];
+/// Each with arguments of its own.
+const HOSTS: [(&str, Host, &[&str]); 5] = [
+    (WASMTIME, Host::Wasmtime, &[POOLED]),
+    ("wasmtime serve, reused", Host::Wasmtime, &[POOLED, "--max-instance-reuse-count=10000"]),
+    ("Viceroy", Host::Viceroy, &[]),
+    ("Spin, key-value", Host::Spin, &[]),
+    ("Spin, SQLite", Host::SpinSqlite, &[]),
 ];
+/// The default where it can be had. Asked for, it is had or there is an error.
+const POOLED: &str = "-Opooling-allocator";
 
 /// Starts all that can be run here, each with a store of its own, and says what cannot.
 pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
@@ -54,12 +66,16 @@ pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
             ..native(&directory.join("journal"), LICENSES, "stdout")?
         },
     ];
-    for (name, host) in HOSTS {
+    for (name, host, arguments) in HOSTS {
         if host.is_there() {
-            servers.push(self::host(name, host)?);
-        } else {
-            eprintln!("SKIPPED: {name}: spin is not on PATH");
+            let arguments = arguments.iter().copied().map(str::to_owned).collect();
+            servers.push(self::host(name, host, vec![cases::entry(0, 1)?], arguments)?);
         }
+    }
+    if Host::Spin.is_there() {
+        servers.push(spin_in_memory(directory)?);
+    } else {
+        eprintln!("SKIPPED: Spin, which is not on PATH");
     }
     for (name, rows) in AXUM {
         servers.push(axum(directory, name, rows)?);
@@ -108,10 +124,18 @@ pub(crate) fn native(directory: &Path, licenses: u64, journal: &str) -> Result<S
 }
 
 /// One of the other hosts, with the one licence that a hot row needs: some of them fill their store anew for each request.
-pub(crate) fn host(name: &'static str, host: Host) -> Result<Server> {
-    let setup = Setup { entries: vec![cases::entry(0, 1)?], ..Setup::default() };
-    let running = host.start(&setup)?;
+fn host(name: &'static str, host: Host, entries: Vec<(String, String)>, arguments: Vec<String>) -> Result<Server> {
+    let running = host.start(&Setup { entries, arguments, ..Setup::default() })?;
     Ok(Server { name, cases: vec![FLOOR, HOT], is_peer: false, runs: Runs::Host(running) })
+}
+
+/// A store of Spin's that has no path is in memory, and what is in it comes by the command line.
+fn spin_in_memory(directory: &Path) -> Result<Server> {
+    let config = directory.join("spin-runtime.toml");
+    fs::write(&config, "[key_value_store.default]\ntype = \"spin\"\n")?;
+    let (key, value) = cases::entry(0, 1)?;
+    let config = format!("--runtime-config-file={}", config.display());
+    host(SPIN_MEMORY, Host::Spin, Vec::new(), vec![config, format!("--key-value={key}={value}")])
 }
 
 /// `benches/peers/axum`, over a database of its own.

@@ -67,6 +67,8 @@ pub struct Setup {
     pub exported: String,
     /// Settings by name, as the operator gives them.
     pub settings: Vec<(String, String)>,
+    /// Further arguments of `wasmtime serve` or `spin up`.
+    pub arguments: Vec<String>,
     /// Whether to use the repository's own manifest for the host, as it stands, in place of one for the test.
     pub repository_manifest: bool,
 }

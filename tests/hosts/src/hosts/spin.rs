@@ -23,7 +23,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         command.arg("up").arg("--from").arg(&manifest).arg("--listen").arg(address.to_string());
         // Without `--quiet`, what a component prints is in the log directory and in the output.
         command.arg("--quiet").arg("--state-dir").arg(directory.join("state")).arg("--log-dir").arg(&logs);
-        command.args(setup.exported.lines());
+        command.args(setup.exported.lines()).args(&setup.arguments);
         command
     })
 }

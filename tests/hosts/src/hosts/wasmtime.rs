@@ -17,7 +17,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         for (key, value) in &setup.entries {
             command.arg(entry(key, value));
         }
-        command.args(setup.exported.lines());
+        command.args(setup.exported.lines()).args(&setup.arguments);
         for (name, value) in &setup.settings {
             command.arg("--env").arg(format!("COUNTERSIGN_{}={value}", name.to_uppercase()));
         }
