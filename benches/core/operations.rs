@@ -5,10 +5,11 @@ use std::hint::black_box;
 use countersign::{
     decide::decide,
     domain::Domain,
+    holder::Per,
     key::{self, Key, Prefix},
     record::License,
     request::{Request, Verb},
-    state::State,
+    state::{Seat, State},
     time::Timestamp,
     verbs::activate,
 };
@@ -81,10 +82,11 @@ fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
         let body = serde_json::json!({ "key": key, "fingerprint": components }).to_string();
         Request::from_json(Verb::Activate, body.as_bytes()).expect("a request")
     };
-    let mut state = State::default();
-    for machine in 1..seats {
-        activate(license, &mut state, &request(machine), now);
-    }
+    let seat = |machine: usize| {
+        let holder = request(machine).holder(Per::Machine).expect("a holder");
+        Seat { holder, since: now, until: Some(now.plus_seconds(3_600)) }
+    };
+    let state = State { seats: (1..seats).map(seat).collect(), ..State::default() };
     let newcomer = request(seats);
     let mut taken = state.clone();
     let is_taken = activate(license, &mut taken, &newcomer, now).is_valid() && taken.seats.len() == seats;
