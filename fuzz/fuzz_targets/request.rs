@@ -1,14 +1,40 @@
-//! A request is read or refused, and one that is read is decided on.
+//! A request to any verb, which the first byte picks, is read or refused, and one that is read is answered.
 #![no_main]
-use countersign::{decide::decide, record::License, request::{Request, Verb}, state::State, time::Timestamp};
+use countersign::{
+    name::IdempotencyKey,
+    record::License,
+    request::{Request, Verb},
+    state::State,
+    time::Timestamp,
+    verbs::{activate, deactivate, heartbeat, usage, validate},
+};
 
 const RECORD: &[u8] = br#"{"format":1,"generation":1,"id":"lic_0123456789abcdefghjkmnpqrs","product":"acme","status":"active",
     "plan":"pro","issuedAt":"2026-01-01T00:00:00Z","expiresAt":"2026-05-01T00:00:00Z","expiryStrategy":"maintain","features":["a"],
-    "domains":["example.com"],"versions":{"from":"1","below":"3"},"requires":[]}"#;
+    "domains":["example.com"],"versions":{"from":"1","below":"3"},"requires":[],
+    "activation":{"per":"machine","limit":1,"match":"two"},"allowances":[{"name":"credits","limit":5}]}"#;
 
-libfuzzer_sys::fuzz_target!(|body: &[u8]| {
-    if let Ok(request) = Request::from_json(Verb::Validate, body) {
-        let license = License::from_json(RECORD).unwrap();
-        decide(&license, &State::default(), &request, Timestamp::from_unix(1_800_000_000)).to_json(&request);
-    }
+const VERBS: [Verb; 6] =
+    [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some((pick, body)) = input.split_first() else { return };
+    let verb = VERBS[usize::from(*pick) % VERBS.len()];
+    let Ok(request) = Request::from_json(verb, body) else { return };
+    let license = License::from_json(RECORD).unwrap();
+    let (mut state, now) = (State::default(), Timestamp::from_unix(1_800_000_000));
+    let verdict = match verb {
+        Verb::Validate | Verb::Activations => validate(&license, &mut state, &request, now),
+        Verb::Activate => activate(&license, &mut state, &request, now),
+        Verb::Heartbeat => heartbeat(&license, &mut state, &request, now),
+        Verb::Deactivate => {
+            deactivate(&license, &mut state, &request, now);
+            return;
+        }
+        Verb::Usage => {
+            let operation = request.operation(&IdempotencyKey::parse("k").unwrap());
+            usage(&license, &mut state, &request, operation, None, now).unwrap().verdict
+        }
+    };
+    verdict.to_json(&request);
 });

@@ -1,0 +1,66 @@
+//! A state that is read is written the same, and every verb can do its work on it: none passes a limit, and one that refuses changes
+//! nothing.
+#![no_main]
+use countersign::{
+    record::License,
+    request::{Request, Verb},
+    state::{Applied, State},
+    time::Timestamp,
+    verbs::{activate, deactivate, heartbeat, usage, validate},
+};
+use std::sync::LazyLock;
+
+const KEY: &str = r#""key":"a key from elsewhere""#;
+
+/// With few seats and parts of fingerprints, with many and none, and without.
+static LICENSES: LazyLock<[License; 3]> = LazyLock::new(|| {
+    let rules = [
+        r#""expiryBasis":"first-activation","durationSeconds":1000000,"activation":{"per":"machine","limit":2,"overage":"150%",
+            "match":"any","leaseSeconds":60,"reviveSeconds":60},"allowances":[{"name":"a","limit":2,"overage":"150%"}]"#,
+        r#""activation":{"per":"user","limit":1000},"allowances":[{"name":"a","limit":9,"period":"month","overage":"always"}]"#,
+        r#""expiryBasis":"first-validation","durationSeconds":60,"allowances":[{"name":"a","limit":1,"period":"week"}]"#,
+    ];
+    rules.map(|rules| {
+        let record = format!(
+            r#"{{"format":1,"generation":1,"id":"lic_0123456789abcdefghjkmnpqrs","product":"acme","status":"active","plan":"p",
+                "issuedAt":"2026-01-01T00:00:00Z","features":[],"domains":[],"requires":[],{rules}}}"#
+        );
+        License::from_json(record.as_bytes()).unwrap()
+    })
+});
+
+fn request(verb: Verb, fields: &str) -> Request {
+    Request::from_json(verb, format!("{{{KEY},{fields}}}").as_bytes()).unwrap()
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = Applied::from_bytes(bytes).map(|applied| assert_eq!(applied.to_bytes(), bytes));
+    let Ok(before) = State::from_bytes(bytes) else { return };
+    assert_eq!(before.to_bytes(), bytes);
+    let now = before.written_at.unwrap_or(Timestamp::from_unix(1_800_000_000));
+    let who = r#""fingerprint":["a","b"],"user":"u""#;
+    let asked = request(Verb::Activate, who);
+    let gone = request(Verb::Deactivate, who);
+    let uses = [r#""consume":1"#, r#""return":1"#]
+        .map(|change| request(Verb::Usage, &format!(r#"{who},"allowance":"a",{change}"#)));
+    for license in LICENSES.iter() {
+        for verb in [validate, activate, heartbeat] {
+            let mut after = before.clone();
+            let verdict = verb(license, &mut after, &asked, now);
+            let ceiling = license.activation.map_or(0, |activation| activation.ceiling());
+            assert!(after.seats.len() <= ceiling.max(before.seats.len()));
+            assert!(verdict.is_valid() || after == before);
+            assert_eq!(State::from_bytes(&after.to_bytes()), Ok(after));
+            verdict.to_json(&asked);
+        }
+        for asked in &uses {
+            let mut after = before.clone();
+            let used = usage(license, &mut after, asked, None, None, now).unwrap();
+            assert!(used.is_applied || used.verdict.is_valid() || after == before);
+            assert_eq!(State::from_bytes(&after.to_bytes()), Ok(after));
+        }
+        let mut after = before.clone();
+        deactivate(license, &mut after, &gone, now);
+        assert!(after.seats.len() <= before.seats.len());
+    }
+});
