@@ -24,7 +24,7 @@ pub fn judge<'a>(found: Option<&'a License>, state: &State, request: &Request, n
 pub fn needs_state(license: &License, request: &Request) -> bool {
     license.duration_seconds.is_some()
         || request.allowance.is_some()
-        || license.activation.is_some_and(|activation| request.holder(activation.per).is_some())
+        || license.activation.is_some_and(|activation| request.holder(activation.per, &license.id).is_some())
 }
 
 /// Weighs a request against the licence that its key names, at the moment `now`.
@@ -172,7 +172,7 @@ enum Standing<'a> {
 impl<'a> Standing<'a> {
     fn of(license: &'a License, state: &'a State, request: &Request, now: Timestamp) -> Self {
         let Some(activation) = &license.activation else { return Self::Uncounted };
-        let Some(holder) = request.holder(activation.per) else { return Self::Nameless(activation.per) };
+        let Some(holder) = request.holder(activation.per, &license.id) else { return Self::Nameless(activation.per) };
         let Some(at) = state.find(&holder, activation.matching, now) else { return Self::Absent };
         let seat = &state.seats[at];
         if !seat.is_live(now) {

@@ -1,13 +1,13 @@
 //! Who holds a seat: a machine by its fingerprint, a domain, or a user.
 //!
-//! What a holder is called is never stored. A seat keeps 64 bits of a hash of each name, salted with the licence's key hash: enough to
+//! What a holder is called is never stored. A seat keeps 64 bits of a hash of each name, salted with the licence's id: enough to
 //! tell the thousand seats of one licence apart (that any two of 5,000 names are alike has odds of 7 in 10¹³), and different on every
 //! licence, so that nothing follows a machine from one to the next. It is no secret and no proof: whoever has the key may claim any name, with or without a hash.
 
 use crate::{
-    key::KeyHash,
     limits::MAX_COMPONENTS,
     name::{Identifier, NameError},
+    record::LicenseId,
 };
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -77,7 +77,7 @@ impl Fingerprint {
     }
 
     /// Who holds a seat with this fingerprint.
-    pub fn holder(&self, license: &KeyHash) -> Holder {
+    pub fn holder(&self, license: &LicenseId) -> Holder {
         let mut holder = Holder { names: [0; MAX_COMPONENTS], count: self.0.len() as u8 };
         for (name, component) in holder.names.iter_mut().zip(&self.0) {
             *name = hash(license, component.as_str());
@@ -96,7 +96,7 @@ pub struct Holder {
 
 impl Holder {
     /// The holder with this one name.
-    pub fn named(license: &KeyHash, name: &str) -> Self {
+    pub fn named(license: &LicenseId, name: &str) -> Self {
         Self::of(&[hash(license, name)]).unwrap_or_else(|| unreachable!("one name is no more than five"))
     }
 
@@ -130,9 +130,9 @@ impl Holder {
     }
 }
 
-/// The first 64 bits of SHA-256 over the licence's key hash and the name.
-fn hash(license: &KeyHash, name: &str) -> u64 {
-    let digest = Sha256::new().chain_update(license.as_bytes()).chain_update(name).finalize();
+/// The first 64 bits of SHA-256 over the licence's id and the name.
+fn hash(license: &LicenseId, name: &str) -> u64 {
+    let digest = Sha256::new().chain_update(license.as_str()).chain_update(name).finalize();
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 

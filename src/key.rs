@@ -170,11 +170,6 @@ impl KeyHash {
     pub fn store_key(&self) -> String {
         format!("license:{}", self.to_hex())
     }
-
-    /// The key in the store under which stands what has become of it: `state:` and [`KeyHash::to_hex`].
-    pub fn state_key(&self) -> String {
-        format!("state:{}", self.to_hex())
-    }
 }
 
 impl fmt::Debug for KeyHash {

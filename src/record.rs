@@ -31,7 +31,7 @@ use crate::{
     time::Timestamp,
     version::VersionRange,
 };
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -307,6 +307,11 @@ impl LicenseId {
                 .bytes()
                 .all(|byte| crockford::value(byte.to_ascii_uppercase()).is_some_and(|_| !byte.is_ascii_uppercase()));
         if well_formed { Ok(Self(text.to_owned())) } else { Err(LicenseIdError) }
+    }
+
+    /// The key in the store under which stands what has become of the licence: `state:` and this id. It outlives a change of the key.
+    pub fn state_key(&self) -> String {
+        format!("state:{self}")
     }
 
     /// The text of it.

@@ -6,6 +6,7 @@ use crate::{
     key::{self, KeyHash, ReadError},
     limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
     name::{IdempotencyKey, Identifier, Label, Nonce, Product},
+    record::LicenseId,
     state::Operation,
     time::Timestamp,
     version::Version,
@@ -175,8 +176,7 @@ impl Request {
     }
 
     /// Who asks, as seats of that kind know it.
-    pub fn holder(&self, per: Per) -> Option<Holder> {
-        let license = self.key.as_ref()?;
+    pub fn holder(&self, per: Per, license: &LicenseId) -> Option<Holder> {
         match per {
             Per::Machine => self.fingerprint.as_ref().map(|fingerprint| fingerprint.holder(license)),
             Per::Domain => self.domain.as_ref().map(|domain| Holder::named(license, domain.as_str())),
@@ -185,15 +185,15 @@ impl Request {
     }
 
     /// What this request is to do once, under an idempotency key; nothing where it changes nothing.
-    pub fn operation(&self, key: &IdempotencyKey) -> Option<Operation> {
-        let (license, allowance, change) = (self.key.as_ref()?, self.allowance.as_ref()?, self.change?);
+    pub fn operation(&self, key: &IdempotencyKey, license: &LicenseId) -> Option<Operation> {
+        let (allowance, change) = (self.allowance.as_ref()?, self.change?);
         let hash =
             |parts: [&[u8]; 3]| parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
         let (kind, amount) = match change {
             Change::Consume(amount) => (b'+', amount),
             Change::Return(amount) => (b'-', amount),
         };
-        let id = hash([b"operation", license.as_bytes(), key.as_str().as_bytes()]);
+        let id = hash([b"operation", license.as_str().as_bytes(), key.as_str().as_bytes()]);
         let asked = hash([&[kind], &amount.to_be_bytes(), allowance.as_str().as_bytes()]);
         let mut operation = Operation { id: [0; 16], asked: 0 };
         operation.id.copy_from_slice(&id[..16]);

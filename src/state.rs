@@ -1,5 +1,5 @@
 //! What has become of a licence in use: who holds its seats, what was consumed, when its time began. The validator alone writes it,
-//! under [`KeyHash::state_key`](crate::key::KeyHash::state_key), and only by compare-and-swap.
+//! under [`LicenseId::state_key`](crate::record::LicenseId::state_key), and only by compare-and-swap.
 //!
 //! Seats and allowances stand in one record, so that one comparison decides about all of them and a validation reads twice at most. It is
 //! binary, and at its largest fits into one value of the store. Numbers are big-endian; moments are seconds since 1970-01-01T00:00:00Z,
@@ -87,7 +87,7 @@ pub struct Applied {
 /// A request that is to have one effect, however often it comes: its idempotency key, and what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// A hash of the licence's key hash and the idempotency key.
+    /// A hash of the licence's id and the idempotency key.
     pub id: [u8; 16],
     /// A hash of what was asked for: the same idempotency key for something else is a mistake of the caller's.
     pub asked: u64,

@@ -62,7 +62,9 @@ pub fn deactivate(license: &License, state: &mut State, request: &Request, now: 
     let Some(activation) = &license.activation else { return false };
     let at = match request.activation {
         Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id),
-        None => request.holder(activation.per).and_then(|holder| state.find(&holder, activation.matching, now)),
+        None => {
+            request.holder(activation.per, &license.id).and_then(|holder| state.find(&holder, activation.matching, now))
+        }
     };
     at.is_some_and(|at| state.seats.remove(at).is_live(now))
 }
@@ -158,7 +160,7 @@ fn count(license: &License, state: &mut State, allowance: &Allowance, now: Times
 /// What the licence says of seats, and who asks, where both are known.
 fn seated<'a>(license: &'a License, request: &Request) -> Option<(&'a Activation, Holder)> {
     let activation = license.activation.as_ref()?;
-    Some((activation, request.holder(activation.per)?))
+    Some((activation, request.holder(activation.per, &license.id)?))
 }
 
 /// A lease never ends earlier for being renewed, also where the clock went back.

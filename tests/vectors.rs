@@ -7,7 +7,7 @@ use countersign::{
     key::{self, Key, Prefix, ReadError},
     name::{IdempotencyKey, Label},
     period::Period,
-    record::{License, RecordError},
+    record::{License, LicenseId, RecordError},
     request::{FieldError, Request, Verb},
     state::{Applied, Counter, Seat, State},
     time::Timestamp,
@@ -283,7 +283,11 @@ fn moment_or(value: &Value, default: Timestamp) -> Result<Timestamp, Box<dyn Err
     value.as_str().map_or(Ok(default), moment)
 }
 
-/// What has become of the licence with the file's key.
+fn license_id(file: &Value) -> Result<LicenseId, Box<dyn Error>> {
+    Ok(LicenseId::parse(text(&file["license"], "id"))?)
+}
+
+/// What has become of the file's licence.
 fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
     let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
     let request = |verb, fields: Value| {
@@ -292,8 +296,11 @@ fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
     };
     let holder = |mut seat: Value| -> Result<Holder, Box<dyn Error>> {
         seat.as_object_mut().into_iter().for_each(|seat| seat.retain(|name, _| !["since", "until"].contains(&&**name)));
-        let request = request(Verb::Activate, seat)?;
-        Ok([Per::Machine, Per::Domain, Per::User].iter().find_map(|per| request.holder(*per)).ok_or("nobody")?)
+        let (request, license) = (request(Verb::Activate, seat)?, license_id(file)?);
+        Ok([Per::Machine, Per::Domain, Per::User]
+            .iter()
+            .find_map(|per| request.holder(*per, &license))
+            .ok_or("nobody")?)
     };
     let mut state = State { begun_at: value["begunAt"].as_str().map(moment).transpose()?, ..State::default() };
     for seat in list("seats") {
@@ -324,7 +331,9 @@ fn applied(file: &Value, value: &Value) -> Result<Applied, Box<dyn Error>> {
         }
     }
     let request = Request::from_json(Verb::Usage, fields.to_string().as_bytes())?;
-    let operation = request.operation(&IdempotencyKey::parse(text(value, "key"))?).ok_or("it changes nothing")?;
+    let operation = request
+        .operation(&IdempotencyKey::parse(text(value, "key"))?, &license_id(file)?)
+        .ok_or("it changes nothing")?;
     Ok(Applied { operation, at: moment(text(value, "at"))? })
 }
 
@@ -349,7 +358,7 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
         Verb::Activations => return Err("changes nothing".into()),
         Verb::Usage => {
             let key = row["key"].as_str().map(IdempotencyKey::parse).transpose()?;
-            let operation = key.and_then(|key| request.operation(&key));
+            let operation = key.and_then(|key| request.operation(&key, &license.id));
             let earlier = row.get("earlier").map(|earlier| applied(file, earlier)).transpose()?;
             let used = verbs::usage(&license, &mut after, &request, operation, earlier, now);
             equal(used.is_err(), row["reused"] == true)?;

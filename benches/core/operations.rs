@@ -83,7 +83,7 @@ fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
         Request::from_json(Verb::Activate, body.as_bytes()).expect("a request")
     };
     let seat = |machine: usize| {
-        let holder = request(machine).holder(Per::Machine).expect("a holder");
+        let holder = request(machine).holder(Per::Machine, &license.id).expect("a holder");
         Seat { holder, since: now, until: Some(now.plus_seconds(3_600)) }
     };
     let state = State { seats: (1..seats).map(seat).collect(), ..State::default() };

@@ -32,7 +32,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             return;
         }
         Verb::Usage => {
-            let operation = request.operation(&IdempotencyKey::parse("k").unwrap());
+            let operation = request.operation(&IdempotencyKey::parse("k").unwrap(), &license.id);
             usage(&license, &mut state, &request, operation, None, now).unwrap().verdict
         }
     };

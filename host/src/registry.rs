@@ -13,9 +13,6 @@ use crate::store::Store;
 /// What every licence's key in the store begins with.
 const PREFIX: &str = "license:";
 
-/// What the key begins with under which stands what has become of one.
-const STATE_PREFIX: &str = "state:";
-
 /// The licences of one data directory. Holds hashes of keys, never keys.
 #[derive(Debug)]
 pub struct Registry(Store);
@@ -91,7 +88,7 @@ impl Registry {
     fn read(&self, store_key: &str) -> Result<Option<(License, State)>, RegistryError> {
         let Some(entry) = self.0.get(store_key)? else { return Ok(None) };
         let license = read(store_key, &entry.value)?;
-        let state_key = store_key.replacen(PREFIX, STATE_PREFIX, 1);
+        let state_key = license.id.state_key();
         let state = self.0.get(&state_key)?.map(|entry| State::from_bytes(&entry.value)).transpose();
         let state = state.map_err(|error| RegistryError::State(error, state_key))?;
         Ok(Some((license, state.unwrap_or_default())))

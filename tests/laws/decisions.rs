@@ -40,7 +40,7 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
         13 => state.seats.clear(),
         14 => state.seats.iter_mut().for_each(|seat| seat.until = Some(Timestamp::MIN)),
         15 => {
-            let holder = Holder::named(&license_key(), "somebody else");
+            let holder = Holder::named(&license_id(), "somebody else");
             state.seats.insert(0, Seat { holder, since: Timestamp::MIN, until: None });
         }
         16 => license.activation.iter_mut().for_each(|activation| activation.matching = Matching::All),

@@ -249,7 +249,7 @@ fn the_largest_state_fits_into_a_value() {
     let moment = Some(Timestamp::MAX);
     let seat = |number: usize| {
         let components: Vec<_> = (0..5).map(|component| format!("{number}-{component}")).collect();
-        let holder = Fingerprint::parse(&components).unwrap().holder(&license_key());
+        let holder = Fingerprint::parse(&components).unwrap().holder(&license_id());
         Seat { holder, since: Timestamp::MAX, until: moment }
     };
     let counter = |number: usize| Counter {

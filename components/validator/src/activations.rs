@@ -68,8 +68,8 @@ pub(crate) fn activations<T>(
         "activations",
         request,
         stopwatch,
-        |license, key, stopwatch| {
-            let seating = records::change(key, stopwatch, |state, now| Seating {
+        |license, stopwatch| {
+            let seating = records::change(license, stopwatch, |state, now| Seating {
                 license_id: &license.id,
                 counted: license.activation.map(|activation| activation.per).zip(occupancy(license, state, now)),
                 seats: state.seats.iter().filter(|seat| seat.is_live(now)).copied().collect(),

@@ -48,8 +48,8 @@ pub(crate) fn deactivate<T>(
         "deactivation",
         request,
         stopwatch,
-        |license, key, stopwatch| {
-            let deactivation = records::change(key, stopwatch, |state, now| {
+        |license, stopwatch| {
+            let deactivation = records::change(license, stopwatch, |state, now| {
                 let deactivated = verbs::deactivate(license, state, request, now);
                 let seats = occupancy(license, state, now);
                 Deactivation { deactivated, license_id: &license.id, seats, nonce: request.nonce.as_ref() }

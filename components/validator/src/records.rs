@@ -31,11 +31,11 @@ pub(crate) fn license(key: &KeyHash, stopwatch: &mut Stopwatch) -> Result<Option
 /// Lets `verb` change what has become of the licence, and gives its answer once that is written: one read and, if anything changed, one
 /// write. Where others write at the same time, `verb` is asked again about what they left.
 pub(crate) fn change<T>(
-    key: &KeyHash,
+    license: &License,
     stopwatch: &mut Stopwatch,
     mut verb: impl FnMut(&mut State, Timestamp) -> T,
 ) -> Result<T, Unavailable> {
-    let key = key.state_key();
+    let key = license.id.state_key();
     let mut found = get(&key, stopwatch)?;
     for attempt in 0..MAX_ATTEMPTS {
         let before = match &found {

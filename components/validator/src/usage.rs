@@ -36,14 +36,14 @@ pub(crate) fn usage<T>(
     stopwatch: &mut Stopwatch,
     answer: impl Fn(Outcome<'_>) -> T,
 ) -> Result<T, Unavailable> {
-    let operation = key.and_then(|key| request.operation(key));
     verb::on_license(
         "usage",
         request,
         stopwatch,
-        |license, key, stopwatch| {
+        |license, stopwatch| {
+            let operation = key.and_then(|key| request.operation(key, &license.id));
             let earlier = operation.as_ref().map_or(Ok(None), |operation| records::applied(operation, stopwatch))?;
-            let used = records::change(key, stopwatch, |state, now| {
+            let used = records::change(license, stopwatch, |state, now| {
                 verbs::usage(license, state, request, operation, earlier, now)
             })?;
             let Ok(used) = used else { return Ok(("IDEMPOTENCY_KEY_REUSED", answer(Err(KeyReused)))) };

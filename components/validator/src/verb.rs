@@ -1,7 +1,6 @@
 //! What is the same for each verb: find the licence, let the rules weigh and change, note what came of it.
 
 use countersign::decide::{judge, needs_state};
-use countersign::key::KeyHash;
 use countersign::record::License;
 use countersign::request::{self, Request};
 use countersign::state::State;
@@ -43,17 +42,17 @@ pub(crate) fn on_license<T>(
     event: &'static str,
     request: &Request,
     stopwatch: &mut Stopwatch,
-    act: impl FnOnce(&License, &KeyHash, &mut Stopwatch) -> Result<(&'static str, T), Unavailable>,
+    act: impl FnOnce(&License, &mut Stopwatch) -> Result<(&'static str, T), Unavailable>,
     otherwise: impl FnOnce(&Verdict<'static>) -> T,
 ) -> Result<T, Unavailable> {
     let found = request.key.as_ref().map_or(Ok(None), |key| records::license(key, stopwatch));
-    let done = match (&found, &request.key) {
-        (Ok(Some(license)), Some(key)) => act(license, key, stopwatch),
-        (Ok(_), _) => {
+    let done = match &found {
+        Ok(Some(license)) => act(license, stopwatch),
+        Ok(None) => {
             let verdict = judge(None, &State::default(), request, stopwatch.now());
             Ok((verdict.code.as_str(), otherwise(&verdict)))
         }
-        (Err(unavailable), _) => Err(*unavailable),
+        Err(unavailable) => Err(*unavailable),
     };
     let license = found.as_ref().ok().and_then(Option::as_ref);
     journal::note(event, done.as_ref().map(|(code, _)| *code), license, stopwatch);
@@ -75,9 +74,9 @@ pub(crate) fn weigh<T>(
     stopwatch: &mut Stopwatch,
     answer: impl Fn(&Verdict<'_>) -> T,
 ) -> Result<T, Unavailable> {
-    let act = |license: &License, key: &KeyHash, stopwatch: &mut Stopwatch| {
+    let act = |license: &License, stopwatch: &mut Stopwatch| {
         let verdict = if needs_state(license, request) {
-            records::change(key, stopwatch, |state, now| (weighing.weigh)(license, state, request, now))?
+            records::change(license, stopwatch, |state, now| (weighing.weigh)(license, state, request, now))?
         } else {
             (weighing.weigh)(license, &mut State::default(), request, stopwatch.now())
         };
