@@ -29,11 +29,6 @@ impl<T> Idle<T> {
         }
     }
 
-    pub(crate) fn clear(&self) {
-        let items = std::mem::take(&mut *self.lock());
-        drop(items);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,17 +20,16 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::store::{Capabilities, Entry, Error, Expectation, Outcome, Page};
 use crate::bindings::{App, journal, settings, store};
+use crate::database::Database;
 use crate::guest_log::GuestLog;
-use crate::idle::Idle;
 use crate::journal::Journal;
-use crate::limits::{MAX_GUEST_MEMORY, SERVE_BUSY_TIMEOUT, WARM_CONNECTIONS};
+use crate::limits::MAX_GUEST_MEMORY;
 use crate::settings::Settings;
 use crate::store::Store;
 
 /// What all instances share.
 pub struct Imports {
-    directory: PathBuf,
-    connections: Idle<Store>,
+    database: Database,
     /// Held by the one call that writes. SQLite has one writer at a time; others of this process wait for it here, in line,
     /// rather than there, where they would poll and the unlucky would find it busy each time.
     writing: Mutex<()>,
@@ -49,27 +48,7 @@ pub(crate) struct Guest {
 impl Imports {
     /// The store is that of the data directory; it is opened at the first call.
     pub fn new(directory: PathBuf, settings: Settings, journal: Journal) -> Self {
-        Self { directory, connections: Idle::new(WARM_CONNECTIONS), writing: Mutex::default(), settings, journal }
-    }
-
-    /// Runs a call on a connection of its own. After a fault every kept connection is suspect, and the next call opens a new one.
-    fn with_store<T>(&self, call: impl FnOnce(&Store) -> Result<T, Error>) -> Result<T, Error> {
-        let opened = match self.connections.take() {
-            Some(store) => Ok(store),
-            None => Store::open(&self.directory, SERVE_BUSY_TIMEOUT),
-        };
-        match opened.and_then(|store| call(&store).map(|answer| (store, answer))) {
-            Ok((store, answer)) => {
-                self.connections.put(store);
-                Ok(answer)
-            }
-            Err(error @ (Error::InvalidKey | Error::TooLarge)) => Err(error),
-            Err(error) => {
-                tracing::error!(%error, "store call failed");
-                self.connections.clear();
-                Err(error)
-            }
-        }
+        Self { database: Database::new(directory), writing: Mutex::default(), settings, journal }
     }
 }
 
@@ -108,7 +87,7 @@ impl WasiView for Guest {
 /// this thread's other work away.
 impl store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
-        self.imports.with_store(|store| store.get(&key))
+        self.imports.database.get(&key)
     }
 
     async fn put(
@@ -119,16 +98,16 @@ impl store::Host for Guest {
         ttl: Option<u32>,
     ) -> Result<Outcome, Error> {
         let _turn = self.imports.writing.lock().await;
-        block_in_place(|| self.imports.with_store(|store| store.put(&key, &value, &expect, ttl)))
+        block_in_place(|| self.imports.database.put(&key, &value, &expect, ttl))
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
         let _turn = self.imports.writing.lock().await;
-        block_in_place(|| self.imports.with_store(|store| store.delete(&key)))
+        block_in_place(|| self.imports.database.delete(&key))
     }
 
     fn list_keys(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
-        self.imports.with_store(|store| store.list_keys(&prefix, cursor.as_deref(), limit))
+        self.imports.database.list_keys(&prefix, cursor.as_deref(), limit)
     }
 
     fn describe(&mut self) -> Capabilities {

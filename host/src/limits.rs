@@ -56,6 +56,12 @@ pub const WARM_INSTANCES: usize = 64;
 /// Database connections kept open between store calls.
 pub const WARM_CONNECTIONS: usize = 16;
 
+/// Bytes of rows kept in memory, with [`ROW_OVERHEAD`] for each: some 50,000 licences of the usual 300 bytes.
+pub const MAX_ROW_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a kept row takes besides its key and value: allocations, its share of the table, and the state that it is of.
+pub const ROW_OVERHEAD: usize = 256;
+
 /// How long a store call of a request waits for another writer. Below [`REQUEST_DEADLINE`].
 pub const SERVE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 

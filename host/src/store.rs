@@ -12,8 +12,8 @@
 //!   call first looks that the path still leads to the file that was opened.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,15 +24,9 @@ use countersign::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
-
-/// The database's name in the data directory.
-pub const FILE_NAME: &str = "countersign.db";
-
-/// SQLite's name for the log beside it. It would be read into any database of that name.
-const LOG_NAME: &str = "countersign.db-wal";
-
-/// How every database begins (SQLite's file format, section 1.3).
-const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
+pub use crate::files::FILE_NAME;
+use crate::files::{FileId, Files, LOG_NAME};
+use crate::rows::Row;
 
 /// The schema that this program reads and writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
@@ -61,10 +55,6 @@ pub struct Store {
     file: FileId,
 }
 
-/// The device and inode that a path led to.
-#[derive(Debug, PartialEq, Eq)]
-struct FileId(u64, u64);
-
 /// The steps of one write transaction: all or none of them are applied.
 #[derive(Debug)]
 pub struct Write<'a> {
@@ -92,11 +82,15 @@ impl Store {
     ///
     /// `busy_timeout` is how long a call waits for a writer in another process before it answers `unavailable`.
     pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
-        let path = directory.join(FILE_NAME);
-        let file = FileId::of(&path)?;
-        check_header(&path)?;
+        // Looked at before there is a connection, as closing the file takes the locks of this process from it: see `Files`.
+        let file = Files::open(directory, None)?.database();
+        Self::connect(&directory.join(FILE_NAME), file, busy_timeout)
+    }
+
+    /// Opens a connection to a database whose file was looked at.
+    pub(crate) fn connect(path: &Path, file: FileId, busy_timeout: Duration) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
+        let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
         connection.busy_timeout(busy_timeout).map_err(fault)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
@@ -105,14 +99,19 @@ impl Store {
                 "the store has schema {version}, this program knows {SCHEMA_VERSION}: use the program that wrote it, or a newer one"
             )));
         }
-        Ok(Self { connection, path, file })
+        Ok(Self { connection, path: path.to_owned(), file })
     }
 
     /// `store.get`.
     pub fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
         check_key(key)?;
         self.check_file()?;
-        read(&self.connection, key, now())
+        Ok(self.row(key)?.filter(|row| row.is_there(now())).map(|row| row.entry))
+    }
+
+    /// What is stored under the key, expired or not. Looks at neither the key nor the file.
+    pub(crate) fn row(&self, key: &str) -> Result<Option<Row>, Error> {
+        read(&self.connection, key)
     }
 
     /// `store.put`.
@@ -184,11 +183,7 @@ impl Store {
     }
 
     fn check_file(&self) -> Result<(), Error> {
-        if FileId::of(&self.path)? == self.file {
-            Ok(())
-        } else {
-            Err(Error::Unavailable("the database file was replaced".into()))
-        }
+        self.file.check(&self.path)
     }
 }
 
@@ -199,7 +194,7 @@ impl Write<'_> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(Error::TooLarge);
         }
-        let present = read(&self.transaction, key, self.now)?;
+        let present = read(&self.transaction, key)?.filter(|row| row.is_there(self.now)).map(|row| row.entry);
         let holds = match expect {
             Expectation::Any => true,
             Expectation::Absent => present.is_none(),
@@ -235,42 +230,19 @@ impl Write<'_> {
     }
 }
 
-impl FileId {
-    fn of(path: &Path) -> Result<Self, Error> {
-        match fs::metadata(path) {
-            Ok(metadata) => Ok(Self(metadata.dev(), metadata.ino())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoSuchStore),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::AccessDenied),
-            Err(error) => Err(Error::Unavailable(error.to_string())),
-        }
-    }
-}
-
-/// That the file is a database. SQLite itself would not look: it would take all pages from the log, where one is left of a database
-/// that was there before.
-fn check_header(path: &Path) -> Result<(), Error> {
-    let mut header = [0; SQLITE_HEADER.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    if read.is_ok() && header == *SQLITE_HEADER {
-        Ok(())
-    } else {
-        Err(Error::Other(format!("{FILE_NAME} is not a database or cannot be read")))
-    }
-}
-
-fn read(connection: &Connection, key: &str, now: i64) -> Result<Option<Entry>, Error> {
-    let mut select = connection
-        .prepare_cached("SELECT value, version FROM entries WHERE key = ?1 AND (expires IS NULL OR expires > ?2)")
-        .map_err(fault)?;
+fn read(connection: &Connection, key: &str) -> Result<Option<Row>, Error> {
+    let mut select =
+        connection.prepare_cached("SELECT value, version, expires FROM entries WHERE key = ?1").map_err(fault)?;
     select
-        .query_row(params![key, now], |row| {
-            Ok(Entry { value: row.get(0)?, version: row.get::<_, i64>(1)?.cast_unsigned() })
+        .query_row([key], |row| {
+            let entry = Entry { value: row.get(0)?, version: row.get::<_, i64>(1)?.cast_unsigned() };
+            Ok(Row { entry, expires: row.get(2)? })
         })
         .optional()
         .map_err(fault)
 }
 
-fn check_key(key: &str) -> Result<(), Error> {
+pub(crate) fn check_key(key: &str) -> Result<(), Error> {
     if is_store_key(key) { Ok(()) } else { Err(Error::InvalidKey) }
 }
 
@@ -294,7 +266,7 @@ fn fault(error: rusqlite::Error) -> Error {
     }
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

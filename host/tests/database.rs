@@ -1,0 +1,237 @@
+//! Rows that a server keeps in memory are never older than the last write that anyone was told of.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use countersign_host::bindings::store::{Error, Expectation, Outcome};
+use countersign_host::database::Database;
+use countersign_host::store::{FILE_NAME, Store};
+use tempfile::TempDir;
+
+const BUSY: Duration = Duration::from_secs(30);
+/// Tells [`other_process`] what to do, and in which data directory.
+const OTHER: &str = "DATABASE_TEST_OTHER";
+
+fn new_database() -> (TempDir, Database) {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Store::create(directory.path(), BUSY).unwrap());
+    let database = Database::new(directory.path().to_owned());
+    (directory, database)
+}
+
+fn number(database: &Database, key: &str) -> Option<u64> {
+    let entry = database.get(key).unwrap()?;
+    Some(String::from_utf8(entry.value).unwrap().parse().unwrap())
+}
+
+fn set(store: &Store, key: &str, number: u64) {
+    let outcome = store.put(key, number.to_string().as_bytes(), &Expectation::Any, None).unwrap();
+    assert!(matches!(outcome, Outcome::Stored(_)));
+}
+
+/// Not a test but the program that the tests below start beside them. Ends when nobody reads what it prints.
+#[test]
+#[ignore = "started by the other tests"]
+fn other_process() {
+    let Ok(arguments) = env::var(OTHER) else { return };
+    let (task, data) = arguments.split_once(' ').unwrap();
+    let data = Path::new(data);
+    let say = |line: &dyn std::fmt::Display| writeln!(std::io::stdout().lock(), "\nsaid {line}").unwrap();
+    match task {
+        "count" => {
+            let store = Store::open(data, BUSY).unwrap();
+            for number in 1.. {
+                set(&store, "counter", number);
+                say(&number);
+            }
+        }
+        // As the command line does it: every change by a connection that is closed afterwards.
+        "reopen" => {
+            for number in 1.. {
+                set(&Store::open(data, BUSY).unwrap(), "counter", number);
+                say(&number);
+            }
+        }
+        // Takes a lock on the whole database that nobody is given while others have it open.
+        "seize" => {
+            let connection = rusqlite::Connection::open(data.join(FILE_NAME)).unwrap();
+            say(&connection.pragma_update(None, "journal_mode", "DELETE").is_ok());
+        }
+        other => panic!("{other}"),
+    }
+}
+
+struct Other {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Other {
+    fn start(task: &str, data: &Path) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "other_process", "--nocapture"])
+            .env(OTHER, format!("{task} {}", data.display()))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// The next thing that it says.
+    fn said(&mut self) -> String {
+        self.lines.find_map(|line| line.unwrap().strip_prefix("said ").map(str::to_owned)).unwrap()
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[test]
+fn what_another_process_wrote_is_seen_at_once() {
+    for task in ["count", "reopen"] {
+        let (directory, database) = new_database();
+        assert_eq!(number(&database, "counter"), None);
+        let mut other = Other::start(task, directory.path());
+        for _ in 0..300 {
+            let told: u64 = other.said().parse().unwrap();
+            assert!(number(&database, "counter") >= Some(told), "{task}: {told} was written");
+        }
+    }
+}
+
+#[test]
+fn no_reader_is_behind_a_writer() {
+    const WRITES: u64 = 300;
+    let (directory, database) = new_database();
+    let (told, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    set(&Store::open(directory.path(), BUSY).unwrap(), "counter", 0);
+    thread::scope(|scope| {
+        for reader in 0..3 {
+            let (database, told, done) = (&database, &told, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Acquire) {
+                    let before = told.load(Ordering::Acquire);
+                    assert!(number(database, "counter") >= Some(before));
+                    assert_eq!(number(database, &format!("nothing-{reader}")), None);
+                }
+            });
+        }
+        // Through the server, by another connection, and as they alternate.
+        let store = Store::open(directory.path(), BUSY).unwrap();
+        for number in 1..=WRITES {
+            if number % 2 == 0 {
+                set(&store, "counter", number);
+            } else {
+                database.put("counter", number.to_string().as_bytes(), &Expectation::Any, None).unwrap();
+            }
+            told.store(number, Ordering::Release);
+            assert_eq!(self::number(&database, "counter"), Some(number));
+        }
+        done.store(true, Ordering::Release);
+    });
+}
+
+#[test]
+fn what_is_not_there_is_seen_once_it_is() {
+    let (directory, database) = new_database();
+    let store = Store::open(directory.path(), BUSY).unwrap();
+    for round in 0..50 {
+        assert_eq!(number(&database, "a"), None);
+        set(&store, "a", round);
+        assert_eq!(number(&database, "a"), Some(round));
+        assert_eq!(number(&database, "a"), Some(round));
+        store.delete("a").unwrap();
+    }
+}
+
+#[test]
+fn a_kept_row_expires() {
+    let (_directory, database) = new_database();
+    database.put("short", b"", &Expectation::Any, Some(2)).unwrap();
+    assert!(database.get("short").unwrap().is_some());
+    assert!(database.get("short").unwrap().is_some());
+    thread::sleep(Duration::from_millis(3_100));
+    assert!(database.get("short").unwrap().is_none());
+}
+
+#[test]
+fn a_log_that_begins_anew_hides_no_write() {
+    let (directory, database) = new_database();
+    let other = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let store = Store::open(directory.path(), BUSY).unwrap();
+    for round in 0..20 {
+        set(&store, "a", round);
+        assert_eq!(number(&database, "a"), Some(round));
+        let mode = ["PASSIVE", "RESTART", "TRUNCATE"][usize::try_from(round % 3).unwrap()];
+        other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+        assert_eq!(number(&database, "a"), Some(round), "after {mode}");
+    }
+    other.execute_batch("UPDATE entries SET value = CAST('77' AS BLOB); VACUUM").unwrap();
+    assert_eq!(number(&database, "a"), Some(77));
+}
+
+/// Each connection looks at the database's file, and a process that closes a file loses its locks on it.
+#[test]
+fn others_cannot_seize_the_database_whatever_was_opened_and_closed() {
+    let (directory, database) = new_database();
+    thread::scope(|scope| {
+        for reader in 0..8 {
+            let database = &database;
+            scope
+                .spawn(move || (0..100).for_each(|key| assert_eq!(number(database, &format!("{reader}-{key}")), None)));
+        }
+    });
+    assert!(matches!(database.get("not a key"), Err(Error::InvalidKey)));
+    assert_eq!(Other::start("seize", directory.path()).said(), "false");
+    drop(database);
+    assert_eq!(Other::start("seize", directory.path()).said(), "true", "once it is closed they can");
+}
+
+#[test]
+fn a_kept_row_does_not_outlive_its_database() {
+    let (directory, database) = new_database();
+    let path = directory.path().join(FILE_NAME);
+    database.put("a", b"1", &Expectation::Any, None).unwrap();
+    assert_eq!(number(&database, "a"), Some(1));
+
+    let aside = directory.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    assert!(matches!(database.get("a"), Err(Error::NoSuchStore)));
+    assert!(matches!(database.get("a"), Err(Error::NoSuchStore)));
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(number(&database, "a"), Some(1), "and it is there again with its database");
+
+    let other = tempfile::tempdir().unwrap();
+    set(&Store::create(other.path(), BUSY).unwrap(), "a", 2);
+    fs::remove_file(directory.path().join(format!("{FILE_NAME}-wal"))).unwrap();
+    fs::remove_file(directory.path().join(format!("{FILE_NAME}-shm"))).unwrap();
+    fs::rename(other.path().join(FILE_NAME), &path).unwrap();
+    assert!(matches!(database.get("a"), Err(Error::Unavailable(_))));
+    assert_eq!(number(&database, "a"), Some(2), "the next call opens the new one");
+    set(&Store::open(directory.path(), BUSY).unwrap(), "a", 3);
+    assert_eq!(number(&database, "a"), Some(3));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_error() {
+    let (directory, database) = new_database();
+    assert_eq!(number(&database, "a"), None);
+    fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
+    fs::write(directory.path().join(FILE_NAME), "another file, and the log of the database that was there").unwrap();
+    assert!(matches!(database.get("a"), Err(Error::Unavailable(_))));
+    assert!(matches!(database.get("a"), Err(Error::Other(_))));
+}
