@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::bindings::store::{Entry, Error, Expectation, Outcome, Page};
+use crate::bindings::store::{Entry, Error, Page};
 use crate::files::{FILE_NAME, Files};
 use crate::idle::Idle;
 use crate::limits::{SERVE_BUSY_TIMEOUT, WARM_CONNECTIONS};
 use crate::rows::Rows;
 use crate::store::{Store, check_key, now};
+use crate::writer::Pending;
 
 /// The store of one data directory, for all calls of one process.
 #[derive(Debug)]
@@ -63,14 +64,22 @@ impl Database {
         })
     }
 
-    /// `store.put`.
-    pub fn put(&self, key: &str, value: &[u8], expect: &Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
-        self.call(|opened| opened.write(|store| store.put(key, value, expect, ttl)))
-    }
-
-    /// `store.delete`.
-    pub fn delete(&self, key: &str) -> Result<(), Error> {
-        self.call(|opened| opened.write(|store| store.delete(key)))
+    /// Makes these writes in one transaction. It is committed, and on the disk, when this returns `Ok`; none was made otherwise.
+    pub(crate) fn commit(&self, batch: &mut [Pending]) -> Result<(), Error> {
+        self.call(|opened| {
+            let writer = opened.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.write(|write| {
+                for pending in batch {
+                    if let Err(error) = pending.make(write) {
+                        opened.note(error);
+                        if !write.is_open() {
+                            return Err(error.clone());
+                        }
+                    }
+                }
+                Ok(())
+            })
+        })
     }
 
     /// `store.list-keys`.
@@ -81,12 +90,7 @@ impl Database {
     /// After a fault all that is open is suspect, and the next call opens the store anew.
     fn call<T>(&self, call: impl FnOnce(&Opened) -> Result<T, Error>) -> Result<T, Error> {
         let opened = self.opened()?;
-        call(&opened).inspect_err(|error| {
-            if !matches!(error, Error::InvalidKey | Error::TooLarge) {
-                tracing::error!(%error, "store call failed");
-                opened.is_suspect.store(true, Ordering::Relaxed);
-            }
-        })
+        call(&opened).inspect_err(|error| opened.note(error))
     }
 
     fn opened(&self) -> Result<Arc<Opened>, Error> {
@@ -126,6 +130,13 @@ impl Opened {
         !self.is_suspect.load(Ordering::Relaxed)
     }
 
+    fn note(&self, error: &Error) {
+        if !matches!(error, Error::InvalidKey | Error::TooLarge) {
+            tracing::error!(%error, "store call failed");
+            self.is_suspect.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn check_file(&self) -> Result<(), Error> {
         self.files.database().check(&self.path)
     }
@@ -139,9 +150,5 @@ impl Opened {
         let answer = call(&store)?;
         self.readers.put(store);
         Ok(answer)
-    }
-
-    fn write<T>(&self, call: impl FnOnce(&Store) -> Result<T, Error>) -> Result<T, Error> {
-        call(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -3,11 +3,10 @@
 //! A guest has no files, no sockets, no environment and no arguments: a component that imports `wasi:filesystem` or `wasi:sockets` is
 //! refused when it is loaded.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
-use tokio::task::block_in_place;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -26,13 +25,12 @@ use crate::journal::Journal;
 use crate::limits::MAX_GUEST_MEMORY;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::writer::Writer;
 
 /// What all instances share.
 pub struct Imports {
-    database: Database,
-    /// Held by the one call that writes. SQLite has one writer at a time; others of this process wait for it here, in line,
-    /// rather than there, where they would poll and the unlucky would find it busy each time.
-    writing: Mutex<()>,
+    database: Arc<Database>,
+    writer: Writer,
     settings: Settings,
     journal: Journal,
 }
@@ -47,8 +45,10 @@ pub(crate) struct Guest {
 
 impl Imports {
     /// The store is that of the data directory; it is opened at the first call.
-    pub fn new(directory: PathBuf, settings: Settings, journal: Journal) -> Self {
-        Self { database: Database::new(directory), writing: Mutex::default(), settings, journal }
+    pub fn new(directory: PathBuf, settings: Settings, journal: Journal) -> io::Result<Self> {
+        let database = Arc::new(Database::new(directory));
+        let writer = Writer::start(database.clone())?;
+        Ok(Self { database, writer, settings, journal })
     }
 }
 
@@ -83,8 +83,7 @@ impl WasiView for Guest {
     }
 }
 
-/// Reads take microseconds and run where the guest runs; a write waits for the disk and says so to the runtime, which then gives
-/// this thread's other work away.
+/// Reads take microseconds and run where the guest runs; a write waits for the disk, and meanwhile the thread answers others.
 impl store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
         self.imports.database.get(&key)
@@ -97,13 +96,11 @@ impl store::Host for Guest {
         expect: Expectation,
         ttl: Option<u32>,
     ) -> Result<Outcome, Error> {
-        let _turn = self.imports.writing.lock().await;
-        block_in_place(|| self.imports.database.put(&key, &value, &expect, ttl))
+        self.imports.writer.put(key, value, expect, ttl).await
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
-        let _turn = self.imports.writing.lock().await;
-        block_in_place(|| self.imports.database.delete(&key))
+        self.imports.writer.delete(key).await
     }
 
     fn list_keys(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {

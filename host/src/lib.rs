@@ -2,7 +2,7 @@
 //!
 //! [`server`] speaks HTTP and hands each request to [`engine`], which runs the component's `service.handle` on a warm instance.
 //! That calls back into [`imports`]: the [`database`], which is the [`store`] over SQLite behind a
-//! cache, the [`settings`] and the [`journal`]. [`registry`] is what the
+//! cache, its [`writer`], the [`settings`] and the [`journal`]. [`registry`] is what the
 //! commands do with licences on the same store.
 
 #![forbid(unsafe_code)]
@@ -21,3 +21,4 @@ mod rows;
 pub mod server;
 pub mod settings;
 pub mod store;
+pub mod writer;

@@ -62,6 +62,9 @@ pub const MAX_ROW_BYTES: usize = 32 * 1024 * 1024;
 /// What a kept row takes besides its key and value: allocations, its share of the table, and the state that it is of.
 pub const ROW_OVERHEAD: usize = 256;
 
+/// Writes that are committed together, and that wait for the next commit: 16 MiB at most. Further ones wait in their requests.
+pub const WRITES_PER_COMMIT: usize = 128;
+
 /// How long a store call of a request waits for another writer. Below [`REQUEST_DEADLINE`].
 pub const SERVE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -121,12 +121,7 @@ impl Store {
 
     /// `store.delete`.
     pub fn delete(&self, key: &str) -> Result<(), Error> {
-        check_key(key)?;
-        self.write(|write| {
-            let mut delete = write.transaction.prepare_cached("DELETE FROM entries WHERE key = ?1").map_err(fault)?;
-            delete.execute([key]).map_err(fault)?;
-            Ok(())
-        })
+        self.write(|write| write.delete(key))
     }
 
     /// `store.list-keys`. The cursor is the last key of the page before; a `limit` outside 1 to 1,000 is moved into it.
@@ -212,6 +207,19 @@ impl Write<'_> {
             .map_err(fault)?;
         replace.execute(params![key, value, ttl.map(|ttl| self.now + i64::from(ttl))]).map_err(fault)?;
         Ok(Outcome::Stored(Some(self.transaction.last_insert_rowid().cast_unsigned())))
+    }
+
+    /// `store.delete`, as a step.
+    pub fn delete(&self, key: &str) -> Result<(), Error> {
+        check_key(key)?;
+        let mut delete = self.transaction.prepare_cached("DELETE FROM entries WHERE key = ?1").map_err(fault)?;
+        delete.execute([key]).map_err(fault)?;
+        Ok(())
+    }
+
+    /// Whether the transaction is still there: a step that failed may have ended it, with all that was done in it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.transaction.is_autocommit()
     }
 
     /// Lets [`Store::find_license`] find the licence under `store_key` by its id.

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,17 +15,25 @@ use std::time::Duration;
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
 use countersign_host::database::Database;
 use countersign_host::store::{FILE_NAME, Store};
+use countersign_host::writer::Writer;
 use tempfile::TempDir;
 
 const BUSY: Duration = Duration::from_secs(30);
 /// Tells [`other_process`] what to do, and in which data directory.
 const OTHER: &str = "DATABASE_TEST_OTHER";
 
-fn new_database() -> (TempDir, Database) {
+fn new_database() -> (TempDir, Arc<Database>) {
     let directory = tempfile::tempdir().unwrap();
     drop(Store::create(directory.path(), BUSY).unwrap());
-    let database = Database::new(directory.path().to_owned());
+    let database = Arc::new(Database::new(directory.path().to_owned()));
     (directory, database)
+}
+
+/// Writes as a request does.
+fn put(writer: &Writer, key: &str, value: &str, ttl: Option<u32>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(writer.put(key.into(), value.into(), Expectation::Any, ttl)).unwrap();
+    assert!(matches!(outcome, Outcome::Stored(_)));
 }
 
 fn number(database: &Database, key: &str) -> Option<u64> {
@@ -132,11 +141,12 @@ fn no_reader_is_behind_a_writer() {
         }
         // Through the server, by another connection, and as they alternate.
         let store = Store::open(directory.path(), BUSY).unwrap();
+        let writer = Writer::start(database.clone()).unwrap();
         for number in 1..=WRITES {
             if number % 2 == 0 {
                 set(&store, "counter", number);
             } else {
-                database.put("counter", number.to_string().as_bytes(), &Expectation::Any, None).unwrap();
+                put(&writer, "counter", &number.to_string(), None);
             }
             told.store(number, Ordering::Release);
             assert_eq!(self::number(&database, "counter"), Some(number));
@@ -161,7 +171,7 @@ fn what_is_not_there_is_seen_once_it_is() {
 #[test]
 fn a_kept_row_expires() {
     let (_directory, database) = new_database();
-    database.put("short", b"", &Expectation::Any, Some(2)).unwrap();
+    put(&Writer::start(database.clone()).unwrap(), "short", "", Some(2));
     assert!(database.get("short").unwrap().is_some());
     assert!(database.get("short").unwrap().is_some());
     thread::sleep(Duration::from_millis(3_100));
@@ -205,7 +215,7 @@ fn others_cannot_seize_the_database_whatever_was_opened_and_closed() {
 fn a_kept_row_does_not_outlive_its_database() {
     let (directory, database) = new_database();
     let path = directory.path().join(FILE_NAME);
-    database.put("a", b"1", &Expectation::Any, None).unwrap();
+    put(&Writer::start(database.clone()).unwrap(), "a", "1", None);
     assert_eq!(number(&database, "a"), Some(1));
 
     let aside = directory.path().join("aside");

@@ -9,15 +9,20 @@ use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use countersign_host::bindings::store::{Expectation, Outcome};
+use countersign_host::bindings::store::{Error, Expectation, Outcome};
+use countersign_host::database::Database;
 use countersign_host::store::{FILE_NAME, Store};
+use countersign_host::writer::Writer;
 
 const BUSY: Duration = Duration::from_secs(30);
 /// Tells [`writer`] its data directory and what its keys begin with.
 const WRITER: &str = "KILL_TEST_WRITER";
+/// What they end with for one that writes as a server does.
+const SERVER: &str = "server";
 
 /// Not a test but the program that [`acknowledged_writes_survive`] starts and kills: writes, and says what was acknowledged.
 #[test]
@@ -25,14 +30,46 @@ const WRITER: &str = "KILL_TEST_WRITER";
 fn writer() {
     let Ok(arguments) = env::var(WRITER) else { return };
     let (prefix, data) = arguments.split_once(' ').unwrap();
-    let store = Store::open(Path::new(data), BUSY).unwrap();
+    if prefix.ends_with(SERVER) {
+        write_together(prefix, Path::new(data))
+    } else {
+        write_alone(prefix, Path::new(data))
+    }
+}
+
+/// As a command does it.
+fn write_alone(prefix: &str, data: &Path) {
+    let store = Store::open(data, BUSY).unwrap();
     for number in 0.. {
         let key = format!("{prefix}-{number}");
-        let written = store.put(&key, &[b'v'; 900], &Expectation::Absent, None).unwrap();
-        assert!(matches!(written, Outcome::Stored(_)));
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\nacknowledged {key}").unwrap();
+        acknowledge(&key, store.put(&key, &[b'v'; 900], &Expectation::Absent, None).unwrap());
     }
+}
+
+/// As a server does it: many at a time.
+fn write_together(prefix: &str, data: &Path) {
+    let writer = &Writer::start(Arc::new(Database::new(data.to_owned()))).unwrap();
+    thread::scope(|scope| {
+        for task in 0..8 {
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                for number in 0.. {
+                    let key = format!("{prefix}-{task}-{number}");
+                    let put = writer.put(key.clone(), vec![b'v'; 900], Expectation::Absent, None);
+                    match runtime.block_on(put) {
+                        // Others write too, and a server does not wait for them for long.
+                        Err(Error::Unavailable(_)) => {}
+                        written => acknowledge(&key, written.unwrap()),
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn acknowledge(key: &str, written: Outcome) {
+    assert!(matches!(written, Outcome::Stored(_)));
+    writeln!(std::io::stdout().lock(), "\nacknowledged {key}").unwrap();
 }
 
 #[test]
@@ -42,8 +79,8 @@ fn acknowledged_writes_survive() {
     drop(Store::create(directory.path(), BUSY).unwrap());
     let mut acknowledged = BTreeSet::new();
     for round in 0..ROUNDS {
-        let mut writers: Vec<Child> =
-            (0..3).map(|number| start_writer(directory.path(), &format!("round{round}-writer{number}"))).collect();
+        let writers = ["command", "another", SERVER];
+        let mut writers = writers.map(|writer| start_writer(directory.path(), &format!("round{round}-{writer}")));
         thread::sleep(Duration::from_millis(100 + 37 * round));
         for writer in &mut writers {
             writer.kill().unwrap();

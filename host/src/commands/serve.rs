@@ -72,7 +72,7 @@ impl Serve {
         let component = self.component.map_or_else(find_component, Ok)?;
         let environment =
             env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-        let imports = Imports::new(self.data.clone(), Settings::new(environment, &self.settings), journal);
+        let imports = Imports::new(self.data.clone(), Settings::new(environment, &self.settings), journal)?;
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
         let deadline = Duration::from_millis(self.deadline_ms);
         let engine = Engine::load(&component, Some(&cache), imports, deadline, slow_calls)

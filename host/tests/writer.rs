@@ -1,0 +1,198 @@
+//! Writes that are committed together are as good as writes that are not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_host::bindings::store::{Error, Expectation, Outcome};
+use countersign_host::database::Database;
+use countersign_host::store::{FILE_NAME, Store};
+use countersign_host::writer::Writer;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+const BUSY: Duration = Duration::from_secs(30);
+
+struct Fixture {
+    directory: TempDir,
+    database: Arc<Database>,
+    writer: Arc<Writer>,
+}
+
+type Answer = Result<Outcome, Error>;
+
+impl Fixture {
+    /// A new store, to which these statements were applied.
+    fn new(statements: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Store::create(directory.path(), BUSY).unwrap());
+        connect(directory.path()).execute_batch(statements).unwrap();
+        let database = Arc::new(Database::new(directory.path().to_owned()));
+        let writer = Arc::new(Writer::start(database.clone()).unwrap());
+        Self { directory, database, writer }
+    }
+
+    fn start_put(&self, key: &str, expect: Expectation) -> JoinHandle<Answer> {
+        let (writer, key) = (self.writer.clone(), key.to_owned());
+        tokio::spawn(async move { writer.put(key, b"1".into(), expect, None).await })
+    }
+
+    /// Puts on all keys at once, in this order and in one transaction: they gather while another process has the database locked.
+    async fn put_together(&self, puts: &[(&str, Expectation)]) -> Vec<Answer> {
+        let other = connect(self.directory.path());
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let first = self.start_put("first", Expectation::Any);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut started = Vec::new();
+        for (key, expect) in puts {
+            started.push(self.start_put(key, *expect));
+            tokio::task::yield_now().await;
+        }
+        other.execute_batch("COMMIT").unwrap();
+        first.await.unwrap().unwrap();
+        let mut answers = Vec::new();
+        for put in started {
+            answers.push(put.await.unwrap());
+        }
+        answers
+    }
+
+    fn is_there(&self, key: &str) -> bool {
+        self.database.get(key).unwrap().is_some()
+    }
+}
+
+fn connect(data: &Path) -> Connection {
+    Connection::open(data.join(FILE_NAME)).unwrap()
+}
+
+fn is_stored(answer: &Answer) -> bool {
+    matches!(answer, Ok(Outcome::Stored(Some(_))))
+}
+
+#[tokio::test]
+async fn a_write_sees_those_before_it_in_its_transaction() {
+    let fixture = Fixture::new("");
+    let answers = fixture
+        .put_together(&[("a", Expectation::Absent), ("a", Expectation::Absent), ("b", Expectation::Absent)])
+        .await;
+    let [Ok(Outcome::Stored(Some(version))), Ok(Outcome::Conflict(Some(entry))), Ok(Outcome::Stored(_))] = &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(entry.version, *version);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_leaves_the_others_as_they_are() {
+    let fixture = Fixture::new(
+        "CREATE TRIGGER fails BEFORE INSERT ON entries WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ABORT, ''); END",
+    );
+    let puts = ["a", "bad", "not a key", "b"].map(|key| (key, Expectation::Any));
+    let answers = fixture.put_together(&puts).await;
+    assert!(is_stored(&answers[0]) && is_stored(&answers[3]), "{answers:?}");
+    assert!(matches!(answers[1], Err(Error::Other(_))) && matches!(answers[2], Err(Error::InvalidKey)), "{answers:?}");
+    assert!(fixture.is_there("a") && fixture.is_there("b") && !fixture.is_there("bad"));
+}
+
+#[tokio::test]
+async fn where_the_transaction_fails_no_write_of_it_is_made() {
+    let fixture = Fixture::new(
+        "CREATE TRIGGER ends BEFORE INSERT ON entries WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ROLLBACK, ''); END",
+    );
+    let answers = fixture.put_together(&["a", "bad", "b"].map(|key| (key, Expectation::Any))).await;
+    assert!(answers.iter().all(Result::is_err), "{answers:?}");
+    assert!(["a", "bad", "b"].iter().all(|key| !fixture.is_there(key)));
+    assert!(is_stored(&fixture.start_put("a", Expectation::Absent).await.unwrap()), "the next one is made");
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_is_not_begun() {
+    let fixture = Fixture::new("");
+    let other = connect(fixture.directory.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = fixture.start_put("first", Expectation::Any);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let given_up = fixture.start_put("given-up", Expectation::Any);
+    tokio::task::yield_now().await;
+    given_up.abort();
+    assert!(given_up.await.unwrap_err().is_cancelled());
+    other.execute_batch("COMMIT").unwrap();
+    first.await.unwrap().unwrap();
+    assert!(is_stored(&fixture.start_put("last", Expectation::Any).await.unwrap()));
+    assert!(!fixture.is_there("given-up"));
+}
+
+#[tokio::test]
+async fn a_database_that_is_locked_for_too_long_is_unavailable() {
+    let fixture = Fixture::new("");
+    let other = connect(fixture.directory.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = fixture.start_put("a", Expectation::Any).await.unwrap();
+    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    assert!(!fixture.is_there("a"), "a reader waits for no writer");
+    other.execute_batch("COMMIT").unwrap();
+    assert!(is_stored(&fixture.start_put("a", Expectation::Absent).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_an_error() {
+    let fixture = Fixture::new("");
+    assert!(is_stored(&fixture.start_put("a", Expectation::Any).await.unwrap()));
+    std::fs::remove_file(fixture.directory.path().join(FILE_NAME)).unwrap();
+    for _ in 0..2 {
+        let answer = fixture.start_put("a", Expectation::Any).await.unwrap();
+        assert!(matches!(answer, Err(Error::NoSuchStore)), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_add_at_once_no_addition_is_lost() {
+    const WRITERS: u64 = 64;
+    const ADDITIONS: u64 = 5;
+    let fixture = Arc::new(Fixture::new(""));
+    let adding: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let fixture = fixture.clone();
+            tokio::spawn(async move {
+                for _ in 0..ADDITIONS {
+                    add_one(&fixture).await;
+                }
+            })
+        })
+        .collect();
+    // And one beside them, as the command line is.
+    let beside = fixture.directory.path().to_owned();
+    let beside = tokio::task::spawn_blocking(move || {
+        let store = Store::open(&beside, BUSY).unwrap();
+        (0..20).for_each(|number| {
+            store.put(&format!("beside-{number}"), b"", &Expectation::Absent, None).unwrap();
+        });
+    });
+    for adding in adding {
+        adding.await.unwrap();
+    }
+    beside.await.unwrap();
+    let counted = fixture.database.get("counter").unwrap().unwrap().value;
+    assert_eq!(counted, (WRITERS * ADDITIONS).to_string().into_bytes());
+}
+
+async fn add_one(fixture: &Fixture) {
+    loop {
+        let entry = fixture.database.get("counter").unwrap();
+        let (number, expect) = match entry {
+            Some(entry) => {
+                let number: u64 = String::from_utf8(entry.value).unwrap().parse().unwrap();
+                (number, Expectation::Matches(entry.version))
+            }
+            None => (0, Expectation::Absent),
+        };
+        let next = (number + 1).to_string().into_bytes();
+        if let Outcome::Stored(_) = fixture.writer.put("counter".into(), next, expect, None).await.unwrap() {
+            return;
+        }
+    }
+}
