@@ -4,8 +4,8 @@
 //! - A read by SQLite locks and unlocks the log's index and begins and ends a transaction. Where nobody has written since a row was read
 //!   the answer is that row: one call of the kernel says that the path still leads to the database, another that it is in the same
 //!   [`State`](crate::files::State). The state is read before the row, so a row is never kept under a state that is newer than it.
-//! - A commit, of this process or another, leaves no row valid. That needs no message between processes and no list of what was
-//!   written, and it is what SQLite does with its pages.
+//! - A commit of another process leaves no row valid: that needs no message between processes, and it is what SQLite does with its
+//!   pages. After one of this process those that it did not write stay, if no other process has written in between.
 //! - One connection is open as long as the rows are used. It keeps other processes from removing the log's index when they close
 //!   theirs: a new index would begin anew, and the old would say for ever that nothing has changed.
 
@@ -68,8 +68,12 @@ impl Database {
     pub(crate) fn commit(&self, batch: &mut [Pending]) -> Result<(), Error> {
         self.call(|opened| {
             let writer = opened.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.write(|write| {
-                for pending in batch {
+            let mut before = None;
+            let committed = writer.write(|write| {
+                // From here to the commit no other process writes.
+                before = opened.files.state();
+                opened.rows.begin();
+                for pending in &mut *batch {
                     if let Err(error) = pending.make(write) {
                         opened.note(error);
                         if !write.is_open() {
@@ -78,7 +82,9 @@ impl Database {
                     }
                 }
                 Ok(())
-            })
+            });
+            opened.rows.end(before.zip(opened.files.state()), batch.iter().map(Pending::key));
+            committed
         })
     }
 

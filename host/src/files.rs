@@ -121,9 +121,24 @@ impl State {
     /// Offset of the byte that is 1 once the header was written.
     const IS_BEGUN: usize = 12;
 
+    /// Offset of the number of the change, 32 bits in the machine's own order.
+    const CHANGE: usize = 8;
+
+    /// Whether one commit, and no more, has led from `before` here.
+    pub(crate) fn is_next_to(&self, before: &Self) -> bool {
+        self.change() == before.change().wrapping_add(1)
+    }
+
+    fn change(&self) -> u32 {
+        let [.., a, b, c, d] = self.0[..Self::CHANGE + 4] else { return 0 };
+        u32::from_ne_bytes([a, b, c, d])
+    }
+
     #[cfg(test)]
-    pub(crate) const fn of(byte: u8) -> Self {
-        Self([byte; Self::BYTES])
+    pub(crate) const fn of(change: u8) -> Self {
+        let mut header = [0; Self::BYTES];
+        header[Self::CHANGE] = change;
+        Self(header)
     }
 }
 

@@ -80,6 +80,12 @@ impl Drop for Writer {
 }
 
 impl Pending {
+    pub(crate) fn key(&self) -> &str {
+        match &self.change {
+            Change::Put { key, .. } | Change::Delete { key } => key,
+        }
+    }
+
     /// Makes the write, if anybody still waits for it.
     pub(crate) fn make(&mut self, write: &Write<'_>) -> Result<(), &Error> {
         if self.answer.is_closed() {

@@ -32,8 +32,13 @@ fn new_database() -> (TempDir, Arc<Database>) {
 /// Writes as a request does.
 fn put(writer: &Writer, key: &str, value: &str, ttl: Option<u32>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(writer.put(key.into(), value.into(), Expectation::Any, ttl)).unwrap();
-    assert!(matches!(outcome, Outcome::Stored(_)));
+    loop {
+        match runtime.block_on(writer.put(key.into(), value.into(), Expectation::Any, ttl)) {
+            // A server does not wait for other processes for long.
+            Err(Error::Unavailable(_)) => {}
+            outcome => return assert!(matches!(outcome, Ok(Outcome::Stored(_)))),
+        }
+    }
 }
 
 fn number(database: &Database, key: &str) -> Option<u64> {
@@ -151,6 +156,51 @@ fn no_reader_is_behind_a_writer() {
             told.store(number, Ordering::Release);
             assert_eq!(self::number(&database, "counter"), Some(number));
         }
+        done.store(true, Ordering::Release);
+    });
+}
+
+/// Writers of one server and of others, each with a key of its own: what is kept past a commit of the server is not what it wrote, nor
+/// what others wrote between two of its commits.
+#[test]
+fn no_reader_is_behind_any_of_several_writers() {
+    const WRITERS: usize = 6;
+    const WRITES: u64 = 60;
+    let (directory, database) = new_database();
+    let writer = Writer::start(database.clone()).unwrap();
+    let told: [AtomicU64; WRITERS] = Default::default();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    for (key, told) in told.iter().enumerate() {
+                        let before = told.load(Ordering::Acquire);
+                        assert!(number(&database, &format!("counter-{key}")).unwrap_or(0) >= before);
+                    }
+                }
+            });
+        }
+        let writing: Vec<_> = told
+            .iter()
+            .enumerate()
+            .map(|(key, told)| {
+                let (writer, directory) = (&writer, directory.path());
+                scope.spawn(move || {
+                    let (key, store) = (format!("counter-{key}"), Store::open(directory, BUSY).unwrap());
+                    let is_server = !key.ends_with('0');
+                    for number in 1..=WRITES {
+                        if is_server {
+                            put(writer, &key, &number.to_string(), None)
+                        } else {
+                            set(&store, &key, number)
+                        }
+                        told.store(number, Ordering::Release);
+                    }
+                })
+            })
+            .collect();
+        writing.into_iter().for_each(|writing| writing.join().unwrap());
         done.store(true, Ordering::Release);
     });
 }

@@ -170,6 +170,8 @@ async fn of_many_that_add_at_once_no_addition_is_lost() {
         let store = Store::open(&beside, BUSY).unwrap();
         (0..20).for_each(|number| {
             store.put(&format!("beside-{number}"), b"", &Expectation::Absent, None).unwrap();
+            // A server does not wait for other processes for long.
+            std::thread::sleep(Duration::from_millis(5));
         });
     });
     for adding in adding {
