@@ -1,19 +1,15 @@
 //! Builds the components and joins them: a shell over an app over a store.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId, types::Package};
-use wit_component::DecodedWasm;
+use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::{
     run::{cargo, root, run, target_directory},
-    target,
+    target::{self, TARGET},
 };
 
 /// Which compositions to write.
@@ -47,6 +43,7 @@ const WASI_KEYVALUE: &str = "countersign-store-wasi-keyvalue";
 const FASTLY_KV: &str = "countersign-store-fastly-kv";
 const SPIN_KV: &str = "countersign-store-spin-kv";
 const SPIN_SQLITE: &str = "countersign-store-spin-sqlite";
+const EMBEDDED: &str = "countersign-example-embedded";
 
 const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::Native, file: "countersign-native", parts: &[VALIDATOR] },
@@ -55,11 +52,7 @@ const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::Spin, file: "countersign-spin", parts: &[WASI_HTTP, VALIDATOR, SPIN_KV] },
     Composition { set: Set::All, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
     Composition { set: Set::All, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
-    Composition {
-        set: Set::All,
-        file: "tests/embedded",
-        parts: &["countersign-example-embedded", VALIDATOR, WASI_KEYVALUE],
-    },
+    Composition { set: Set::All, file: "tests/embedded", parts: &[EMBEDDED, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::All, file: "tests/contract-native", parts: &[CONTRACT] },
     Composition { set: Set::All, file: "tests/contract-wasi", parts: &[WASI_HTTP, CONTRACT, WASI_KEYVALUE] },
     Composition { set: Set::All, file: "tests/contract-fastly", parts: &[FASTLY, CONTRACT, FASTLY_KV] },
@@ -84,17 +77,21 @@ pub(crate) fn packages(set: Set) -> Vec<&'static str> {
 /// the list instead.
 pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
     target::ensure()?;
+    let built = target_directory()?.join(TARGET).join("component");
+    fs::create_dir_all(directory().join("parts"))?;
+    fs::create_dir_all(directory().join("tests"))?;
     // One by one: packages that are built together share the features of their dependencies, and the validator's bytes would then depend
     // on what else was asked for.
     for package in packages(set) {
-        run(cargo().args(["build", "--profile", "component", "--target", "wasm32-wasip2", "--package", package]))?;
+        run(cargo().args(["build", "--profile", "component", "--target", TARGET, "--package", package]))?;
+        let module = built.join(package.replace('-', "_")).with_extension("wasm");
+        let module = fs::read(&module).with_context(|| format!("{} cannot be read", module.display()))?;
+        let component = ComponentEncoder::default().module(&module).and_then(|encoder| encoder.encode());
+        fs::write(path_of(package), component.with_context(|| format!("{package} is no component"))?)?;
     }
 
-    let built = target_directory()?.join("wasm32-wasip2/component");
-    fs::create_dir_all(directory().join("tests"))?;
     for composition in chosen(set) {
-        let bytes =
-            join(composition.parts, &built).with_context(|| format!("{} does not compose", composition.file))?;
+        let bytes = join(composition.parts).with_context(|| format!("{} does not compose", composition.file))?;
         let file = directory().join(composition.file).with_extension("wasm");
         check_world(composition.file, &bytes, bless)?;
         fs::write(&file, &bytes)?;
@@ -110,20 +107,21 @@ fn chosen(set: Set) -> impl Iterator<Item = &'static Composition> {
     })
 }
 
-fn join(parts: &[&str], built: &Path) -> Result<Vec<u8>> {
-    let read = |package: &str| {
-        let file = built.join(package.replace('-', "_")).with_extension("wasm");
-        fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
-    };
+/// A package as a component by itself, imports and all.
+fn path_of(package: &str) -> PathBuf {
+    directory().join("parts").join(package).with_extension("wasm")
+}
+
+fn join(parts: &[&str]) -> Result<Vec<u8>> {
     let [outermost, inner @ ..] = parts else { bail!("nothing to compose") };
     if inner.is_empty() {
-        return read(outermost);
+        return Ok(fs::read(path_of(outermost))?);
     }
 
     let mut graph = CompositionGraph::new();
     let mut outer: Vec<(PackageId, NodeId)> = Vec::new();
     for part in parts {
-        let package = Package::from_bytes(part, None, read(part)?, graph.types_mut())?;
+        let package = Package::from_bytes(part, None, fs::read(path_of(part))?, graph.types_mut())?;
         let package = graph.register_package(package)?;
         let instance = graph.instantiate(package);
         let exports: Vec<String> = graph.types()[graph[package].ty()].exports.keys().cloned().collect();
@@ -150,9 +148,8 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
         bail!("{name} is not a component");
     };
     let world = &resolve.worlds[world];
-    let name_of = |key| entry(&resolve.name_world_key(key));
-    let imports = world.imports.keys().map(|key| format!("import {}\n", name_of(key)));
-    let exports = world.exports.keys().map(|key| format!("export {}\n", name_of(key)));
+    let imports = world.imports.keys().map(|key| format!("import {}\n", resolve.name_world_key(key)));
+    let exports = world.exports.keys().map(|key| format!("export {}\n", resolve.name_world_key(key)));
     let found: BTreeSet<_> = imports.chain(exports).collect();
     let found: String = found.into_iter().collect();
 
@@ -171,30 +168,4 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// An interface as the lists have it. Releases of WASI 0.2 are compatible, and which one std and libc were generated from depends on where
-/// the target came from; so does which of `wasi:cli` and `wasi:io` they touch, so those two are listed as packages.
-fn entry(interface: &str) -> String {
-    let Some((name, version)) = interface.split_once('@') else { return interface.to_owned() };
-    if !name.starts_with("wasi:") || !version.starts_with("0.2.") || version.contains('-') {
-        return interface.to_owned();
-    }
-    let (package, _) = name.split_once('/').unwrap_or((name, ""));
-    let listed = if ["wasi:cli", "wasi:io"].contains(&package) { package } else { name };
-    format!("{listed}@0.2")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::entry;
-
-    #[test]
-    fn releases_of_wasi_0_2_are_one_and_drafts_are_not() {
-        assert_eq!(entry("wasi:http/types@0.2.4"), "wasi:http/types@0.2");
-        assert_eq!(entry("wasi:cli/stdout@0.2.6"), "wasi:cli@0.2");
-        assert_eq!(entry("wasi:keyvalue/store@0.2.0-draft"), "wasi:keyvalue/store@0.2.0-draft");
-        assert_eq!(entry("wasi:http/handler@0.3.0"), "wasi:http/handler@0.3.0");
-        assert_eq!(entry("fastly:compute/kv-store@0.1.0"), "fastly:compute/kv-store@0.1.0");
-    }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     compose::{self, Set},
     run::{cargo, on_path, output, root, run},
+    target::TARGET,
     tools::{CARGO_DENY, CARGO_FUZZ, VICEROY, WASMTIME},
     up,
 };
@@ -102,7 +103,7 @@ fn lints() -> Result<Outcome> {
         .args(excluded)
         .args(["--", "-Dwarnings"]))?;
     let chosen = components.iter().flat_map(|package| ["--package", package]);
-    let wasm = ["clippy", "--profile", "component", "--target", "wasm32-wasip2"];
+    let wasm = ["clippy", "--profile", "component", "--target", TARGET];
     run(cargo().args(wasm).args(chosen).args(["--", "-Dwarnings"]))?;
     run(cargo().args(["doc", "--no-deps", "--package", "countersign"]).env("RUSTDOCFLAGS", "-Dwarnings"))?;
     Ok(Outcome::Passed)

@@ -1,11 +1,10 @@
 //! What the store adapters over Spin share: `settings` from Spin's variables, `journal` to standard output, and the label of the
 //! store. An adapter implements `store` for its type, exports that type with [`bindings`], and has the other two from here.
 
-use std::io::{Write, stdout};
-
 use bindings::exports::countersign::license::{journal, settings, store};
 use countersign::seam::is_setting_name;
-use spin_sdk::variables;
+use spin::fermyon::spin::variables;
+use wasi::cli::stdout::get_stdout;
 
 /// The world `adapter`.
 #[allow(unsafe_code, missing_docs, unreachable_pub)]
@@ -16,6 +15,15 @@ pub mod bindings {
         pub_export_macro: true,
         default_bindings_module: "countersign_spin_host::bindings",
     });
+}
+
+/// What one blocking write may hand over: `wasi:io/streams`.
+const MAX_WRITE_BYTES: usize = 4_096;
+
+/// Spin's side of an adapter.
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+pub mod spin {
+    wit_bindgen::generate!({ path: "wit", world: "host", generate_all });
 }
 
 impl<Adapter: store::Guest> settings::Guest for Adapter {
@@ -31,7 +39,8 @@ impl<Adapter: store::Guest> journal::Guest for Adapter {
     fn append(mut event: String) {
         event.push('\n');
         // An event is never a reason to fail a request, and a host that closed standard output wants none.
-        let _ = stdout().write_all(event.as_bytes());
+        let stdout = get_stdout();
+        let _ = event.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
     }
 }
 

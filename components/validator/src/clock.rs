@@ -1,36 +1,32 @@
 //! The time, from the host.
 
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use countersign::time::Timestamp;
+use wasi::clocks::{monotonic_clock, wall_clock};
 
 /// Waits for some part of `most`: those who wait because they met do not meet again at its end.
 pub(crate) fn wait_up_to(most: Duration) {
     // The nanoseconds are as good as random to whoever waits for milliseconds.
-    thread::sleep(most * (since_1970().subsec_nanos() / 100 % 1_000) / 1_000);
-}
-
-/// WASI counts the time since 1970 without a sign: there is no earlier time to fail on.
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    let wait = most * (wall_clock::now().nanoseconds / 100 % 1_000) / 1_000;
+    monotonic_clock::subscribe_duration(wait.as_nanos() as u64).block();
 }
 
 /// What a request knows of time: when it is, how long it has taken, and how much of that the store.
 pub(crate) struct Stopwatch {
-    began: Instant,
+    began: monotonic_clock::Instant,
     store: Duration,
     moment: Option<Timestamp>,
 }
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), store: Duration::ZERO, moment: None }
+        Self { began: monotonic_clock::now(), store: Duration::ZERO, moment: None }
     }
 
     /// The present, from now on this request's [`moment`](Self::moment).
     pub(crate) fn now(&mut self) -> Timestamp {
-        let now = Timestamp::from_unix(since_1970().as_secs() as i64);
+        let now = Timestamp::from_unix(wall_clock::now().seconds as i64);
         self.moment = Some(now);
         now
     }
@@ -41,7 +37,7 @@ impl Stopwatch {
     }
 
     pub(crate) fn total(&self) -> Duration {
-        self.began.elapsed()
+        since(self.began)
     }
 
     pub(crate) fn store(&self) -> Duration {
@@ -50,9 +46,13 @@ impl Stopwatch {
 
     /// Makes a call of the store.
     pub(crate) fn time_store<T>(&mut self, call: impl FnOnce() -> T) -> T {
-        let asked = Instant::now();
+        let asked = monotonic_clock::now();
         let answer = call();
-        self.store += asked.elapsed();
+        self.store += since(asked);
         answer
     }
+}
+
+fn since(earlier: monotonic_clock::Instant) -> Duration {
+    Duration::from_nanos(monotonic_clock::now().saturating_sub(earlier))
 }

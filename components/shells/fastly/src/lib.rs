@@ -3,13 +3,14 @@
 //! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
 //! A sandbox serves one request, Fastly's default.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use fastly_sys::service_0_1::exports::fastly::compute::http_incoming::Guest;
 use fastly_sys::service_0_1::fastly::compute::types::Error;
 use fastly_sys::service_0_1::fastly::compute::{async_io, http_body, http_req, http_resp};
+use wasi::clocks::monotonic_clock;
 
 #[allow(unsafe_code, missing_docs, unreachable_pub)]
 mod bindings {
@@ -79,9 +80,10 @@ fn read(body: &http_body::Body, headers: &[Header]) -> Body {
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Body::TooLarge;
     }
-    let (mut bytes, start) = (Vec::new(), Instant::now());
+    let mut bytes = Vec::new();
+    let deadline = monotonic_clock::now() + BODY_TIMEOUT.as_nanos() as u64;
     loop {
-        let left = BODY_TIMEOUT.saturating_sub(start.elapsed());
+        let left = Duration::from_nanos(deadline.saturating_sub(monotonic_clock::now()));
         if async_io::select_with_timeout(&[body], left.as_millis() as u32).is_none() {
             return Body::Incomplete;
         }

@@ -2,8 +2,6 @@
 //!
 //! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
 
-use std::io::Write;
-
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use wasi::clocks::monotonic_clock::subscribe_duration;
@@ -18,6 +16,9 @@ mod bindings {
     wit_bindgen::generate!({ path: "../../../wit", world: "shell" });
     wasi::http::proxy::export!(Shell);
 }
+
+/// What one blocking write may hand over: `wasi:io/streams`.
+const MAX_WRITE_BYTES: usize = 4_096;
 
 struct Shell;
 
@@ -97,7 +98,7 @@ fn send(Response { status, headers, body }: Response, out: ResponseOutparam) {
     let (Ok(()), Ok(sink)) = (outgoing.set_status_code(status), outgoing.body()) else {
         return ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
     };
-    let Ok(mut stream) = sink.write() else {
+    let Ok(stream) = sink.write() else {
         return ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
     };
     // What the host takes at once goes ahead of the head. A head that leaves alone costs a client on a kept connection some 40 ms
@@ -106,7 +107,7 @@ fn send(Response { status, headers, body }: Response, out: ResponseOutparam) {
     let (ahead, rest) = body.split_at(room as usize);
     let written = stream.write(ahead);
     ResponseOutparam::set(out, Ok(outgoing));
-    if written.is_ok() && stream.write_all(rest).is_ok() {
+    if written.is_ok() && rest.chunks(MAX_WRITE_BYTES).all(|chunk| stream.blocking_write_and_flush(chunk).is_ok()) {
         drop(stream);
         let _ = OutgoingBody::finish(sink, None);
     }

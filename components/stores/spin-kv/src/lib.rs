@@ -10,9 +10,9 @@ use countersign::seam::{is_store_key, page};
 use countersign_spin_host::bindings::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
+use countersign_spin_host::spin::fermyon::spin::key_value::{self, Store};
 use countersign_spin_host::store_label;
 use sha2::{Digest, Sha256};
-use spin_sdk::key_value::{self, Store};
 
 #[allow(unsafe_code)]
 mod export {

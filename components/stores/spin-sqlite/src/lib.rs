@@ -9,8 +9,8 @@ use countersign::seam::{is_store_key, page};
 use countersign_spin_host::bindings::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
+use countersign_spin_host::spin::fermyon::spin::sqlite::{self, Connection, RowResult, Value};
 use countersign_spin_host::store_label;
-use spin_sdk::sqlite::{self, Connection, RowResult, Value};
 
 #[allow(unsafe_code)]
 mod export {
@@ -57,10 +57,13 @@ impl Guest for Adapter {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        let rows = execute(GET, &[Value::Text(key)])?;
-        rows.first()
-            .map(|row| Ok(Entry { value: column::<&[u8]>(row, 0)?.into(), version: version(row, 1)? }))
-            .transpose()
+        let Some(row) = execute(GET, &[Value::Text(key)])?.pop() else { return Ok(None) };
+        match columns(row)? {
+            [Value::Blob(value), Value::Integer(version)] => {
+                Ok(Some(Entry { value, version: version.cast_unsigned() }))
+            }
+            _ => Err(foreign()),
+        }
     }
 
     fn put(key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
@@ -80,9 +83,10 @@ impl Guest for Adapter {
                 PUT_MATCHES
             }
         };
-        match execute(statement, &parameters)?.first() {
-            Some(row) => Ok(Outcome::Stored(Some(version(row, 0)?))),
-            None => Ok(Outcome::Conflict(Self::get(key)?)),
+        let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(Self::get(key)?)) };
+        match columns(row)? {
+            [Value::Integer(version)] => Ok(Outcome::Stored(Some(version.cast_unsigned()))),
+            _ => Err(foreign()),
         }
     }
 
@@ -98,11 +102,11 @@ impl Guest for Adapter {
         let one_more = i64::from(limit.clamp(1, MAX_LIST_KEYS)) + 1;
         let after = cursor.unwrap_or_default();
         let rows = execute(LIST, &[Value::Text(after), Value::Text(prefix), Value::Integer(one_more)])?;
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in &rows {
-            keys.push(column::<&str>(row, 0)?.to_owned());
-        }
-        let (keys, next) = page(keys, limit);
+        let keys = rows.into_iter().map(|row| match columns(row)? {
+            [Value::Text(key)] => Ok(key),
+            _ => Err(foreign()),
+        });
+        let (keys, next) = page(keys.collect::<Result<_, _>>()?, limit);
         Ok(Page { keys, next })
     }
 
@@ -131,12 +135,12 @@ fn execute(statement: &str, parameters: &[Value]) -> Result<Vec<RowResult>, Erro
     Ok(result.map_err(error)?.rows)
 }
 
-fn column<'a, T: TryFrom<&'a Value>>(row: &'a RowResult, index: usize) -> Result<T, Error> {
-    row.get(index).ok_or_else(|| Error::Other("the table countersign_store is not of this adapter's making".into()))
+fn columns<const N: usize>(row: RowResult) -> Result<[Value; N], Error> {
+    row.values.try_into().map_err(|_| foreign())
 }
 
-fn version(row: &RowResult, index: usize) -> Result<u64, Error> {
-    Ok(column::<i64>(row, index)?.cast_unsigned())
+fn foreign() -> Error {
+    Error::Other("the table countersign_store is not of this adapter's making".into())
 }
 
 fn error(error: sqlite::Error) -> Error {

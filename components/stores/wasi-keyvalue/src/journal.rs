@@ -1,14 +1,18 @@
 //! `journal` to standard output, one write a line.
 
-use std::io::{Write, stdout};
+use wasi::cli::stdout::get_stdout;
 
 use crate::Adapter;
 use crate::bindings::adapter::exports::countersign::license::journal::Guest;
+
+/// What one blocking write may hand over: `wasi:io/streams`.
+const MAX_WRITE_BYTES: usize = 4_096;
 
 impl Guest for Adapter {
     fn append(mut event: String) {
         event.push('\n');
         // An event is never a reason to fail a request, and a host that closed standard output wants none.
-        let _ = stdout().write_all(event.as_bytes());
+        let stdout = get_stdout();
+        let _ = event.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
     }
 }

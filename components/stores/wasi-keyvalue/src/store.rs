@@ -1,14 +1,12 @@
 //! `store` over one bucket of the draft.
 
-use std::env;
-use std::hash::{DefaultHasher, Hasher};
-
 use crate::Adapter;
 use crate::bindings::adapter::exports::countersign::license::store::{
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
 use crate::bindings::host::wasi::keyvalue::store::{self as draft, Bucket};
 use crate::percent;
+use crate::settings::variable;
 use countersign::seam::{is_store_key, page};
 
 impl Guest for Adapter {
@@ -63,16 +61,18 @@ impl Guest for Adapter {
     }
 }
 
+/// FNV-1a of 64 bits.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
 /// The bucket named by `COUNTERSIGN_STORE`; wasmtime knows one, with the empty name.
 fn bucket() -> Result<Bucket, Error> {
-    Ok(draft::open(&env::var("COUNTERSIGN_STORE").unwrap_or_default())?)
+    Ok(draft::open(&variable("store").unwrap_or_default())?)
 }
 
 /// The draft has no versions. Equal values are one state of a key that nobody can write.
 fn version(value: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(value);
-    hasher.finish()
+    value.iter().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
 impl From<draft::Error> for Error {
