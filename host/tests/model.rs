@@ -1,0 +1,228 @@
+//! Random sequences of requests and of time passing, run against the component and against a plain model: they agree at each step.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "support/app.rs"]
+mod app;
+#[path = "support/plain.rs"]
+mod plain;
+
+use std::collections::BTreeMap;
+
+use app::{Fault, Validator};
+use countersign::key;
+use countersign::state::State;
+use plain::{Change, Licence, Model, Names, Per, Seats, Step};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::Config;
+use serde_json::Value;
+
+/// A key from elsewhere: it is looked up as given.
+const KEY: &str = "the key of the licence under test";
+
+/// The middle of a day and of a month in whose neighbourhood every kind of period ends: 2026-12-31T12:00:00Z.
+const BEGIN: i64 = 1_798_718_400;
+
+/// Runs a sequence, with faults of the store at some steps, and holds every answer against the model.
+fn run(licence: &Licence, steps: &[(Step, Vec<Fault>)]) -> Result<(), TestCaseError> {
+    let hash = key::read(KEY).unwrap();
+    let mut validator = Validator::start();
+    validator.world().now = BEGIN;
+    validator.world().write(&hash.store_key(), licence.record("active").to_string().into_bytes());
+    // More than one only after an answer that did not arrive: then either the step was made or not.
+    let mut possible = vec![Model::default()];
+    let mut ids: BTreeMap<Names, String> = BTreeMap::new();
+    let mut latest = BEGIN;
+    for (number, (step, faults)) in steps.iter().enumerate() {
+        let now = validator.world().now;
+        match step {
+            Step::Pass(seconds) => {
+                validator.world().now = now + seconds;
+                latest = latest.max(now + seconds);
+                continue;
+            }
+            Step::Become(status) => {
+                validator.world().write(&hash.store_key(), licence.record(status).to_string().into_bytes());
+                possible.iter_mut().for_each(|model| model.status = status);
+                continue;
+            }
+            _ => {}
+        }
+        let Some((verb, body, idempotency_key)) = step.request(KEY, licence, &ids) else { continue };
+        {
+            let mut world = validator.world();
+            world.faults = faults.iter().copied().collect();
+            world.events.clear();
+        }
+        let (status, answer) = validator.ask(verb, &body, idempotency_key);
+        validator.world().faults.clear();
+
+        let context = format!("step {number}, {step:?} at {now} with {faults:?}: {status} {answer}\n{possible:#?}");
+        let after: Vec<_> = possible
+            .iter()
+            .map(|before| {
+                let mut after = before.clone();
+                let expected = after.answer(licence, step, now, &ids);
+                (before, after, expected)
+            })
+            .collect();
+        if status == 503 {
+            prop_assert!(faults.iter().any(|fault| matches!(fault, Fault::Refused | Fault::Unheard)), "{context}");
+            prop_assert!(answer.get("valid").is_none() && answer["code"] == "UNAVAILABLE", "{context}");
+            let reached = after.into_iter().flat_map(|(before, after, _)| [before.clone(), after]);
+            possible = distinct(reached.collect());
+        } else {
+            let told = plain::of_interest(status, &answer);
+            let expected: Vec<_> = after.iter().map(|(.., expected)| expected.clone()).collect();
+            let clock: Vec<_> = after.iter().map(|(before, ..)| before.clock_event(licence, step, now)).collect();
+            let agreeing: Vec<_> = after.into_iter().filter(|(.., expected)| expected.told == told).collect();
+            prop_assert!(!agreeing.is_empty(), "{context}\ntold     {told}\nexpected {expected:#?}");
+            if faults.is_empty() && possible.len() == 1 {
+                let events = &validator.world().events;
+                let event = events.iter().find(|event| event.contains("clock-went-back"));
+                let event = event.map(|event| serde_json::from_str::<Value>(event).unwrap()["seconds"].as_i64().unwrap());
+                prop_assert_eq!(event, clock[0], "{}", context);
+            }
+            if let Some(id) = answer.pointer("/activation/id").and_then(Value::as_str)
+                && let Some(holder) = &agreeing[0].2.holder
+            {
+                let known = ids.entry(holder.clone()).or_insert_with(|| id.to_owned());
+                prop_assert_eq!(known, id, "one holder, two ids: {}", context);
+            }
+            possible = distinct(agreeing.into_iter().map(|(_, after, _)| after).collect());
+        }
+        holds_its_limits(&validator, licence, latest).map_err(|reason| TestCaseError::fail(format!("{reason}\n{context}")))?;
+    }
+    let names = ids.len();
+    let distinct_ids: std::collections::BTreeSet<_> = ids.into_values().collect();
+    prop_assert_eq!(distinct_ids.len(), names);
+    Ok(())
+}
+
+/// What is stored is within every limit, and no lease ends later than one taken at the latest moment there was.
+fn holds_its_limits(validator: &Validator, licence: &Licence, latest: i64) -> Result<(), String> {
+    let world = validator.world();
+    let Some(entry) = world.entries.get(&key::read(KEY).unwrap().state_key()) else { return Ok(()) };
+    let state = State::from_bytes(&entry.value).map_err(|error| error.to_string())?;
+    let seats = licence.seats.as_ref();
+    if state.seats.len() > seats.map_or(0, Seats::ceiling) {
+        return Err(format!("{} seats are taken", state.seats.len()));
+    }
+    let longest = latest + i64::from(seats.and_then(|seats| seats.lease).unwrap_or(0));
+    if let Some(seat) = state.seats.iter().find(|seat| seat.until.is_some_and(|until| until.unix() > longest)) {
+        return Err(format!("a lease ends at {seat:?}, {longest} was the longest"));
+    }
+    match state.counters.iter().find(|counter| counter.used > licence.allowance_ceiling()) {
+        Some(counter) => Err(format!("{counter:?} is over its limit")),
+        None => Ok(()),
+    }
+}
+
+fn distinct(models: Vec<Model>) -> Vec<Model> {
+    let mut distinct: Vec<Model> = Vec::new();
+    for model in models {
+        if !distinct.contains(&model) {
+            distinct.push(model);
+        }
+    }
+    distinct
+}
+
+prop_compose! {
+    fn seats()(
+        per in select(vec![Per::Machine, Per::Machine, Per::Domain, Per::User]),
+        limit in 1..4_u32,
+        overage in select(vec!["none", "none", "150%", "always"]),
+        matching in select(vec!["all", "all", "most", "two", "any"]),
+        lease in prop_oneof![Just(None), (1..200_u32).prop_map(Some)],
+        revive in 0..200_u32,
+    ) -> Seats {
+        Seats { per, limit, overage, matching, lease, revive: if lease.is_some() { revive } else { 0 } }
+    }
+}
+
+prop_compose! {
+    fn licence()(
+        seats in proptest::option::weighted(0.9, seats()),
+        limit in 1..12_u64,
+        period in select(vec!["total", "day", "week", "month", "year"]),
+        overage in select(vec!["none", "none", "150%", "always"]),
+        basis in select(vec!["issue", "first-validation", "first-activation"]),
+        duration in 1..400_u32,
+    ) -> Licence {
+        let basis = if seats.is_none() && basis == "first-activation" { "issue" } else { basis };
+        Licence { seats, limit, period, overage, basis, duration }
+    }
+}
+
+fn who() -> impl Strategy<Value = Option<Names>> {
+    let names = subsequence(vec!["a", "b", "c", "d", "e"], 1..=4).prop_map(|names| names.into_iter().collect());
+    proptest::option::weighted(0.95, names)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || proptest::option::of(select(vec!["once", "twice", "thrice"]));
+    let change = prop_oneof![2 => (1..6_u64).prop_map(Change::Consume), 1 => (1..6_u64).prop_map(Change::Return)];
+    prop_oneof![
+        6 => who().prop_map(Step::Activate),
+        4 => who().prop_map(Step::Heartbeat),
+        2 => who().prop_map(Step::Deactivate),
+        1 => any::<proptest::sample::Index>().prop_map(|index| Step::DeactivateById(index.index(64))),
+        4 => (who(), any::<bool>()).prop_map(|(who, with_allowance)| Step::Validate(who, with_allowance)),
+        1 => Just(Step::List),
+        1 => who().prop_map(Step::Read),
+        5 => (who(), change, key()).prop_map(|(who, change, key)| Step::Use(who, change, key)),
+        1 => select(vec!["suspended", "revoked", "active", "active"]).prop_map(Step::Become),
+        5 => (1..250_i64).prop_map(Step::Pass),
+        1 => (-250..0_i64).prop_map(Step::Pass),
+        1 => select(vec![-90_000, 40_000, 86_400, 700_000]).prop_map(Step::Pass),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        5 => Just(Fault::Spared), 3 => Just(Fault::Overtaken), 1 => Just(Fault::Refused), 1 => Just(Fault::Unheard)
+    ]
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 600, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_component_does_as_the_model(licence in licence(), steps in vec((step(), Just(Vec::new())), 1..60)) {
+        run(&licence, &steps)?;
+    }
+
+    /// What is acknowledged is true, what is not has happened once or not at all, and no limit is passed.
+    #[test]
+    fn over_a_store_with_faults_too(licence in licence(), steps in vec((step(), vec(fault(), 0..8)), 1..40)) {
+        run(&licence, &steps)?;
+    }
+
+    /// Whoever repeats what was not answered, with the same idempotency key, has consumed once.
+    #[test]
+    fn what_is_repeated_until_answered_counts_once(uses in vec((1..100_u64, vec(fault(), 0..12)), 1..50)) {
+        let licence = Licence { limit: 10_000, ..Licence::default() };
+        let mut validator = Validator::start();
+        validator.world().now = BEGIN;
+        validator.world().write(&key::read(KEY).unwrap().store_key(), licence.record("active").to_string().into_bytes());
+        let mut sum = 0;
+        for (number, (amount, faults)) in uses.into_iter().enumerate() {
+            validator.world().faults = faults.into();
+            sum += amount;
+            let body = serde_json::json!({ "key": KEY, "allowance": "credits", "consume": amount });
+            let answer = loop {
+                let (status, answer) = validator.ask("usage", &body, Some(&format!("use-{number}")));
+                validator.world().now += 1;
+                if status == 200 {
+                    break answer;
+                }
+                prop_assert_eq!(status, 503);
+            };
+            prop_assert_eq!(&answer["applied"], true);
+            prop_assert_eq!(&answer["allowance"]["used"], sum);
+        }
+    }
+}
