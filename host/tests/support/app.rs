@@ -70,10 +70,12 @@ struct Guest {
 
 struct Clock(Arc<Mutex<World>>);
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
 static COMPONENT: LazyLock<AppPre<Guest>> = LazyLock::new(|| {
-    let directory = env::var_os("COUNTERSIGN_COMPONENTS").expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`");
+    let directory =
+        env::var_os("COUNTERSIGN_COMPONENTS").expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`");
     let engine = Engine::new(&Config::new()).unwrap();
     let component = Component::from_file(&engine, Path::new(&directory).join("countersign-native.wasm")).unwrap();
     let mut linker = Linker::new(&engine);
@@ -140,7 +142,13 @@ impl store::Host for Guest {
         }
     }
 
-    async fn put(&mut self, key: String, value: Vec<u8>, expect: Expectation, _: Option<u32>) -> Result<Outcome, Error> {
+    async fn put(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        expect: Expectation,
+        _: Option<u32>,
+    ) -> Result<Outcome, Error> {
         let mut world = self.world.lock().unwrap();
         let fault = world.fault();
         if fault == Fault::Refused {

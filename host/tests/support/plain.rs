@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// The components of a fingerprint, or the one name of a domain or user.
 pub(crate) type Names = BTreeSet<&'static str>;
 
+/// What the licence is called.
+pub(crate) const ID: &str = "lic_00000000000000000000000000";
+
 /// How long an operation is remembered by its idempotency key.
 const DAY: i64 = 86_400;
 
@@ -19,7 +22,7 @@ pub(crate) enum Per {
 }
 
 /// What is sold: the fields of the record that seats and usage depend on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Licence {
     pub(crate) seats: Option<Seats>,
     /// Of the one allowance, `credits`.
@@ -187,7 +190,7 @@ impl Step {
 impl Licence {
     pub(crate) fn record(&self, status: &str) -> Value {
         let mut record = json!({
-            "format": 1, "generation": 1, "id": "lic_00000000000000000000000000", "product": "acme", "status": status,
+            "format": 1, "generation": 1, "id": ID, "product": "acme", "status": status,
             "plan": "pro", "issuedAt": "2026-01-01T00:00:00Z", "features": [], "domains": [], "requires": [],
             "allowances": [{ "name": "credits", "limit": self.limit, "period": self.period, "overage": self.overage }],
         });
@@ -283,7 +286,9 @@ impl Model {
                 Expected { told, holder: None }
             }
             Step::Use(_, change, Some(key)) => match self.applied.get(key) {
-                Some((applied, at)) if now < at + DAY && applied == change => self.weigh(licence, step, 0, now, Some(true)),
+                Some((applied, at)) if now < at + DAY && applied == change => {
+                    self.weigh(licence, step, 0, now, Some(true))
+                }
                 Some((_, at)) if now < at + DAY => {
                     Expected { told: json!({ "status": 422, "code": "IDEMPOTENCY_KEY_REUSED" }), holder: None }
                 }
@@ -330,22 +335,25 @@ impl Model {
         now: i64,
     ) -> Expected {
         let (used, period) = self.usage(licence, now);
-        let (wants, used) = match change {
-            Change::Consume(amount) => (amount, used + amount),
-            Change::Return(amount) => (0, used.saturating_sub(amount)),
-        };
-        let expected = self.weigh(licence, step, wants, now, Some(true));
-        if matches!(change, Change::Consume(_)) && expected.told["valid"] == false {
-            return self.weigh(licence, step, wants, now, Some(false));
-        }
-        (self.used, self.period) = (used, Some(period));
+        let mut tried = self.clone();
+        tried.period = Some(period);
         if let Some(key) = key {
-            self.applied.insert(key, (change, now));
+            tried.applied.insert(key, (change, now));
         }
-        let mut told = expected.told;
-        told["allowance"]["used"] = used.into();
-        told["allowance"]["remaining"] = licence.limit.saturating_sub(used).into();
-        Expected { told, ..expected }
+        tried.used = match change {
+            Change::Consume(amount) => used + amount,
+            Change::Return(amount) => used.saturating_sub(amount),
+        };
+        let expected = tried.weigh(licence, step, 0, now, Some(true));
+        match change {
+            Change::Consume(amount) if expected.told["valid"] == false => {
+                self.weigh(licence, step, amount, now, Some(false))
+            }
+            _ => {
+                *self = tried;
+                expected
+            }
+        }
     }
 
     /// Makes what a step does to seats and to the beginning of time, if what comes of it is valid; tells of what is then.
@@ -474,12 +482,19 @@ impl Model {
         }
     }
 
-    /// The place of the seat that somebody holds; where only ended leases are theirs, the first of those.
+    /// The place of somebody's seat: the first whose lease runs, or else the first of those whose lease ended last.
     fn find(&self, licence: &Licence, who: &Names, now: i64) -> Option<usize> {
         let seats = licence.seats.as_ref()?;
-        let theirs = || self.seats.iter().enumerate().filter(|(_, seat)| seats.is(&seat.names, who));
-        let live = theirs().find(|(_, seat)| seat.is_live(now));
-        live.or_else(|| theirs().next()).map(|(at, _)| at)
+        let mut found: Option<usize> = None;
+        for (at, seat) in self.seats.iter().enumerate().filter(|(_, seat)| seats.is(&seat.names, who)) {
+            if seat.is_live(now) {
+                return Some(at);
+            }
+            if found.is_none_or(|found| self.seats[found].until < seat.until) {
+                found = Some(at);
+            }
+        }
+        found
     }
 
     /// How much is used in the present period, and when that began. A clock that goes back does not end it.
