@@ -67,13 +67,18 @@ fn read(incoming: &IncomingRequest, headers: &[Header]) -> Body {
     }
     let Ok(body) = incoming.consume() else { return Body::Incomplete };
     let Ok(stream) = body.stream() else { return Body::Incomplete };
-    let (readable, deadline) = (stream.subscribe(), subscribe_duration(BODY_TIMEOUT.as_nanos() as u64));
     let mut bytes = Vec::new();
+    // Most bodies are there at once, and need nobody who watches the time.
+    let mut waiting = None;
     loop {
-        if poll(&[&readable, &deadline]).contains(&1) {
-            return Body::Incomplete;
-        }
         match stream.read((MAX_BODY_BYTES + 1 - bytes.len()) as u64) {
+            Ok(chunk) if chunk.is_empty() => {
+                let (readable, deadline) = waiting
+                    .get_or_insert_with(|| (stream.subscribe(), subscribe_duration(BODY_TIMEOUT.as_nanos() as u64)));
+                if poll(&[readable, deadline]).contains(&1) {
+                    return Body::Incomplete;
+                }
+            }
             Ok(chunk) => bytes.extend(chunk),
             Err(StreamError::Closed) => return Body::Complete(bytes),
             Err(StreamError::LastOperationFailed(_)) => return Body::Incomplete,
