@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
+use countersign::holder::Fingerprint;
 use countersign::key::{self, Key, Prefix};
+use countersign::record::LicenseId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 const LICENSES: &str = include_str!("../scenarios/licenses.toml");
+
+/// Who holds seats in scenarios: `${name.seat-of.machine-one}` is the identifier of such a seat of that licence.
+const HOLDERS: [&str; 6] =
+    ["machine-one", "machine-two", "machine-three", "shop.example", "ada@users.example", "board-one+disk-one+net-one"];
 
 /// A licence and the key that opens it.
 #[derive(Debug, Clone)]
@@ -22,6 +28,24 @@ pub struct Fixture {
     pub store_key: String,
     /// What is stored there; `None` for a key that was never issued.
     pub record: Option<String>,
+    /// Where it is stored what has become of it: `state:<id>`.
+    pub state_key: String,
+    /// What is stored there; mostly nothing yet.
+    pub state: Option<String>,
+}
+
+impl Fixture {
+    /// What is in the store: keys and values.
+    pub fn entries(&self) -> impl Iterator<Item = (String, String)> {
+        let entry = |key: &String, value: &Option<String>| Some((key.clone(), value.clone()?));
+        [entry(&self.store_key, &self.record), entry(&self.state_key, &self.state)].into_iter().flatten()
+    }
+
+    /// The identifier of the seat that these components of a fingerprint, or that one name, take.
+    fn activation_id(&self, names: &str) -> Result<String> {
+        let names: Vec<String> = names.split('+').map(str::to_owned).collect();
+        Ok(Fingerprint::parse(&names)?.holder(&LicenseId::parse(&self.id)?).activation_id().to_string())
+    }
 }
 
 #[derive(Deserialize)]
@@ -36,6 +60,8 @@ struct Entry {
     key: Option<String>,
     /// What stands in the store in place of a record, byte for byte.
     stored: Option<String>,
+    /// What stands in the store in place of what has become of it, byte for byte.
+    state: Option<String>,
     /// No record is stored at all.
     #[serde(default)]
     unissued: bool,
@@ -66,13 +92,15 @@ fn fixture(place: u8, entry: Entry) -> Result<Fixture> {
     }
     fields.extend(entry.fields);
     let record = if entry.unissued { None } else { Some(entry.stored.unwrap_or_else(|| record.to_string())) };
-    Ok(Fixture { name: entry.name, key, id, store_key: hash.store_key(), record })
+    let state_key = LicenseId::parse(&id)?.state_key();
+    Ok(Fixture { name: entry.name, key, id, store_key: hash.store_key(), record, state_key, state: entry.state })
 }
 
 /// What scenarios may write in place of a fixture's parts: placeholder to text.
 pub fn placeholders(fixtures: &[Fixture]) -> Result<BTreeMap<String, String>> {
     let mut known = BTreeMap::new();
-    for Fixture { name, key, id, .. } in fixtures {
+    for fixture in fixtures {
+        let Fixture { name, key, id, .. } = fixture;
         let last = key.chars().last().context("a key is not empty")?;
         let mistyped = format!("{}{}", &key[..key.len() - last.len_utf8()], if last == '7' { '8' } else { '7' });
         known.insert(format!("${{{name}}}"), key.clone());
@@ -82,6 +110,9 @@ pub fn placeholders(fixtures: &[Fixture]) -> Result<BTreeMap<String, String>> {
         known.insert(format!("${{{name}.run-together}}"), key.replace('-', ""));
         known.insert(format!("${{{name}.look-alikes}}"), key.replace('0', "O").replace('1', "l"));
         known.insert(format!("${{{name}.mistyped}}"), mistyped);
+        for holder in HOLDERS {
+            known.insert(format!("${{{name}.seat-of.{holder}}}"), fixture.activation_id(holder)?);
+        }
     }
     Ok(known)
 }

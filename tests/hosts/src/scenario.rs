@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
+use countersign::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::client::{self, Answer};
+use crate::hosts::Host;
 
 /// A request with its expected answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,15 +43,30 @@ pub struct Scenario {
     /// Headers that the answer has beside those that all answers have.
     #[serde(default)]
     pub answer_headers: BTreeMap<String, String>,
-    /// The answer's JSON, all but `detail`: that is a sentence for people, whose wording may change.
+    /// The answer's JSON, all but `detail`: that is a sentence for people, whose wording may change. `<moment>` stands for any
+    /// moment of RFC 3339, and the warning `LIMIT_IS_SOFT` is due only where the store's compare-and-swap is not atomic.
     pub answer: Option<String>,
     /// In place of `answer`: the `code`, and `field` if any, of an RFC 9457 problem.
     pub problem: Option<Map<String, Value>>,
     /// The code of the journal line that the request leaves; none if absent.
     pub journal: Option<String>,
+    /// What it has to do with the seats and the usage of a licence, which a read-only store cannot keep.
+    pub state: Option<Use>,
+    /// The earlier scenario whose answer tells of a lease that has to end before this is asked.
+    pub after_lease_of: Option<String>,
     /// Hosts that cannot be asked this, and why.
     #[serde(default)]
     pub except: BTreeMap<String, String>,
+}
+
+/// What a request has to do with the seats and the usage of a licence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Use {
+    /// It writes them, whatever was asked before: where the store is read-only, the answer is a 503.
+    Written,
+    /// Its answer depends on what an earlier scenario wrote: not asked where the store is read-only.
+    Read,
 }
 
 /// How a request goes over the wire.
@@ -77,13 +94,16 @@ struct File {
     scenario: Vec<Scenario>,
 }
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 9] = [
     ("keys", include_str!("../scenarios/keys.toml")),
     ("codes", include_str!("../scenarios/codes.toml")),
     ("domains", include_str!("../scenarios/domains.toml")),
     ("requests", include_str!("../scenarios/requests.toml")),
     ("http", include_str!("../scenarios/http.toml")),
     ("records", include_str!("../scenarios/records.toml")),
+    ("verbs", include_str!("../scenarios/verbs.toml")),
+    ("seats", include_str!("../scenarios/seats.toml")),
+    ("usage", include_str!("../scenarios/usage.toml")),
 ];
 
 /// What is asked of a host whose store does not answer.
@@ -121,6 +141,35 @@ fn validate() -> String {
 }
 
 impl Scenario {
+    /// As it is asked of this host, with the answer that its kind of store makes due.
+    #[must_use]
+    pub fn on(&self, host: Host) -> Self {
+        let mut own = self.clone();
+        let compare_and_swap = host.capabilities().compare_and_swap;
+        match self.state.filter(|_| compare_and_swap == "read-only") {
+            Some(Use::Written) => {
+                (own.status, own.answer) = (503, None);
+                own.problem = Some(Map::from_iter([
+                    ("code".into(), "UNAVAILABLE".into()),
+                    ("reason".into(), "unsupported".into()),
+                ]));
+                own.answer_headers.insert("retry-after".into(), "1".into());
+                own.journal = Some("UNAVAILABLE".into());
+            }
+            Some(Use::Read) => {
+                own.except.insert(host.name().into(), "its store keeps nothing".into());
+            }
+            None => {}
+        }
+        if own.except.contains_key(host.name()) {
+            own.journal = None;
+        }
+        if compare_and_swap == "atomic" {
+            own.answer = own.answer.map(|answer| without_soft_limit(&answer));
+        }
+        own
+    }
+
     /// Asks a host.
     pub fn ask(&self, host: SocketAddr) -> Result<Answer> {
         let body = self.request_body();
@@ -173,10 +222,32 @@ impl Scenario {
         body
     }
 
-    /// The codes of the journal lines that the request leaves.
-    pub fn journal_lines(&self) -> impl Iterator<Item = &str> {
+    /// The event and the code of each journal line that the request leaves.
+    pub fn journal_lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let event = match self.path.trim_start_matches("/api/v1/") {
+            "validate" => "validation",
+            "activate" => "activation",
+            "deactivate" => "deactivation",
+            other => other,
+        };
         let requests = if self.wire == Wire::Pipelined { 2 } else { 1 };
-        self.journal.iter().flat_map(move |code| vec![code.as_str(); requests])
+        self.journal.iter().flat_map(move |code| vec![(event, code.as_str()); requests])
+    }
+
+    /// The answer's body without what may differ from run to run and from host to host: `<moment>` stands for each moment that is
+    /// expected to be one, and limits are not said to be soft.
+    pub fn comparable(&self, answer: &Answer) -> Result<String> {
+        Ok(without_soft_limit(&self.without_moments(answer)?))
+    }
+
+    fn without_moments(&self, answer: &Answer) -> Result<String> {
+        let mut text = answer.text();
+        if let (Ok(found), Some(expected)) = (answer.json(), self.expected_body()?) {
+            for moment in moments(&found, &expected) {
+                text = text.replace(&format!("\"{moment}\""), &format!("\"{MOMENT}\""));
+            }
+        }
+        Ok(text)
     }
 
     /// Whether the answer is the expected one.
@@ -196,7 +267,8 @@ impl Scenario {
             ensure!(answer.body.is_empty(), "a body where none is due: {}", answer.text());
             return Ok(());
         };
-        let mut found = answer.json()?;
+        let text = self.without_moments(answer)?;
+        let mut found: Value = serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?;
         if let Some(fields) = found.as_object_mut().filter(|fields| fields.contains_key("code")) {
             match fields.remove("detail") {
                 Some(Value::String(detail)) if !detail.is_empty() => {}
@@ -228,6 +300,7 @@ impl Scenario {
                 404 => "Not Found",
                 405 => "Method Not Allowed",
                 413 => "Content Too Large",
+                422 => "Unprocessable Content",
                 503 => "Service Unavailable",
                 other => bail!("no problem has status {other}"),
             };
@@ -240,6 +313,29 @@ impl Scenario {
             .map(|text| serde_json::from_str(text).context("the expected answer is not JSON"))
             .transpose()
     }
+}
+
+/// In an expected answer: some moment.
+const MOMENT: &str = "<moment>";
+
+/// The moments in what was found, where moments are expected.
+fn moments<'a>(found: &'a Value, expected: &Value) -> Vec<&'a str> {
+    match (found, expected) {
+        (Value::String(text), expected) if expected == MOMENT && Timestamp::parse(text).is_ok() => vec![text],
+        (Value::Array(found), Value::Array(expected)) => {
+            found.iter().zip(expected).flat_map(|(found, expected)| moments(found, expected)).collect()
+        }
+        (Value::Object(found), Value::Object(expected)) => {
+            let both = found.iter().filter_map(|(name, found)| Some((found, expected.get(name)?)));
+            both.flat_map(|(found, expected)| moments(found, expected)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The JSON of an answer without the warning that limits are soft.
+fn without_soft_limit(json: &str) -> String {
+    json.replace(r#","warnings":["LIMIT_IS_SOFT"]"#, "").replace(r#","LIMIT_IS_SOFT""#, "")
 }
 
 const CHUNKED: &str = "transfer-encoding: chunked";

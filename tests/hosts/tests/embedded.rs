@@ -85,9 +85,7 @@ impl Case {
         command.args(["run", "-Scli", "-Skeyvalue"]);
         let mut key = String::new();
         for fixture in fixtures::all()? {
-            if let Some(record) = &fixture.record {
-                command.arg(wasmtime_entry(&fixture.store_key, record));
-            }
+            command.args(fixture.entries().map(|(key, value)| wasmtime_entry(&key, &value)));
             if fixture.name == self.license {
                 key = fixture.key;
             }
