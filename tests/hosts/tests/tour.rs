@@ -1,9 +1,11 @@
 //! The tour of the README, on the real thing: issue by command line, validate over HTTP, suspend, resume and revoke while serving,
-//! and take the same licences to every other host.
+//! take seats and let them go, use an allowance up, and take the same licences to every other host.
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use countersign_host_tests::artifacts;
@@ -15,6 +17,17 @@ use serde_json::{Value, json};
 /// The hosts that `countersign export` writes for, with the name of the format.
 const EXPORTS: [(Host, &str); 4] =
     [(Host::Viceroy, "fastly"), (Host::Spin, "spin"), (Host::Spin3, "spin"), (Host::Wasmtime, "wasmtime")];
+
+/// The hosts that keep what is written, and keep writers apart.
+const KEEPING: [Host; 2] = [Host::Native, Host::SpinSqlite];
+
+/// How long is asked for what time alone brings about: some leases of two seconds, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two times that it is asked for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A part of the tour, on one of those.
+type Walk = fn(&Vendor, Host) -> Result<()>;
 
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
@@ -31,6 +44,18 @@ fn main() -> Result<ExitCode> {
         trial("native::the-command-line-gives-the-same-answer".into(), the_command_line_gives_the_same_answer),
         trial("native::sigterm-stops-it".into(), |_| it_stops_by_itself()),
     ];
+    for host in KEEPING {
+        let walks: [(&str, Walk); 3] = [
+            ("seats-are-taken-and-given-back", seats_are_taken_and_given_back),
+            ("a-lease-lapses-and-is-revived", a_lease_lapses_and_is_revived),
+            ("credits-are-used-up", credits_are_used_up),
+        ];
+        for (name, walk) in walks {
+            let vendor = Arc::clone(&vendor);
+            let run = move || walk(&vendor, host).map_err(failed);
+            trials.push(Trial::test(format!("{}::{name}", host.name()), run).with_ignored_flag(!host.is_there()));
+        }
+    }
     for (host, format) in EXPORTS {
         let vendor = Arc::clone(&vendor);
         let run = move || exported_licences_validate(&vendor, host, format).map_err(failed);
@@ -93,7 +118,11 @@ impl Vendor {
     }
 
     fn issue(&self) -> Result<Issued> {
-        let issue = "issue --product acme --plan pro --domain example.com --feature export --expires 9000-01-01T00:00:00Z --json";
+        self.issue_with("--domain example.com --feature export --expires 9000-01-01T00:00:00Z")
+    }
+
+    fn issue_with(&self, options: &str) -> Result<Issued> {
+        let issue = format!("issue --product acme --plan pro --json {options}");
         let printed: Value = serde_json::from_str(&self.output(&issue.split(' ').collect::<Vec<_>>())?)?;
         let text =
             |name: &str| printed[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {printed}"));
@@ -183,6 +212,128 @@ fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Resu
         ensure!(there.json()?["code"] == code, "{domain}: {}\n{}", there.text(), running.process.log());
         ensure!(there.body == here.body, "{} in place of {}", there.text(), here.text());
         timed(&there)?;
+    }
+    Ok(())
+}
+
+fn seats_are_taken_and_given_back(vendor: &Vendor, host: Host) -> Result<()> {
+    let issued = vendor.issue_with("--seats 2 --lease 1h")?;
+    let there = There::with_licenses(vendor, host)?;
+    let ask = |verb: &str, machine: &str| there.ask(verb, json!({ "key": issued.key, "fingerprint": machine }), None);
+    let first = ask("activate", "the first machine")?;
+    ensure!(first["valid"] == true && first["seats"] == json!({ "limit": 2, "used": 1 }), "{first}");
+    ensure!(ask("activate", "the first machine")?["activation"]["id"] == first["activation"]["id"], "another seat");
+    coded(&ask("activate", "the second machine")?, "VALID")?;
+    coded(&ask("activate", "the third machine")?, "TOO_MANY_ACTIVATIONS")?;
+    ensure!(ask("deactivate", "the first machine")?["deactivated"] == true, "the seat was not given back");
+    coded(&ask("validate", "the first machine")?, "NOT_ACTIVATED")?;
+    coded(&ask("activate", "the third machine")?, "VALID")?;
+
+    let listed = there.ask("activations", json!({ "key": issued.key }), None)?;
+    let seats = json!({ "limit": 2, "used": 2 });
+    ensure!(listed["seats"] == seats && listed["activations"].as_array().is_some_and(|all| all.len() == 2), "{listed}");
+    if host == Host::Native {
+        let printed: Value = serde_json::from_str(&vendor.output(&["activations", "--json", &issued.id])?)?;
+        ensure!(printed["activations"] == listed["activations"] && printed["seats"] == seats, "{printed}");
+        no_machine_is_named(vendor)?;
+    }
+    Ok(())
+}
+
+/// By waiting for it, without anyone's help.
+fn a_lease_lapses_and_is_revived(vendor: &Vendor, host: Host) -> Result<()> {
+    let issued = vendor.issue_with("--seats 1 --lease 2s --revive 1h")?;
+    let there = There::with_licenses(vendor, host)?;
+    let ask = |verb: &str, machine: &str| there.ask(verb, json!({ "key": issued.key, "fingerprint": machine }), None);
+    coded(&ask("activate", "the first machine")?, "VALID")?;
+    await_code("LEASE_EXPIRED", || ask("validate", "the first machine"))?;
+    coded(&ask("heartbeat", "the first machine")?, "VALID")?;
+    await_code("VALID", || ask("activate", "the second machine"))?;
+    coded(&ask("heartbeat", "the first machine")?, "NOT_ACTIVATED")
+}
+
+fn credits_are_used_up(vendor: &Vendor, host: Host) -> Result<()> {
+    let issued = vendor.issue_with("--allowance credits=10")?;
+    let there = There::with_licenses(vendor, host)?;
+    let consume = |amount: u64, key| {
+        there.ask("usage", json!({ "key": issued.key, "allowance": "credits", "consume": amount }), key)
+    };
+    for _ in 0..2 {
+        let used = consume(6, Some("first"))?;
+        ensure!(used["applied"] == true && used["allowance"]["remaining"] == 4, "{used}");
+    }
+    let refused = consume(5, None)?;
+    coded(&refused, "USAGE_EXHAUSTED")?;
+    ensure!(refused["applied"] == false && refused["allowance"]["remaining"] == 4, "{refused}");
+    coded(&consume(4, None)?, "VALID")?;
+    coded(&consume(1, None)?, "USAGE_EXHAUSTED")?;
+    let read = there.ask("usage", json!({ "key": issued.key, "allowance": "credits" }), None)?;
+    ensure!(read["allowance"]["used"] == 10 && read["allowance"]["resetsAt"].is_null(), "{read}");
+    coded(&there.ask("validate", json!({ "key": issued.key, "allowance": "credits" }), None)?, "USAGE_EXHAUSTED")?;
+    if host == Host::Native {
+        let shown = vendor.output(&["show", &issued.id])?;
+        ensure!(shown.contains("10 of 10 used"), "{shown}");
+    }
+    Ok(())
+}
+
+/// A host that has the licences that the command line issued.
+enum There<'a> {
+    Native(&'a Running),
+    Elsewhere(Running),
+}
+
+impl<'a> There<'a> {
+    /// The native host shares the data directory; to others licences come by `countersign export`.
+    fn with_licenses(vendor: &'a Vendor, host: Host) -> Result<Self> {
+        if host == Host::Native {
+            return Ok(Self::Native(vendor.native()?));
+        }
+        let exported = vendor.output(&["export", "--format", "spin"])?;
+        // Those are for Spin's key-value store; its SQLite is given them through the adapter.
+        let entry = |line: &str| {
+            let (key, record) = line.strip_prefix("--key-value=")?.split_once('=')?;
+            Some((key.to_owned(), record.to_owned()))
+        };
+        let entries = exported.lines().filter_map(entry).collect();
+        Ok(Self::Elsewhere(host.start(&Setup { entries, ..Setup::default() })?))
+    }
+
+    fn ask(&self, verb: &str, body: Value, idempotency_key: Option<&str>) -> Result<Value> {
+        let address = match self {
+            Self::Native(running) => running.address(),
+            Self::Elsewhere(running) => running.address(),
+        };
+        let headers: Vec<_> = idempotency_key.map(|key| ("Idempotency-Key", key)).into_iter().collect();
+        client::send(address, "POST", &format!("/api/v1/{verb}"), &headers, body.to_string().as_bytes())?.json()
+    }
+}
+
+/// Asks until the verdict is this, or patience ends.
+fn await_code(code: &str, ask: impl Fn() -> Result<Value>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask()?;
+        if answer["code"] == code || Instant::now() > deadline {
+            return coded(&answer, code);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn coded(answer: &Value, code: &str) -> Result<()> {
+    ensure!(answer["code"] == code && answer["valid"] == (code == "VALID"), "{answer} in place of {code}");
+    Ok(())
+}
+
+/// Of the machines that these trials name.
+fn no_machine_is_named(vendor: &Vendor) -> Result<()> {
+    for file in fs::read_dir(vendor.native()?.directory.path().join("data"))? {
+        let path = file?.path();
+        if path.is_file() {
+            let held = fs::read(&path)?.windows(9).any(|part| part == b"d machine");
+            ensure!(!held, "{} names a machine", path.display());
+        }
     }
     Ok(())
 }
