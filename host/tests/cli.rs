@@ -94,6 +94,73 @@ fn every_option_of_issue_is_in_the_record() {
 }
 
 #[test]
+fn what_limits_use_is_in_the_record() {
+    let data = tempfile::tempdir().unwrap();
+    let issued = issue(
+        data.path(),
+        &[
+            &["--seats", "5", "--per", "machine", "--match", "most", "--overage", "150%"][..],
+            &["--lease", "2h", "--revive", "1d"],
+            &["--allowance", "credits=1000", "--allowance", "a, b=3/month,always", "--allowance", "c=1/day"],
+            &["--starts", "first-activation", "--duration", "30d"],
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        issued["activation"],
+        json!({
+            "per": "machine", "limit": 5, "match": "most", "overage": "150%", "leaseSeconds": 7_200, "reviveSeconds": 86_400,
+        })
+    );
+    assert_eq!(
+        issued["allowances"],
+        json!([
+            { "name": "credits", "limit": 1_000, "period": "total", "overage": "none" },
+            { "name": "a, b", "limit": 3, "period": "month", "overage": "always" },
+            { "name": "c", "limit": 1, "period": "day", "overage": "none" },
+        ])
+    );
+    assert_eq!((&issued["expiryBasis"], &issued["durationSeconds"]), (&json!("first-activation"), &json!(2_592_000)));
+    assert_eq!(issued.get("expiresAt"), None);
+
+    let plain = issue(data.path(), &[]);
+    for name in ["activation", "allowances", "expiryBasis", "durationSeconds"] {
+        assert_eq!(plain.get(name), None, "{name}");
+    }
+}
+
+#[test]
+fn seats_and_allowances_are_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let options = ["--seats", "2", "--lease", "1h", "--allowance", "credits=10/month", "--starts", "first-activation"];
+    let issued = issue(data, &[&options[..], &["--duration", "1d"]].concat());
+    let (id, key) = (text(&issued, "id"), text(&issued, "key"));
+
+    let (code, shown, _) = run(data, &["show", id]);
+    assert_eq!(code, 0);
+    for row in
+        ["0 of 2 taken, one per machine", "3600 s", "0 of 10 used this month", "86400 s after its first activation"]
+    {
+        assert!(shown.contains(row), "no {row:?} in {shown}");
+    }
+    assert_eq!(run(data, &["activations", id]).0, 0);
+    let (code, listed, _) = run(data, &["activations", "--json", key]);
+    assert_eq!(code, 0);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed, json!({ "seats": { "limit": 2, "used": 0 }, "activations": [] }));
+    assert_eq!(run(data, &["activations", "lic_00000000000000000000000000"]).0, 4);
+
+    assert_eq!(validate(data, key, &[]), ("FINGERPRINT_REQUIRED".into(), 1));
+    let machine = ["--fingerprint", "board", "--fingerprint", "disk", "--user", "ada", "--allowance", "credits"];
+    assert_eq!(validate(data, key, &machine), ("NOT_ACTIVATED".into(), 1));
+    for malformed in [["--fingerprint", ""], ["--user", ""], ["--allowance", ""]] {
+        let (code, _, stderr) = run(data, &[&["validate", key], &malformed[..]].concat());
+        assert_eq!((code, stderr.lines().count()), (2, 1), "{stderr}");
+    }
+}
+
+#[test]
 fn wrong_values_are_refused_and_nothing_is_issued() {
     let data = tempfile::tempdir().unwrap();
     for options in [
@@ -109,6 +176,56 @@ fn wrong_values_are_refused_and_nothing_is_issued() {
         let (code, _, stderr) =
             run(data.path(), &[&["issue", "--product", "p", "--plan", "pro"], &options[..]].concat());
         assert_eq!(code, 2, "{options:?}: {stderr}");
+    }
+    assert_eq!(run(data.path(), &["list"]).0, 3, "there is no store yet");
+}
+
+#[test]
+fn limits_out_of_bounds_are_refused_and_nothing_is_issued() {
+    let data = tempfile::tempdir().unwrap();
+    let refuse = |options: &[&str]| {
+        let (code, _, stderr) = run(data.path(), &[&["issue", "--product", "p", "--plan", "pro"], options].concat());
+        assert_eq!(code, 2, "{options:?}: {stderr}");
+        stderr
+    };
+    // What is wrong in the words is told with how to say it, what is wrong in the licence in one line.
+    for options in [
+        &["--seats", "many"][..],
+        &["--seats", "-1"],
+        &["--seats", "1", "--per", "planet"],
+        &["--seats", "1", "--overage", "100%"],
+        &["--seats", "1", "--overage", "1001%"],
+        &["--seats", "1", "--match", "some"],
+        &["--seats", "1", "--lease", "1w"],
+        &["--seats", "1", "--revive", "1h"],
+        &["--per", "user"],
+        &["--lease", "1h"],
+        &["--allowance", "credits"],
+        &["--allowance", "=5"],
+        &["--allowance", "credits=many"],
+        &["--allowance", "credits=5/decade"],
+        &["--allowance", "credits=5,50%"],
+        &["--starts", "first-validation"],
+        &["--starts", "yesterday", "--duration", "1d"],
+        &["--starts", "first-validation", "--duration", "1d", "--expires", "2130-01-01"],
+    ] {
+        refuse(options);
+    }
+    let nine = ["a=1", "b=1", "c=1", "d=1", "e=1", "f=1", "g=1", "h=1", "i=1"].map(|text| ["--allowance", text]);
+    for options in [
+        &["--seats", "0"][..],
+        &["--seats", "1001"],
+        &["--seats", "1", "--lease", "0"],
+        &["--allowance", "credits=0"],
+        &["--allowance", "credits=1000000000001"],
+        &["--allowance", "credits=1", "--allowance", "credits=2/day"],
+        &["--starts", "first-activation", "--duration", "1d"],
+        &["--starts", "first-validation", "--duration", "0"],
+        &["--duration", "1d"],
+        &nine.concat(),
+    ] {
+        let stderr = refuse(options);
+        assert_eq!(stderr.lines().count(), 1, "{options:?}: {stderr}");
     }
     assert_eq!(run(data.path(), &["list"]).0, 3, "there is no store yet");
 }
