@@ -7,7 +7,9 @@ const MAX_LIST_KEYS = 1_000;
 /**
  * A store of its own, in the memory of this process.
  *
- * `store.calls` lists the calls made, by name; as long as `store.fault` is set, every call fails with it.
+ * `store.calls` lists the calls made, by name; as long as `store.fault` is set, every call fails with it. The next `store.conflicts`
+ * conditional writes come too late, as if another writer had been faster. `store.capabilities` is what it says of
+ * itself.
  */
 export function memoryStore() {
   const entries = new Map();
@@ -25,6 +27,15 @@ export function memoryStore() {
   const store = {
     calls: [],
     fault: undefined,
+    conflicts: 0,
+    capabilities: {
+      name: "javascript-map",
+      compareAndSwap: "single-process",
+      ttl: false,
+      lists: true,
+      orderedList: true,
+      stalenessSeconds: 0,
+    },
 
     get(key) {
       begin("get", key);
@@ -36,7 +47,9 @@ export function memoryStore() {
       begin("put", key);
       if (value.length > MAX_VALUE_BYTES) throw { tag: "too-large" };
       const current = entries.get(key);
-      if (!holds(expect, current)) return { tag: "conflict", val: current };
+      const isLate = expect.tag !== "any" && store.conflicts > 0;
+      if (isLate) store.conflicts -= 1;
+      if (isLate || !holds(expect, current)) return { tag: "conflict", val: current };
       lastVersion += 1n;
       entries.set(key, { value, version: lastVersion });
       return { tag: "stored", val: lastVersion };
@@ -56,14 +69,7 @@ export function memoryStore() {
       return { keys: page, next: page.length < keys.length ? page.at(-1) : undefined };
     },
 
-    describe: () => ({
-      name: "javascript-map",
-      compareAndSwap: "single-process",
-      ttl: false,
-      lists: true,
-      orderedList: true,
-      stalenessSeconds: 0,
-    }),
+    describe: () => store.capabilities,
   };
   return store;
 }

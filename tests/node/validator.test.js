@@ -1,66 +1,11 @@
 // The validator as it is on every other host, its bytes unchanged, in Node. COUNTERSIGN_COMPONENT names the file.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { beforeEach, test } from "node:test";
 
-import { load } from "./component.js";
-import { memoryStore } from "./store.js";
+import { KEY, MISTYPED, journal, send, settings, setUp, store, storeKey, validator, write } from "./app.js";
 
-const instantiate = await load(process.env.COUNTERSIGN_COMPONENT);
-
-const KEY = "a key that another system issued";
-const MISTYPED = "ACME-00000-00000-00000-00000-00000-00001";
-
-let store, settings, journal, validator, service;
-
-beforeEach(async () => {
-  store = memoryStore();
-  settings = {};
-  journal = [];
-  ({ validator, service } = await instantiate({
-    "countersign:license/store": store,
-    "countersign:license/settings": { get: (name) => settings[name] },
-    "countersign:license/journal": { append: (event) => void journal.push(JSON.parse(event)) },
-  }));
-  write({ tag: "absent" }, {});
-  store.calls = [];
-});
-
-function storeKey(key) {
-  return `license:${createHash("sha256").update(key).digest("hex")}`;
-}
-
-/** Writes the licence of KEY, on a condition. */
-function write(expect, fields) {
-  const record = {
-    format: 1,
-    generation: 1,
-    id: "lic_00000000000000000000000000",
-    product: "acme-editor",
-    status: "active",
-    hint: "sued",
-    plan: "pro",
-    issuedAt: "2026-01-01T00:00:00Z",
-    features: ["export"],
-    domains: ["example.com"],
-    requires: [],
-    ...fields,
-  };
-  return store.put(storeKey(KEY), new TextEncoder().encode(JSON.stringify(record)), expect, undefined);
-}
-
-/** Sends a request, and gives the answer with its headers by name and its body parsed. */
-function send(method, path, body = "") {
-  const request = { method, path, headers: [], body: { tag: "complete", val: new TextEncoder().encode(body) } };
-  const { status, headers, body: bytes } = service.handle(request);
-  const text = new TextDecoder().decode(bytes);
-  return {
-    status,
-    headers: Object.fromEntries(headers.map(({ name, value }) => [name, new TextDecoder().decode(value)])),
-    body: text && JSON.parse(text),
-  };
-}
+beforeEach(setUp);
 
 function validate(request) {
   return send("POST", "/api/v1/validate", JSON.stringify(request));
@@ -163,7 +108,7 @@ test("a browser may ask", () => {
   assert.equal(body, "");
   assert.equal(headers["access-control-allow-origin"], "*");
   assert.equal(headers["access-control-allow-methods"], "POST, OPTIONS");
-  assert.equal(headers["access-control-allow-headers"], "content-type");
+  assert.equal(headers["access-control-allow-headers"], "content-type, idempotency-key");
   assert.equal(headers["access-control-max-age"], "86400");
 });
 
@@ -178,6 +123,7 @@ test("readyz tells the store", () => {
   assert.equal(status, 200);
   assert.equal(body.store.name, "javascript-map");
   assert.equal(body.store.compareAndSwap, "single-process");
+  assert.equal(body.store.limits, "soft");
   assert.deepEqual(store.calls, ["get"]);
 });
 
@@ -203,7 +149,7 @@ test("each validation leaves one line, without the key", () => {
 });
 
 test("the typed interface gives the same verdicts", () => {
-  const request = { key: KEY, domain: "app.example.com", features: [] };
+  const request = { key: KEY, domain: "app.example.com", features: [], fingerprint: [] };
   const verdict = validator.validate(request);
   assert.equal(verdict.valid, true);
   assert.equal(verdict.code, "valid");
