@@ -8,9 +8,11 @@ mod app;
 mod plain;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use app::{Fault, Validator};
 use countersign::key;
+use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES};
 use countersign::record::LicenseId;
 use countersign::state::State;
 use plain::{Change, Expected, Licence, Model, Names, Per, Seats, Step};
@@ -18,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A key from elsewhere: it is looked up as given.
 const KEY: &str = "the key of the licence under test";
@@ -221,7 +223,7 @@ proptest! {
         for (number, (amount, faults)) in uses.into_iter().enumerate() {
             validator.world().faults = faults.into();
             sum += amount;
-            let body = serde_json::json!({ "key": KEY, "allowance": "credits", "consume": amount });
+            let body = json!({ "key": KEY, "allowance": "credits", "consume": amount });
             let answer = loop {
                 let (status, answer) = validator.ask("usage", &body, Some(&format!("use-{number}")));
                 validator.world().now += 1;
@@ -234,4 +236,56 @@ proptest! {
             prop_assert_eq!(&answer["allowance"]["used"], sum);
         }
     }
+}
+
+/// 1,000 seats of five components each, 8 allowances with the longest names, 64 operations remembered: it is one value of the store, and the
+/// thousand-and-first machine is refused. Says what that costs beside a licence with one seat.
+#[test]
+fn the_largest_record_fits() {
+    let allowance = |number: usize| format!("{number:064}");
+    let mut record =
+        Licence { seats: None, limit: 1_000, period: "total", overage: "none", basis: "issue", duration: 0 }
+            .record("active");
+    record["activation"] = json!({ "per": "machine", "limit": MAX_SEATS, "leaseSeconds": 1_000_000 });
+    let allowances = (0..MAX_ALLOWANCES).map(|number| json!({ "name": allowance(number), "limit": 1_000 }));
+    record["allowances"] = allowances.collect();
+    let mut validator = Validator::start();
+    validator.world().now = BEGIN;
+    validator.world().write(&key::read(KEY).unwrap().store_key(), record.to_string().into_bytes());
+    let asks = |machine: usize| {
+        let component = |part| format!("component {part} of machine {machine}");
+        json!({ "key": KEY, "fingerprint": (0..MAX_COMPONENTS).map(component).collect::<Vec<_>>() })
+    };
+    let cost = |validator: &mut Validator, verb, machine| {
+        // An activation writes only if time has passed.
+        let mut rounds: Vec<_> = (0..51)
+            .map(|_| {
+                validator.world().now += 1;
+                let start = Instant::now();
+                assert_eq!(validator.ask(verb, &asks(machine), None).1["valid"], true);
+                start.elapsed()
+            })
+            .collect();
+        rounds.sort();
+        rounds[rounds.len() / 2]
+    };
+    assert_eq!(validator.ask("activate", &asks(0), None).1["valid"], true);
+    let of_one = (cost(&mut validator, "activate", 0), cost(&mut validator, "validate", 0));
+    for machine in 1..MAX_SEATS {
+        assert_eq!(validator.ask("activate", &asks(machine), None).1["seats"]["used"], machine + 1);
+    }
+    for operation in 0..MAX_REMEMBERED {
+        let mut body = asks(0);
+        body["allowance"] = allowance(operation % MAX_ALLOWANCES).into();
+        body["consume"] = 1.into();
+        assert_eq!(validator.ask("usage", &body, Some(&operation.to_string())).1["applied"], true);
+    }
+    assert_eq!(validator.ask("activate", &asks(MAX_SEATS), None).1["code"], "TOO_MANY_ACTIVATIONS");
+    let of_all = (cost(&mut validator, "activate", MAX_SEATS - 1), cost(&mut validator, "validate", MAX_SEATS - 1));
+    let world = validator.world();
+    let bytes = world.entries[&LicenseId::parse(plain::ID).unwrap().state_key()].value.len();
+    assert!(bytes <= MAX_VALUE_BYTES, "{bytes} bytes");
+    println!(
+        "the largest record has {bytes} bytes; to activate and to validate takes {of_all:?}, with one seat {of_one:?}"
+    );
 }

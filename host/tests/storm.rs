@@ -1,0 +1,221 @@
+//! `kill -9` of the server amid activations and consumption: what was answered is true afterwards, and no limit was passed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+const ROUNDS: u64 = 5;
+/// Clients that activate, that consume, and that consume under an idempotency key: so many of each.
+const CLIENTS: usize = 4;
+const SEATS: usize = 250;
+
+/// `countersign serve` with the validator, killed on drop.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let components =
+            env::var_os("COUNTERSIGN_COMPONENTS").expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`");
+        let mut child = support::countersign(data, &["serve", "--listen", "127.0.0.1:0", "--journal", "none"])
+            .arg("--component")
+            .arg(PathBuf::from(components).join("countersign-native.wasm"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address =
+            line.trim().strip_prefix("listening on http://").expect("the server prints its address").to_owned();
+        Self { child, address }
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(support::PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// Asks until it is answered by something else than "come again".
+    fn ask(&self, verb: &str, body: &Value) -> Value {
+        let mut stream = self.connect().unwrap();
+        loop {
+            let (status, answer) = post(&mut stream, verb, body, None).unwrap();
+            if status != 503 {
+                assert_eq!(status, 200, "{verb} {body}: {answer}");
+                return answer;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An error where the server was killed before the whole answer came.
+fn post(stream: &mut TcpStream, verb: &str, body: &Value, idempotency_key: Option<&str>) -> io::Result<(u16, Value)> {
+    let body = body.to_string();
+    let idempotency_key = idempotency_key.map(|key| format!("idempotency-key: {key}\r\n")).unwrap_or_default();
+    let head = format!(
+        "POST /api/v1/{verb} HTTP/1.1\r\nhost: test\r\n{idempotency_key}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes())?;
+    let (status, answer) = support::receive(stream)?;
+    Ok((status, serde_json::from_str(&answer)?))
+}
+
+/// What clients know.
+#[derive(Default)]
+struct Known {
+    /// Machines that were told they have a seat.
+    granted: BTreeSet<String>,
+    attempted: u64,
+    acknowledged: u64,
+    /// Operations of each client that were acknowledged under their idempotency keys.
+    keyed: [u64; CLIENTS],
+}
+
+/// Keys of licences.
+struct Keys {
+    seats: String,
+    credits: String,
+    keyed: String,
+}
+
+#[test]
+fn what_was_answered_outlives_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let issue = |what: &[&str]| {
+        let (code, issued, stderr) =
+            support::run(data, &[&["issue", "--json", "--product", "p", "--plan", "pro"], what].concat());
+        assert_eq!(code, 0, "{stderr}");
+        serde_json::from_str::<Value>(&issued).unwrap()["key"].as_str().unwrap().to_owned()
+    };
+    let credits = ["--allowance", "credits=1000000"];
+    let keys =
+        Keys { seats: issue(&["--seats", &SEATS.to_string()]), credits: issue(&credits), keyed: issue(&credits) };
+    let known = Mutex::new(Known::default());
+    for round in 0..ROUNDS {
+        let mut server = Server::start(data);
+        check(&server, &keys, &known.lock().unwrap());
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (server, keys, known) = (&server, &keys, &known);
+                for act in [activate, consume, consume_once] {
+                    let stream = server.connect().unwrap();
+                    scope.spawn(move || act(stream, keys, known, round, client));
+                }
+            }
+            thread::sleep(Duration::from_millis(200 + 61 * round));
+            let killed = std::process::Command::new("kill").args(["-9", &server.child.id().to_string()]).status();
+            assert!(killed.unwrap().success());
+        });
+        server.child.wait().unwrap();
+    }
+    let server = Server::start(data);
+    let mut known = known.into_inner().unwrap();
+    check(&server, &keys, &known);
+    // What each of them was waiting for, once more: it counts once, whether the kill was before it or after.
+    for client in 0..CLIENTS {
+        let body = consume_body(&keys.keyed, client);
+        let answered =
+            post(&mut server.connect().unwrap(), "usage", &body, Some(&operation(client, known.keyed[client])));
+        assert_eq!(answered.unwrap().1["applied"], true);
+        known.keyed[client] += 1;
+    }
+    let sum: u64 = (0..CLIENTS).map(|client| known.keyed[client] * amount(client)).sum();
+    assert_eq!(used(&server, &keys.keyed), sum);
+    assert!(known.granted.len() > 10 && known.acknowledged > 10 && sum > 10, "hardly anything was answered");
+}
+
+/// Each client has an amount of its own.
+fn amount(client: usize) -> u64 {
+    1 + client as u64
+}
+
+fn operation(client: usize, number: u64) -> String {
+    format!("client-{client}-operation-{number}")
+}
+
+fn consume_body(key: &str, client: usize) -> Value {
+    json!({ "key": key, "allowance": "credits", "consume": amount(client) })
+}
+
+fn activate(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, round: u64, client: usize) {
+    for number in 0.. {
+        let machine = format!("{round}-{client}-{number}");
+        let Ok((status, answer)) =
+            post(&mut stream, "activate", &json!({ "key": keys.seats, "fingerprint": machine }), None)
+        else {
+            return;
+        };
+        if status == 200 && answer["valid"] == true {
+            known.lock().unwrap().granted.insert(machine);
+        } else {
+            assert!(status == 503 || answer["code"] == "TOO_MANY_ACTIVATIONS", "{answer}");
+        }
+    }
+}
+
+fn consume(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64, client: usize) {
+    loop {
+        known.lock().unwrap().attempted += amount(client);
+        let Ok((status, answer)) = post(&mut stream, "usage", &consume_body(&keys.credits, client), None) else {
+            return;
+        };
+        if status == 200 {
+            assert_eq!(answer["applied"], true);
+            known.lock().unwrap().acknowledged += amount(client);
+        }
+    }
+}
+
+fn consume_once(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64, client: usize) {
+    loop {
+        let number = known.lock().unwrap().keyed[client];
+        let answered = post(&mut stream, "usage", &consume_body(&keys.keyed, client), Some(&operation(client, number)));
+        let Ok((status, answer)) = answered else { return };
+        if status == 200 {
+            assert_eq!(answer["applied"], true);
+            known.lock().unwrap().keyed[client] += 1;
+        }
+    }
+}
+
+/// After a restart.
+fn check(server: &Server, keys: &Keys, known: &Known) {
+    for machine in &known.granted {
+        let answer = server.ask("validate", &json!({ "key": keys.seats, "fingerprint": machine }));
+        assert_eq!(answer["valid"], true, "the seat of {machine} is lost: {answer}");
+    }
+    let seats = server.ask("activations", &json!({ "key": keys.seats }))["activations"].as_array().unwrap().len();
+    assert!((known.granted.len()..=SEATS).contains(&seats), "{seats} seats, {} were granted", known.granted.len());
+    let used = used(server, &keys.credits);
+    let (acknowledged, attempted) = (known.acknowledged, known.attempted);
+    assert!((acknowledged..=attempted).contains(&used), "{used} is used of {acknowledged} to {attempted}");
+}
+
+fn used(server: &Server, key: &str) -> u64 {
+    server.ask("usage", &json!({ "key": key, "allowance": "credits" }))["allowance"]["used"].as_u64().unwrap()
+}
