@@ -104,6 +104,8 @@ pub fn usage<'a>(
         _ => (false, attempt(license, state, request, now, |_| {})),
     };
     if let Some(operation) = operation.filter(|_| is_applied) {
+        // One that is over a day old: where the clock goes back, it is not to be taken for this one.
+        state.applied.retain(|applied| applied.operation.id != operation.id);
         if state.applied.len() >= MAX_REMEMBERED {
             state.applied.remove(0);
         }

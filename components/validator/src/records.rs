@@ -66,7 +66,9 @@ pub(crate) fn change<T>(
 /// Whether this operation was applied, as an entry of its own remembers.
 pub(crate) fn applied(operation: &Operation, stopwatch: &mut Stopwatch) -> Result<Option<Applied>, Unavailable> {
     let Some(entry) = get(&operation.store_key(), stopwatch)? else { return Ok(None) };
-    Applied::from_bytes(&entry.value).map(Some).map_err(|_| Unavailable("corrupt-state"))
+    let applied = Applied::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?;
+    // A store may keep an entry for longer than it was to. What is over is no reason not to remember the next.
+    Ok(Some(applied).filter(|applied| stopwatch.now() < applied.at.plus_seconds(REMEMBER_SECONDS)))
 }
 
 /// Remembers an applied operation for longer than the licence's own record may. That has it too for a while: where this write fails,
