@@ -18,9 +18,6 @@ use crate::{
 /// Where a full run's tables stand.
 const DOCUMENT: &str = "docs/benchmarks.md";
 
-/// A component that does nothing, as text.
-const EMPTY: &str = "benches/runner/empty.wat";
-
 /// A full run writes its tables to [`DOCUMENT`].
 pub(crate) fn bench(quick: bool) -> Result<()> {
     // All before the runner runs: nothing else does once it measures.
@@ -57,7 +54,6 @@ pub(crate) fn inside() -> Result<()> {
 /// Composes what is measured and builds what measures it.
 fn runner(set: Set) -> Result<Command> {
     compose::compose(set, false)?;
-    fs::write(compose::directory().join("tests/empty.wasm"), wat::parse_file(root().join(EMPTY))?)?;
     run(cargo().args(["build", "--release", "--package", "countersign-bench"]))?;
     let mut runner = Command::new(target_directory()?.join("release/countersign-bench"));
     runner.env("COUNTERSIGN_COMPONENTS", compose::directory());

@@ -60,6 +60,10 @@ const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::All, file: "tests/contract-spin-sqlite", parts: &[WASI_HTTP, CONTRACT, SPIN_SQLITE] },
 ];
 
+/// Components that tests and the benchmark are given, written as text.
+const TEXTS: [(&str, &str); 2] =
+    [("tests/empty", "benches/runner/empty.wat"), ("tests/misbehaving", "host/tests/support/guest.wat")];
+
 /// Where compositions go: always the same place, as `spin.toml` names it.
 pub(crate) fn directory() -> PathBuf {
     root().join("target/components")
@@ -90,6 +94,9 @@ pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
         fs::write(path_of(package), component.with_context(|| format!("{package} is no component"))?)?;
     }
 
+    for (file, text) in TEXTS {
+        fs::write(directory().join(file).with_extension("wasm"), wat::parse_file(root().join(text))?)?;
+    }
     for composition in chosen(set) {
         let bytes = join(composition.parts).with_context(|| format!("{} does not compose", composition.file))?;
         let file = directory().join(composition.file).with_extension("wasm");

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -14,6 +14,13 @@ use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where `cargo xtask compose` puts components.
+pub(crate) fn components() -> PathBuf {
+    std::env::var_os("COUNTERSIGN_COMPONENTS")
+        .expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`")
+        .into()
+}
 
 /// The program, as it would be called with these arguments.
 pub(crate) fn countersign(data: &Path, arguments: &[&str]) -> Command {
@@ -38,11 +45,9 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let component = directory.path().join("guest.wasm");
-        std::fs::write(&component, wat::parse_str(include_str!("guest.wat")).unwrap()).unwrap();
         let mut child = countersign(&directory.path().join("data"), &["serve", "--listen", "127.0.0.1:0"])
             .arg("--component")
-            .arg(&component)
+            .arg(components().join("tests/misbehaving.wasm"))
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
