@@ -1,7 +1,6 @@
-//! What a guest can reach: `store`, `settings`, `journal`, and of WASI what Rust's standard library imports.
+//! What a guest can reach: `store`, `settings`, `journal`, and of WASI two clocks and the wait for one of them.
 //!
-//! A guest has no files, no sockets, no environment and no arguments: a component that imports `wasi:filesystem` or `wasi:sockets` is
-//! refused when it is loaded.
+//! A component that imports anything else, such as files, sockets, an environment or output, is refused when it is loaded.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,18 +8,14 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::p2::bindings::cli::{
-    environment, exit, terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout,
-};
-use wasmtime_wasi::p2::bindings::random::insecure_seed;
-use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::store::{Capabilities, Entry, Error, Expectation, Outcome, Page};
 use crate::bindings::{App, journal, settings, store};
 use crate::database::Database;
-use crate::guest_log::GuestLog;
 use crate::journal::Journal;
 use crate::limits::MAX_GUEST_MEMORY;
 use crate::settings::Settings;
@@ -56,7 +51,7 @@ impl Guest {
     pub(crate) fn new(imports: Arc<Imports>) -> Self {
         Self {
             imports,
-            wasi: WasiCtx::builder().stderr(GuestLog).build(),
+            wasi: WasiCtx::builder().build(),
             resources: ResourceTable::new(),
             limits: StoreLimitsBuilder::new().memory_size(MAX_GUEST_MEMORY).trap_on_grow_failure(true).build(),
         }
@@ -65,15 +60,9 @@ impl Guest {
     /// Gives components these imports and no others.
     pub(crate) fn link(linker: &mut Linker<Self>) -> wasmtime::Result<()> {
         App::add_to_linker::<_, HasSelf<Self>>(linker, |guest| guest)?;
-        wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
-        environment::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        exit::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        terminal_input::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        terminal_output::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        terminal_stdin::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        terminal_stdout::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        terminal_stderr::add_to_linker::<_, WasiCli>(linker, WasiCliView::cli)?;
-        insecure_seed::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())
+        wall_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
+        monotonic_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
+        poll::add_to_linker::<_, HasSelf<ResourceTable>>(linker, |guest| &mut guest.resources)
     }
 }
 

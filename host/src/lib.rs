@@ -11,7 +11,6 @@ pub mod bindings;
 pub mod database;
 pub mod engine;
 mod files;
-mod guest_log;
 mod idle;
 pub mod imports;
 pub mod journal;

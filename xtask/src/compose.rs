@@ -50,7 +50,7 @@ const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::Wasi, file: "countersign-wasi", parts: &[WASI_HTTP, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::Fastly, file: "countersign-fastly", parts: &[FASTLY, VALIDATOR, FASTLY_KV] },
     Composition { set: Set::Spin, file: "countersign-spin", parts: &[WASI_HTTP, VALIDATOR, SPIN_KV] },
-    Composition { set: Set::All, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
+    Composition { set: Set::Spin, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
     Composition { set: Set::All, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
     Composition { set: Set::All, file: "tests/embedded", parts: &[EMBEDDED, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::All, file: "tests/contract-native", parts: &[CONTRACT] },

@@ -7,8 +7,9 @@ use wasi::clocks::{monotonic_clock, wall_clock};
 
 /// Waits for some part of `most`: those who wait because they met do not meet again at its end.
 pub(crate) fn wait_up_to(most: Duration) {
-    // The nanoseconds are as good as random to whoever waits for milliseconds.
-    let wait = most * (wall_clock::now().nanoseconds / 100 % 1_000) / 1_000;
+    // Of a clock that counts in microseconds or finer, some thousandths of a millisecond are as good as random.
+    let part = (monotonic_clock::now() / 1_000 % 1_000) as u32;
+    let wait = most * part / 1_000;
     monotonic_clock::subscribe_duration(wait.as_nanos() as u64).block();
 }
 

@@ -13,10 +13,13 @@ use crate::clock::{Stopwatch, wait_up_to};
 use crate::journal;
 
 /// Writes that a request tries before it gives up because others were faster each time.
-const MAX_ATTEMPTS: u32 = 48;
+const MAX_ATTEMPTS: u32 = 128;
 
-/// What a request waits at most between two of them; the first waits are shorter.
-const MAX_WAIT: Duration = Duration::from_millis(16);
+/// How long it tries, however few: hosts give a request a second or more.
+const MAX_TRYING: Duration = Duration::from_millis(500);
+
+/// What a request waits at most before its third write. It waits less before each that follows, so that who came first is soon served.
+const FIRST_WAIT: Duration = Duration::from_millis(16);
 
 /// Why there is no answer, as a word for an operator: the kind of a store's error, `corrupt-record`, `corrupt-state` or `contention`.
 #[derive(Clone, Copy)]
@@ -38,6 +41,13 @@ pub(crate) fn change<T>(
     let key = license.id.state_key();
     let mut found = get(&key, stopwatch)?;
     for attempt in 0..MAX_ATTEMPTS {
+        // The second time at once: most meet but one other.
+        if attempt > 1 {
+            if stopwatch.total() > MAX_TRYING {
+                break;
+            }
+            wait_up_to(FIRST_WAIT / (attempt - 1));
+        }
         let before = match &found {
             Some(entry) => State::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?,
             None => State::default(),
@@ -57,8 +67,6 @@ pub(crate) fn change<T>(
             Outcome::Stored(_) => return Ok(answer),
             Outcome::Conflict(present) => found = present,
         }
-        // At once for the second time: most meet but one other.
-        wait_up_to(MAX_WAIT.min(Duration::from_millis(u64::from(attempt))));
     }
     Err(Unavailable("contention"))
 }

@@ -18,6 +18,9 @@ use super::CommandError;
 /// `countersign export --data DIR --format spin | tr '\n' '\0' | xargs -0 -x spin up`
 /// (some 300 licences; `-s 1900000` makes room for more on Linux).
 ///
+/// spin-sqlite: statements for `spin up`'s default SQLite database:
+/// `countersign export --data DIR --format spin-sqlite --output licences.sql && spin up --sqlite @licences.sql`
+///
 /// wasmtime: arguments, one a line, for `wasmtime serve -Scli -Skeyvalue`. wasmtime splits them at commas, so records are
 /// percent-encoded.
 #[derive(Debug, Args)]
@@ -38,6 +41,7 @@ pub(super) struct Export {
 enum Format {
     Fastly,
     Spin,
+    SpinSqlite,
     Wasmtime,
 }
 
@@ -56,6 +60,9 @@ impl Export {
             ),
             None => Box::new(io::stdout()),
         });
+        if let Format::SpinSqlite = self.format {
+            out.write_all(SPIN_SQLITE_TABLE.as_bytes())?;
+        }
         let mut count = 0_u64;
         registry.for_each(|key, license| {
             let record = String::from_utf8_lossy(&license.to_json()).into_owned();
@@ -65,6 +72,12 @@ impl Export {
                     write!(out, "{separator}\n  \"{key}\": {}", serde_json::Value::String(record))?;
                 }
                 Format::Spin => writeln!(out, "--key-value={key}={record}")?,
+                Format::SpinSqlite => writeln!(
+                    out,
+                    "INSERT INTO countersign_store (key, value, version) VALUES ('{key}', CAST({} AS BLOB), random()) \
+                     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version;",
+                    sql_text(&record)
+                )?,
                 Format::Wasmtime => writeln!(out, "-Skeyvalue-in-memory-data={key}={}", percent_encode(&record))?,
             }
             count += 1;
@@ -76,6 +89,14 @@ impl Export {
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// As the adapter over Spin's SQLite makes it.
+const SPIN_SQLITE_TABLE: &str = include_str!("../../../components/stores/spin-sqlite/table.sql");
+
+/// A string literal of SQL: its one special character is the quote.
+fn sql_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// RFC 3986, section 2.1: every byte that is not unreserved (section 2.3).

@@ -151,6 +151,13 @@ impl Issue {
             }),
             allowances: self.allowances,
         };
+        if self.duration.is_some() && self.starts == ExpiryBasis::Issue {
+            let detail = "--duration needs --starts first-validation or first-activation; a fixed end is --expires";
+            return Err(CommandError::Input(detail.into()));
+        }
+        if self.starts == ExpiryBasis::FirstActivation && self.seats.is_none() {
+            return Err(CommandError::Input("--starts first-activation needs --seats".into()));
+        }
         license.check().map_err(|error| CommandError::Input(error.to_string()))?;
         Registry::create(&self.common.data)?.issue(&hash, &license)?;
         if self.common.json {

@@ -5,6 +5,7 @@ mod spin;
 mod viceroy;
 mod wasmtime;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -167,7 +168,13 @@ impl Host {
             Self::Viceroy => viceroy::start(&component, setup, path)?,
             Self::Spin | Self::SpinSqlite | Self::Spin3 => {
                 self.fill(path, &setup.entries)?;
-                spin::start(&component, setup, path)?
+                let mut setup = setup.clone();
+                if self == Self::SpinSqlite && !setup.exported.is_empty() {
+                    let statements = path.join("licences.sql");
+                    fs::write(&statements, setup.exported)?;
+                    setup.exported = format!("--sqlite\n@{}", statements.display());
+                }
+                spin::start(&component, &setup, path)?
             }
         };
         Ok(Running { process, directory })

@@ -15,8 +15,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
 /// The hosts that `countersign export` writes for, with the name of the format.
-const EXPORTS: [(Host, &str); 4] =
-    [(Host::Viceroy, "fastly"), (Host::Spin, "spin"), (Host::Spin3, "spin"), (Host::Wasmtime, "wasmtime")];
+const EXPORTS: [(Host, &str); 5] = [
+    (Host::Viceroy, "fastly"),
+    (Host::Spin, "spin"),
+    (Host::Spin3, "spin"),
+    (Host::SpinSqlite, "spin-sqlite"),
+    (Host::Wasmtime, "wasmtime"),
+];
 
 /// The hosts that keep what is written, and keep writers apart.
 const KEEPING: [Host; 2] = [Host::Native, Host::SpinSqlite];
@@ -289,14 +294,8 @@ impl<'a> There<'a> {
         if host == Host::Native {
             return Ok(Self::Native(vendor.native()?));
         }
-        let exported = vendor.output(&["export", "--format", "spin"])?;
-        // Those are for Spin's key-value store; its SQLite is given them through the adapter.
-        let entry = |line: &str| {
-            let (key, record) = line.strip_prefix("--key-value=")?.split_once('=')?;
-            Some((key.to_owned(), record.to_owned()))
-        };
-        let entries = exported.lines().filter_map(entry).collect();
-        Ok(Self::Elsewhere(host.start(&Setup { entries, ..Setup::default() })?))
+        let exported = vendor.output(&["export", "--format", "spin-sqlite"])?;
+        Ok(Self::Elsewhere(host.start(&Setup { exported, ..Setup::default() })?))
     }
 
     fn ask(&self, verb: &str, body: Value, idempotency_key: Option<&str>) -> Result<Value> {

@@ -21,8 +21,7 @@ mod export {
 
 /// `version` is drawn at random, 64 bits, by each write: a key that is deleted and created anew, or that comes back after its expiry, has
 /// a version that no earlier reader holds, and no counter has to outlive the row. `expires` is in seconds since 1970, null for never.
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS countersign_store \
-    (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, expires INTEGER)";
+const CREATE: &str = include_str!("../table.sql");
 
 const GET: &str = "SELECT value, version FROM countersign_store \
     WHERE key = ?1 AND (expires IS NULL OR expires > unixepoch())";

@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS countersign_store (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, expires INTEGER);
