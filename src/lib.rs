@@ -29,6 +29,7 @@ extern crate std;
 #[macro_use]
 mod text;
 mod crockford;
+mod object;
 
 pub mod limits;
 pub mod seam;

@@ -6,6 +6,7 @@ use crate::{
     key::{self, KeyHash, ReadError},
     limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
     name::{IdempotencyKey, Identifier, Label, Nonce, Product},
+    object::{AMOUNTS, Object},
     record::LicenseId,
     state::Operation,
     time::Timestamp,
@@ -15,11 +16,9 @@ use alloc::{
     borrow::ToOwned,
     format,
     string::{String, ToString},
-    vec,
     vec::Vec,
 };
 use core::fmt;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest, Sha256};
 
 /// What is asked.
@@ -40,40 +39,16 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The fields of its requests.
-    const fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::Validate => &[
-                "key",
-                "product",
-                "domain",
-                "version",
-                "releasedAt",
-                "features",
-                "fingerprint",
-                "user",
-                "allowance",
-                "nonce",
-            ],
-            Self::Activate | Self::Heartbeat => {
-                &["key", "product", "domain", "version", "releasedAt", "features", "fingerprint", "user", "nonce"]
-            }
-            Self::Deactivate => &["key", "domain", "fingerprint", "user", "activation", "nonce"],
-            Self::Activations => &["key", "nonce"],
-            Self::Usage => &[
-                "key",
-                "product",
-                "domain",
-                "version",
-                "releasedAt",
-                "features",
-                "fingerprint",
-                "user",
-                "allowance",
-                "consume",
-                "return",
-                "nonce",
-            ],
+    /// Whether its requests have a field of this name.
+    fn takes(self, field: &str) -> bool {
+        match field {
+            "key" | "nonce" => true,
+            "domain" | "fingerprint" | "user" => self != Self::Activations,
+            "product" | "version" | "releasedAt" | "features" => !matches!(self, Self::Deactivate | Self::Activations),
+            "allowance" => matches!(self, Self::Validate | Self::Usage),
+            "consume" | "return" => self == Self::Usage,
+            "activation" => self == Self::Deactivate,
+            _ => false,
         }
     }
 }
@@ -205,15 +180,13 @@ impl Request {
 impl Fields {
     /// Reads the shape: one JSON object, with fields of that verb's requests, of the right types, each once.
     pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
-        let body = core::str::from_utf8(body).map_err(|_| FieldError::new("", "The body is not UTF-8."))?;
-        let Object(entries) = serde_json::from_str(body).map_err(|error| FieldError::new("", shape_error(&error)))?;
         let mut fields = Self::default();
-        for (name, value) in entries {
+        for (name, value) in Object::parse(body)?.entries {
             // A name that long may be a key or another secret in the wrong place.
             if !(1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) {
                 return Err(FieldError::new("", "A field that has no name, or a long one, is no field of a request."));
             }
-            if !verb.fields().contains(&name.as_str()) {
+            if !verb.takes(&name) {
                 return Err(FieldError::new(&name, NO_FIELD));
             }
             match name.as_str() {
@@ -309,142 +282,10 @@ fn in_bounds(name: &str, amount: u64) -> Result<u64, FieldError> {
 
 const NO_FIELD: &str = "is no field of this request.";
 
-const AMOUNTS: &str = "must be a whole number from 1 to 1,000,000,000.";
-
 fn verified<T, E: fmt::Display>(
     name: &str,
     text: Option<String>,
     parse: fn(&str) -> Result<T, E>,
 ) -> Result<Option<T>, FieldError> {
     text.map(|text| parse(&text)).transpose().map_err(|error| FieldError::new(name, format_args!("{error}.")))
-}
-
-/// Where the JSON breaks off, without the words of the parser, which may repeat values.
-fn shape_error(error: &serde_json::Error) -> String {
-    if error.is_data() {
-        return "The body is not a JSON object.".to_owned();
-    }
-    format!("The body is not valid JSON: it breaks off at line {}, column {}.", error.line(), error.column())
-}
-
-/// A JSON object's entries in their order, names that come twice included.
-struct Object(Vec<(String, Value)>);
-
-/// A JSON value, as far as a request has use for it.
-enum Value {
-    Text(String),
-    Texts(Vec<String>),
-    Number(u64),
-    Other,
-}
-
-impl Value {
-    fn text(self, name: &str) -> Result<String, FieldError> {
-        match self {
-            Self::Text(text) => Ok(text),
-            _ => Err(FieldError::new(name, "must be a string.")),
-        }
-    }
-
-    fn texts(self, name: &str) -> Result<Vec<String>, FieldError> {
-        match self {
-            Self::Texts(texts) => Ok(texts),
-            _ => Err(FieldError::new(name, "must be an array of strings.")),
-        }
-    }
-
-    fn one_or_more(self, name: &str) -> Result<Vec<String>, FieldError> {
-        match self {
-            Self::Text(text) => Ok(vec![text]),
-            Self::Texts(texts) => Ok(texts),
-            _ => Err(FieldError::new(name, "must be a string or an array of strings.")),
-        }
-    }
-
-    fn amount(self, name: &str) -> Result<u64, FieldError> {
-        match self {
-            Self::Number(number) => Ok(number),
-            _ => Err(FieldError::new(name, AMOUNTS)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Object(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-                let (mut texts, mut others) = (Vec::new(), false);
-                while let Some(value) = list.next_element()? {
-                    match value {
-                        Value::Text(text) => texts.push(text),
-                        _ => others = true,
-                    }
-                }
-                Ok(if others { Value::Other } else { Value::Texts(texts) })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Value::Other)
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(Value::Number(number))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue)
-    }
 }
