@@ -47,6 +47,8 @@ pub(crate) fn change<T>(
                 break;
             }
             wait_up_to(FIRST_WAIT / (attempt - 1));
+            // Others wrote while this waited, and what it was told of before is out of date.
+            found = get(&key, stopwatch)?;
         }
         let before = match &found {
             Some(entry) => State::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{App, Fault, Setup};
+use super::{Fault, Setup};
 use crate::artifacts;
 use crate::process::Process;
 
@@ -20,10 +20,8 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(directory.join("data")).arg("--listen").arg(address.to_string());
         command.arg("--component").arg(component).arg("--cache").arg(&cache);
-        if setup.app == App::Contract {
-            // In a race a loser may try for longer than a validation may take.
-            command.args(["--deadline-ms", "20000"]);
-        }
+        // In a race a loser may try for longer than a validation may take, and so may a disk that others write to.
+        command.args(["--deadline-ms", "20000"]);
         for (name, value) in &setup.settings {
             command.arg("--setting").arg(format!("{name}={value}"));
         }
