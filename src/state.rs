@@ -144,9 +144,9 @@ impl State {
             generation,
             written_at,
             begun_at,
-            seats: (0..seats).map(|_| rest.seat()).collect::<Result<_, _>>()?,
-            counters: (0..counters).map(|_| rest.counter()).collect::<Result<_, _>>()?,
-            applied: (0..applied).map(|_| rest.applied()).collect::<Result<_, _>>()?,
+            seats: rest.list(seats, Rest::seat)?,
+            counters: rest.list(counters, Rest::counter)?,
+            applied: rest.list(applied, Rest::applied)?,
         };
         if rest.0.is_empty() { Ok(state) } else { Err(StateError) }
     }
@@ -231,13 +231,22 @@ impl<'a> Rest<'a> {
         self.moment()?.ok_or(StateError)
     }
 
+    /// As many as a bound allows, so that the room for them can be made at once.
+    fn list<T>(&mut self, count: usize, read: fn(&mut Self) -> Result<T, StateError>) -> Result<Vec<T>, StateError> {
+        let mut list = Vec::with_capacity(count);
+        for _ in 0..count {
+            list.push(read(self)?);
+        }
+        Ok(list)
+    }
+
     fn seat(&mut self) -> Result<Seat, StateError> {
         let [names] = self.array()?;
         let (since, until) = (self.some_moment()?, self.moment()?);
         let mut hashes = [0; MAX_COMPONENTS];
         let hashes = hashes.get_mut(..usize::from(names)).ok_or(StateError)?;
-        for hash in &mut *hashes {
-            *hash = self.number()?;
+        for (hash, bytes) in hashes.iter_mut().zip(self.bytes(8 * usize::from(names))?.chunks_exact(8)) {
+            *hash = bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte));
         }
         Ok(Seat { holder: Holder::of(hashes).ok_or(StateError)?, since, until })
     }

@@ -22,6 +22,9 @@ use alloc::vec::Vec;
 
 /// May this run?
 pub fn validate<'a>(license: &'a License, state: &mut State, request: &Request, now: Timestamp) -> Verdict<'a> {
+    if license.expiry_basis == ExpiryBasis::Issue || state.begun_at.is_some() {
+        return decide(license, state, request, now);
+    }
     attempt(license, state, request, now, |_| {})
 }
 
