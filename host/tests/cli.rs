@@ -265,7 +265,7 @@ fn exit_codes_tell_what_is_wrong() {
 
     let issued = issue(data.path(), &[]);
     let key = text(&issued, "key");
-    let mistyped = key.replace(key.chars().last().unwrap(), if key.ends_with('2') { "3" } else { "2" });
+    let mistyped = format!("{}{}", &key[..key.len() - 1], if key.ends_with('2') { '3' } else { '2' });
     assert_eq!(run(data.path(), &["show", "lic_00000000000000000000000000"]).0, 4);
     assert_eq!(run(data.path(), &["revoke", "a-key-from-elsewhere"]).0, 4);
     assert_eq!(run(data.path(), &["revoke", &mistyped]).0, 2);
