@@ -1,17 +1,22 @@
 //! Running other programs, and where things are.
 
 use std::{
+    env,
     ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use anyhow::{Context, Result, bail};
 
-/// The repository's root: the directory above this package's.
+/// The repository's root: the directory above this package's. Asked for at run time, as two checkouts that share a target directory share
+/// this program too.
 pub(crate) fn root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+    static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    });
+    PACKAGE.parent().unwrap_or(&PACKAGE)
 }
 
 /// Where cargo puts what it builds: `CARGO_TARGET_DIR` or cargo's own configuration may have moved it.
