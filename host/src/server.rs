@@ -129,6 +129,8 @@ async fn answer(engine: &Engine, request: Request<Incoming>) -> Response<Full<By
     let request = service::Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        client: None,
         headers: headers(&head.headers),
         body,
     };

@@ -35,9 +35,13 @@ impl Guest for Shell {
 
 fn request(incoming: &http_req::Request, body: &http_body::Body) -> Result<Request, Error> {
     let headers = headers(incoming)?;
+    let uri = incoming.get_uri(MAX_HEAD_BYTES)?;
+    let (path, query) = target(&uri);
     Ok(Request {
         method: incoming.get_method(MAX_HEAD_BYTES)?,
-        path: path(&incoming.get_uri(MAX_HEAD_BYTES)?).into(),
+        path: path.into(),
+        query: query.map(Into::into),
+        client: None,
         body: read(body, &headers),
         headers,
     })
@@ -66,11 +70,11 @@ fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
     Ok(headers)
 }
 
-/// The path of an absolute URI, without the query: `http://host/a?b` gives `/a`.
-fn path(uri: &str) -> &str {
+/// The path and the query of an absolute URI: `http://host/a?b` gives `/a` and `b`.
+fn target(uri: &str) -> (&str, Option<&str>) {
     let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let target = after_scheme.find('/').map_or("/", |start| &after_scheme[start..]);
-    target.split('?').next().unwrap_or_default()
+    target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
 }
 
 /// Reads no more than the bound and one byte, and nothing of a body that announces more.

@@ -27,6 +27,8 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
     let request = service::Request {
         method: head.method.as_str().into(),
         path: head.uri.path().into(),
+        query: head.uri.query().map(Into::into),
+        client: None,
         body: read(body, &head.headers).await,
         headers: headers(&head.headers),
     };

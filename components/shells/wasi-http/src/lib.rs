@@ -2,6 +2,8 @@
 //!
 //! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
 
+use core::net::SocketAddr;
+
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use wasi::clocks::monotonic_clock::subscribe_duration;
@@ -34,12 +36,22 @@ fn request(incoming: &IncomingRequest) -> Request {
     let headers: Vec<Header> = (incoming.headers().entries().into_iter())
         .map(|(name, value)| Header { name: name.to_ascii_lowercase(), value })
         .collect();
+    let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
     Request {
         method: method(incoming.method()),
-        path: target.split('?').next().unwrap_or_default().into(),
+        path: path.into(),
+        query: query.map(Into::into),
+        client: client(&headers),
         body: read(incoming, &headers),
         headers,
     }
+}
+
+/// Spin says in a header who asks, and lets no client say it. Other hosts of this interface do not say it at all.
+fn client(headers: &[Header]) -> Option<String> {
+    let header = headers.iter().rfind(|header| header.name == "spin-client-addr")?;
+    let address: SocketAddr = str::from_utf8(&header.value).ok()?.parse().ok()?;
+    Some(address.ip().to_string())
 }
 
 fn method(method: Method) -> String {
