@@ -4,7 +4,8 @@
 //! the caller reads the [`record`] stored under that hash and, where it counts, the [`state`] of its use; [`decide`] weighs them at a
 //! moment the caller names; the [`verdict`] is what the program is told. [`verbs`] is what else a program asks: each changes the
 //! state, if the decision on what would come of it allows that. [`policy`] says what a licence allows and [`holder`] who asks.
-//! [`domain`], [`version`], [`time`], [`period`] and [`name`] are the values in all of these, and [`limits`] bounds them.
+//! [`domain`], [`version`], [`time`], [`period`] and [`name`] are the values in all of these, and [`limits`] bounds them. [`audit`] chains
+//! what a vendor changed.
 //!
 //! ```
 //! use countersign::{decide, record::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
@@ -28,8 +29,10 @@ extern crate std;
 
 #[macro_use]
 mod text;
-mod crockford;
 mod object;
+
+pub mod audit;
+pub mod crockford;
 
 pub mod limits;
 pub mod seam;

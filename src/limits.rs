@@ -88,3 +88,63 @@ pub const MAX_LIST_KEYS: u32 = 1_000;
 
 /// How long a shell waits for the end of a body. 64 KiB take less on a modem line of 56 kbit/s.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Items of a page where the caller names no limit.
+pub const DEFAULT_PAGE_ITEMS: u32 = 20;
+
+/// Items of a page: a licence takes some 600 bytes, and one with 1,000 domains some 25 KiB.
+pub const MAX_PAGE_ITEMS: u32 = 100;
+
+/// Licences, or counts of validations, in one request of those that take many: what a database commits in well under a second.
+pub const MAX_BULK_ITEMS: u32 = 500;
+
+/// Members of a product's or a licence's metadata: with the two below 18 KiB at most.
+pub const MAX_METADATA: usize = 32;
+
+/// Bytes of a member's name in metadata.
+pub const MAX_METADATA_NAME_BYTES: usize = 64;
+
+/// Bytes of a member's text in metadata.
+pub const MAX_METADATA_VALUE_BYTES: usize = 512;
+
+/// Products that a token may be bound to.
+pub const MAX_TOKEN_PRODUCTS: usize = 64;
+
+/// Bytes of a token that the operator sets: fewer could be guessed.
+pub const MIN_SET_TOKEN_BYTES: usize = 32;
+
+/// Bytes of a bearer token. Ours have 63.
+pub const MAX_TOKEN_BYTES: usize = 512;
+
+/// Requests with a wrong token that an address may make before each next one has it wait.
+pub const FREE_FAILURES: u32 = 10;
+
+/// How long an address waits at most after a wrong token, in seconds. The wait begins with one second, and doubles with each.
+pub const MAX_FAILURE_WAIT_SECONDS: u32 = 60;
+
+/// After so many seconds without a wrong token an address begins anew.
+pub const FAILURES_FORGOTTEN_SECONDS: u32 = 900;
+
+/// How much later, in seconds, a token's next use is noted: a write for each request would cost more than most requests.
+pub const TOKEN_USE_SECONDS: u32 = 60;
+
+/// How long an answer is kept for a request that comes again with its idempotency key, in seconds.
+pub const KEEP_ANSWER_SECONDS: u32 = REMEMBER_SECONDS;
+
+/// Kept answers that are over which one write throws away: twice as many as it can add would do.
+pub const FORGET_ANSWERS: u32 = 16;
+
+/// How often a change is tried where others change the same, or anything else, at the same moment.
+pub const MAX_CHANGE_ATTEMPTS: u32 = 64;
+
+/// How long a change is tried, however few the attempts. Below the deadlines of hosts.
+pub const MAX_CHANGING: Duration = Duration::from_secs(5);
+
+/// Rows of the outbox that a write delivers besides its own.
+pub const DELIVER_OLDER: u32 = 16;
+
+/// Rows of the outbox that are read at a time: 4 MiB at most.
+pub const OUTBOX_PAGE: u32 = 64;
+
+/// How long one request delivers. What is left then is for the next.
+pub const MAX_DELIVERING: Duration = Duration::from_secs(4);

@@ -53,7 +53,7 @@ pub struct Allowance {
 
 impl Activation {
     /// Whether the numbers are within their bounds, and fields that belong to leases stand with one.
-    pub(crate) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         (1..=MAX_SEATS as u32).contains(&self.limit)
             && self.lease_seconds != Some(0)
             && (self.lease_seconds.is_some() || self.revive_seconds == 0)
@@ -67,7 +67,7 @@ impl Activation {
 
 impl Allowance {
     /// Whether the numbers are within their bounds.
-    pub(crate) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         (1..=MAX_ALLOWED).contains(&self.limit)
     }
 

@@ -49,6 +49,11 @@ impl Timestamp {
         Self::from_unix(self.0 + seconds as i64)
     }
 
+    /// The moment that many seconds earlier, at least [`Timestamp::MIN`].
+    pub const fn minus_seconds(self, seconds: u32) -> Self {
+        Self::from_unix(self.0 - seconds as i64)
+    }
+
     /// The day it lies in, counted from 1970-01-01.
     pub(crate) const fn day(self) -> i64 {
         self.0.div_euclid(DAY)

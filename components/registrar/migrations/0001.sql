@@ -1,0 +1,171 @@
+-- The first schema. Statements end with a semicolon at the end of a line, and no other line ends with one.
+-- Moments are seconds since 1970-01-01T00:00:00Z; `number` is the order in which rows were made; `revision` grows with every change.
+-- No foreign keys: some hosts enforce them, and some do not.
+
+CREATE TABLE schema (version INTEGER NOT NULL) STRICT;
+
+CREATE TABLE products (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL UNIQUE,
+  name TEXT,
+  key_prefix TEXT NOT NULL,
+  metadata TEXT NOT NULL, -- JSON
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  revision INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE policies (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  product TEXT NOT NULL,
+  name TEXT NOT NULL,
+  terms TEXT NOT NULL, -- JSON
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  revision INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX policies_by_product ON policies (product);
+
+CREATE TABLE licenses (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  key TEXT NOT NULL UNIQUE, -- the hash of its present key: 64 hexadecimal digits
+  record TEXT NOT NULL, -- what the store gets, as JSON
+  policy TEXT,
+  max_domains INTEGER,
+  owner TEXT,
+  metadata TEXT NOT NULL, -- JSON
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  -- Of the record, to find it by.
+  product TEXT NOT NULL,
+  status TEXT NOT NULL,
+  ends_at INTEGER
+) STRICT;
+
+-- Each also orders by number, which is the end of every index.
+CREATE INDEX licenses_by_product ON licenses (product);
+CREATE INDEX licenses_by_policy ON licenses (policy);
+CREATE INDEX licenses_by_status ON licenses (status);
+CREATE INDEX licenses_by_owner ON licenses (owner);
+-- Counts by status and time are answered from this index alone.
+CREATE INDEX licenses_by_end ON licenses (ends_at, status);
+
+-- Every key that was ever given out, so that none is given out twice.
+CREATE TABLE license_keys (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  hash TEXT NOT NULL UNIQUE, -- 64 hexadecimal digits
+  license TEXT NOT NULL,
+  retired TEXT -- the record that the store has had under it since it ceased to be the licence's, as JSON
+) STRICT;
+
+CREATE INDEX license_keys_by_license ON license_keys (license);
+
+CREATE TABLE license_domains (
+  domain TEXT NOT NULL, -- an entry as it stands
+  license INTEGER NOT NULL, -- its number
+  PRIMARY KEY (domain, license)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX license_domains_by_license ON license_domains (license);
+
+-- Texts that licences are found by, folded.
+CREATE TABLE license_terms (
+  term TEXT NOT NULL,
+  license INTEGER NOT NULL, -- its number
+  PRIMARY KEY (term, license)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX license_terms_by_license ON license_terms (license);
+
+-- What the store is still to be told.
+CREATE TABLE outbox (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  change BLOB NOT NULL, -- the write that it came with
+  license TEXT NOT NULL,
+  key TEXT NOT NULL, -- in the store
+  generation INTEGER NOT NULL,
+  record TEXT NOT NULL,
+  queued_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_by_change ON outbox (change);
+CREATE INDEX outbox_by_license ON outbox (license);
+
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY, -- without a gap
+  id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  before TEXT, -- JSON
+  after TEXT, -- JSON
+  previous BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX events_by_subject ON events (subject);
+CREATE INDEX events_by_actor ON events (actor);
+CREATE INDEX events_by_action ON events (action);
+CREATE INDEX events_by_time ON events (at);
+
+-- The last event's number and hash: one row.
+CREATE TABLE chain (number INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+
+INSERT INTO chain (number, hash) VALUES (0, zeroblob(32));
+
+CREATE TABLE tokens (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  hash BLOB NOT NULL, -- SHA-256 of the token
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  products TEXT, -- a JSON array; all products without one
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER,
+  revoked_at INTEGER,
+  revision INTEGER NOT NULL
+) STRICT;
+
+-- Answers that are given again to a request that comes again with its idempotency key.
+CREATE TABLE operations (
+  id BLOB PRIMARY KEY,
+  asked BLOB NOT NULL, -- a hash of the request
+  answer BLOB NOT NULL, -- sealed
+  change BLOB, -- the write whose rows of the outbox say whether the store has it
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX operations_by_time ON operations (at);
+
+-- Addresses from which wrong tokens came.
+CREATE TABLE refusals (
+  client TEXT PRIMARY KEY,
+  failures INTEGER NOT NULL,
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX refusals_by_time ON refusals (at);
+
+-- How often validations of a licence had what code, by day (of 1970-01-01, counted from 0).
+CREATE TABLE validations (
+  license TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (license, day, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX validations_by_day ON validations (day, code, count);
+
+-- Validations that were not counted, by the day on which that was told.
+CREATE TABLE losses (
+  day INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT;

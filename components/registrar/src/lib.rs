@@ -1,0 +1,47 @@
+//! The registrar app: everything a vendor does. It keeps the truth in the database and writes licences through to the store, from which
+//! the validator reads them.
+//!
+//! One request, in reading order: `service` finds the verb for a path and what role it takes, `caller` says who asks, and `ask` is what
+//! each verb is given: the request's `fields`, its `query`, and what it expects of the `etag`. Each resource has a file of its own:
+//! `products`, `policies` (whose `terms` licences take), `tokens`, `events`. A verb reads by `db` and writes by `change`, which joins to its statements the events of the
+//! audit, the rows of the `outbox`, and the answer that a retry is to get (`idempotency`). `schema` makes the tables. `answer`, `page` and
+//! `problem` are what a response is made of, and `clock` and `random` are the host's.
+
+mod service;
+
+mod ask;
+mod caller;
+mod etag;
+mod fields;
+mod merge;
+mod metadata;
+mod query;
+
+mod events;
+mod openapi;
+mod policies;
+mod products;
+mod terms;
+mod tokens;
+
+mod change;
+mod db;
+mod idempotency;
+mod outbox;
+mod schema;
+
+mod answer;
+mod clock;
+mod page;
+mod problem;
+mod random;
+
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+mod bindings {
+    use super::App;
+
+    wit_bindgen::generate!({ path: "../../wit", world: "registrar-app" });
+    export!(App);
+}
+
+struct App;

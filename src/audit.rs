@@ -1,0 +1,76 @@
+//! The chain of events: each is hashed together with the hash of the one before it, so that none can be changed, removed or moved
+//! without all that follow being hashed anew.
+
+use crate::text::to_json;
+use alloc::string::String;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// What stands before the first event.
+pub const BEGINNING: [u8; 32] = [0; 32];
+
+/// The hash of an event: SHA-256 over the 32 bytes of the previous one's hash and the event as JSON.
+///
+/// The event is without its members `hash` and `previous`, and written in the canonical form of RFC 8785: members sorted by name, no
+/// white space. That is how `serde_json` writes objects whose names are ASCII, and numbers that are whole; an event has no others.
+pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
+    Sha256::new().chain_update(previous).chain_update(to_json(event)).finalize().into()
+}
+
+/// A hash as 64 hexadecimal digits in lower case.
+pub fn to_hex(hash: &[u8; 32]) -> String {
+    hash.iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
+        .collect()
+}
+
+/// The hash that [`to_hex`] writes so; `None` for any other text.
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::string::ToString;
+
+    /// Fixed for good: whoever wrote an event with another version must find it unchanged with this one.
+    #[test]
+    fn an_event_has_the_hash_it_always_had() {
+        let event = json!({
+            "number": 1, "id": "evt_00000000000000000000000000", "at": "2026-11-22T10:00:00Z", "actor": "operator",
+            "action": "license.updated", "subject": "lic_00000000000000000000000000", "requestId": "req_1",
+            "before": { "owner": "Zoë \"Z\"\n", "domains": ["example.com"], "versions": null },
+            "after": { "owner": "\u{1f}/é\u{2028}", "maxDomains": 5, "features": [], "active": true },
+        });
+        let canonical = concat!(
+            r#"{"action":"license.updated","actor":"operator","after":{"active":true,"features":[],"maxDomains":5,"owner":"\u001f/é"#,
+            "\u{2028}",
+            r#""},"at":"2026-11-22T10:00:00Z","before":{"domains":["example.com"],"owner":"Zoë \"Z\"\n","versions":null},"#,
+            r#""id":"evt_00000000000000000000000000","number":1,"requestId":"req_1","subject":"lic_00000000000000000000000000"}"#,
+        );
+        assert_eq!(event.to_string(), canonical);
+        let first = link(&BEGINNING, &event);
+        assert_eq!(to_hex(&first), "");
+        assert_ne!(link(&first, &event), first);
+    }
+
+    #[test]
+    fn a_hash_reads_as_it_was_written() {
+        let hash = core::array::from_fn(|at| (at * 9) as u8);
+        let text = to_hex(&hash);
+        assert_eq!(from_hex(&text), Some(hash));
+        for refused in ["", &text[1..], &text.to_uppercase(), &text.replace('0', "+")] {
+            assert_eq!(from_hex(refused), None, "{refused}");
+        }
+    }
+}
