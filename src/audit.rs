@@ -60,7 +60,7 @@ mod tests {
         );
         assert_eq!(event.to_string(), canonical);
         let first = link(&BEGINNING, &event);
-        assert_eq!(to_hex(&first), "");
+        assert_eq!(to_hex(&first), "aa40dcf1bdcf800b87acb6f26a816c6a008b5898eb99743f142c2d8f8604c1d7");
         assert_ne!(link(&first, &event), first);
     }
 

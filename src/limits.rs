@@ -17,6 +17,9 @@ pub const MAX_VALUE_BYTES: usize = 65_536;
 /// Bytes of a product's, plan's or feature's name (`wit/validator.wit`).
 pub const MAX_NAME_BYTES: usize = 64;
 
+/// Bytes of what people call a product, a policy or a token.
+pub const MAX_DISPLAY_NAME_BYTES: usize = 256;
+
 /// Features of a licence or a request (`wit/validator.wit`).
 pub const MAX_FEATURES: usize = 64;
 

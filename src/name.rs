@@ -1,6 +1,8 @@
 //! Names that vendors choose, and the nonce that a caller chooses.
 
-use crate::limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES};
+use crate::limits::{
+    MAX_DISPLAY_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES,
+};
 use alloc::{borrow::ToOwned, string::String};
 use core::fmt;
 
@@ -68,6 +70,11 @@ name! {
 name! {
     /// A plan or a feature: 1 to 64 bytes without control characters. Compared byte for byte.
     Label, MAX_NAME_BYTES, |c| !c.is_control()
+}
+
+name! {
+    /// What people call a product, a policy or a token: 1 to 256 bytes without control characters.
+    DisplayName, MAX_DISPLAY_NAME_BYTES, |c| !c.is_control()
 }
 
 name! {

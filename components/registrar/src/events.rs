@@ -1,6 +1,7 @@
 //! The audit: what was changed, by whom, and how it was before. Rows are added by `change` alone.
 
 use countersign::audit::to_hex;
+use countersign::name::{Label, UnknownWord};
 use countersign::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,19 +13,45 @@ use crate::db::{Row, Select, moment, text};
 use crate::page;
 use crate::problem::Problem;
 
+/// All that events tell of.
+const ACTIONS: [&str; 19] = [
+    "license.created",
+    "license.updated",
+    "license.suspended",
+    "license.resumed",
+    "license.revoked",
+    "license.renewed",
+    "license.key-rotated",
+    "license.policy-changed",
+    "license.domains-changed",
+    "license.deleted",
+    "license.imported",
+    "product.created",
+    "product.updated",
+    "product.deleted",
+    "policy.created",
+    "policy.updated",
+    "policy.deleted",
+    "token.created",
+    "token.revoked",
+];
+
 /// `GET /api/v1/events`: with the end of the chain as it was before the events were read, so that it is never behind the last page.
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
-    let [subject, actor, action] = ["subject", "actor", "action"].map(|name| ask.query.take(name).map(text));
-    let [since, until] = ["since", "until"].map(|name| ask.query.parse_one(name, Timestamp::parse));
-    let (since, until) = (since?, until?);
+    let subject = ask.query.parse_one("subject", Label::parse)?;
+    let actor = ask.query.parse_one("actor", Label::parse)?;
+    let known = |word: &str| ACTIONS.iter().copied().find(|action| *action == word).ok_or(UnknownWord);
+    let action = ask.query.parse_one("action", known)?;
+    let since = ask.query.parse_one("since", Timestamp::parse)?;
+    let until = ask.query.parse_one("until", Timestamp::parse)?;
     ask.query.finish()?;
     let columns = "SELECT number, id, at, actor, action, subject, request_id, before, after, previous, hash";
     let rows = Select::after(&format!("{columns} FROM events WHERE number > ?"), cursor)
-        .and("subject = ?", subject)
-        .and("actor = ?", actor)
-        .and("action = ?", action)
+        .and("subject = ?", subject.map(|subject| text(subject.as_str())))
+        .and("actor = ?", actor.map(|actor| text(actor.as_str())))
+        .and("action = ?", action.map(text))
         .and("at >= ?", since.map(moment))
         .and("at < ?", until.map(moment))
         .page(limit)?;

@@ -4,14 +4,32 @@ use std::collections::BTreeSet;
 
 use countersign::limits::{DELIVER_OLDER, MAX_DELIVERING, OUTBOX_PAGE};
 use countersign::record::License;
+use serde_json::json;
 
+use crate::answer::Answer;
+use crate::ask::Ask;
 use crate::bindings::countersign::license::store::{self, Error, Expectation, Outcome};
+use crate::bindings::exports::countersign::license::service::Response;
+use crate::change::{Change, change};
 use crate::clock::Stopwatch;
 use crate::db::{self, Row, blob, integer, text};
 use crate::problem::Problem;
 
 /// Writes of one row that meet another's before this gives up: the next delivery goes on.
 const MAX_CONFLICTS: u32 = 16;
+
+/// `POST /api/v1/outbox/deliveries`: delivers what is pending, for as long as one request may.
+pub(crate) fn deliveries(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.optional_fields()?.finish()?;
+    change(ask, || {
+        let rows =
+            "SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
+        let delivered = deliver(|after| db::query(rows, vec![integer(after), integer(OUTBOX_PAGE)]))?;
+        let left = db::query_one("SELECT count(*) FROM outbox", Vec::new())?.ok_or(Problem::CORRUPT)?.count(0)?;
+        let body = json!({ "delivered": delivered.count, "left": left });
+        Ok((Change::new(), Answer::ok(body, None)))
+    })
+}
 
 /// After a write: delivers its rows, those of the same licences that are older, and some others that are. Whether the store has the
 /// write's own now.
@@ -33,23 +51,17 @@ pub(crate) fn deliver_after(change: &[u8; 16]) -> bool {
     }
 }
 
-/// Delivers what is pending, for as long as one request may.
-pub(crate) fn deliver_pending() -> Result<Delivered, Problem> {
-    let rows = "SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
-    deliver(|after| db::query(rows, vec![integer(after), integer(OUTBOX_PAGE)]))
-}
-
 /// Whether nothing of a write is left to deliver.
 pub(crate) fn is_delivered(change: &[u8]) -> Result<bool, Problem> {
     Ok(db::query("SELECT number FROM outbox WHERE change = ?1 LIMIT 1", vec![blob(change)])?.is_empty())
 }
 
 /// What came of a delivery.
-pub(crate) struct Delivered {
+struct Delivered {
     /// Rows that have landed.
-    pub(crate) count: u64,
+    count: u64,
     /// Whether no row was left behind.
-    pub(crate) is_all: bool,
+    is_all: bool,
 }
 
 /// Delivers rows page by page. Where one does not land, those of its licence that follow wait too; where the store does not answer, all do.
@@ -86,7 +98,7 @@ fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Resu
             // If this fails they are delivered again, and found to be there.
             let _ = db::execute(
                 "DELETE FROM outbox WHERE number IN (SELECT value FROM json_each(?1))",
-                vec![text(serde_json::json!(landed).to_string())],
+                vec![text(json!(landed).to_string())],
             );
         }
         if !goes_on || rows.len() < OUTBOX_PAGE as usize {

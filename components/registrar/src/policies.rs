@@ -1,6 +1,6 @@
 //! Policies: templates of terms, from which licences are issued.
 
-use countersign::name::{Label, Product};
+use countersign::name::{DisplayName, Product};
 use countersign::request::FieldError;
 use countersign::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ const DELETE: &str = "
 pub(crate) struct Policy {
     pub(crate) id: String,
     pub(crate) product: Product,
-    pub(crate) name: Label,
+    pub(crate) name: DisplayName,
     pub(crate) terms: Terms,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -94,7 +94,10 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (name, terms) = read(fields)?;
     terms.check_expiry().map_err(Problem::Unprocessable)?;
     change(ask, || {
-        if !ask.caller.has_product(product.as_str()) || products::key_prefix(&product)?.is_none() {
+        if !ask.caller.has_product(product.as_str()) {
+            return Err(Problem::Forbidden("This token is bound to other products."));
+        }
+        if products::key_prefix(&product)?.is_none() {
             return Err(Problem::Unprocessable(FieldError::new("product", "names no product.")));
         }
         let policy = Policy {
@@ -174,7 +177,7 @@ fn find(ask: &Ask<'_>) -> Result<Policy, Problem> {
     Ok(policy)
 }
 
-fn read(mut fields: Fields) -> Result<(Label, Terms), FieldError> {
+fn read(mut fields: Fields) -> Result<(DisplayName, Terms), FieldError> {
     let name = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
     let terms = Terms::read(&mut fields)?;
     fields.finish()?;

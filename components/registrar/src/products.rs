@@ -1,7 +1,7 @@
 //! Products: what licences are of.
 
 use countersign::key::Prefix;
-use countersign::name::{Label, Product};
+use countersign::name::{DisplayName, Product};
 use countersign::request::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,7 @@ const DELETE: &str = "
 
 /// What a vendor says of a product, beside its code.
 struct Description {
-    name: Option<Label>,
+    name: Option<DisplayName>,
     key_prefix: Prefix,
     metadata: Map<String, Value>,
 }

@@ -10,7 +10,7 @@ use crate::bindings::exports::countersign::license::service::{Guest, Request, Re
 use crate::caller::{self, Role};
 use crate::problem::Problem;
 use crate::query::{Query, percent_decode};
-use crate::{clock, events, openapi, policies, products, random, schema, tokens};
+use crate::{clock, events, openapi, outbox, policies, products, random, schema, tokens};
 
 struct Route {
     method: &'static str,
@@ -40,6 +40,7 @@ const ROUTES: &[Route] = &[
     get("/api/v1/tokens/{id}", Role::Admin, tokens::get),
     delete("/api/v1/tokens/{id}", Role::Admin, tokens::revoke),
     get("/api/v1/events", Role::Reader, events::list),
+    post("/api/v1/outbox/deliveries", Role::Issuer, outbox::deliveries),
 ];
 
 const fn get(path: &'static str, role: Role, verb: Verb) -> Route {

@@ -5,7 +5,7 @@
 
 use countersign::crockford;
 use countersign::limits::MAX_TOKEN_PRODUCTS;
-use countersign::name::{Label, Product};
+use countersign::name::{DisplayName, Product};
 use countersign::request::FieldError;
 use countersign::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -61,7 +61,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let mut fields = ask.fields()?;
-    let name: Label = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
+    let name: DisplayName = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
     let role: Role = fields.parse("role")?.ok_or_else(|| FieldError::new("role", "is missing."))?;
     let expires_at: Option<Timestamp> = fields.parse("expiresAt")?;
     let products: Option<Vec<Product>> = fields.read("products")?;
@@ -96,7 +96,6 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
             ("name".into(), json!(name)),
             ("role".into(), json!(role.as_str())),
             ("createdAt".into(), json!(ask.now)),
-            ("revision".into(), json!(1)),
         ]);
         shown.extend(expires_at.map(|end| ("expiresAt".into(), json!(end))));
         shown.extend(products.clone().map(|products| ("products".into(), products)));
@@ -120,7 +119,7 @@ pub(crate) fn revoke(ask: &Ask<'_>) -> Result<Response, Problem> {
             );
             let before = shown(&row)?;
             let mut after = before.clone();
-            after.extend([("revokedAt".into(), json!(ask.now)), ("revision".into(), json!(row.count(9)? + 1))]);
+            after.insert("revokedAt".into(), json!(ask.now));
             change.event("token.revoked", id, Some(Value::Object(before)), Some(Value::Object(after)));
         }
         Ok((change, Answer::no_content()))
@@ -147,7 +146,6 @@ fn shown(row: &Row) -> Result<Map<String, Value>, Problem> {
         ("name".into(), json!(row.text(2)?)),
         ("role".into(), json!(row.text(3)?)),
         ("createdAt".into(), json!(row.moment(5)?)),
-        ("revision".into(), json!(row.count(9)?)),
     ]);
     shown.extend(row.optional_json(4)?.map(|products| ("products".into(), products)));
     for (name, column) in [("expiresAt", 6), ("lastUsedAt", 7), ("revokedAt", 8)] {
