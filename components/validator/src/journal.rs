@@ -1,8 +1,8 @@
-//! One event a request, and one where a clock went back. It names the licence's product and the end of its key, never the key.
+//! One event a request, and one where a clock went back. It names the licence, its product and the end of its key, never the key.
 
 use countersign::key::Hint;
 use countersign::name::Product;
-use countersign::record::License;
+use countersign::record::{License, LicenseId};
 use countersign::time::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ struct Event<'a> {
     /// Only with `UNAVAILABLE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<&'a LicenseId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     product: Option<&'a Product>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +48,7 @@ pub(crate) fn note(
         event,
         code: code.unwrap_or("UNAVAILABLE"),
         reason: code.err().map(|unavailable| unavailable.0),
+        license: license.map(|license| &license.id),
         product: license.map(|license| &license.product),
         hint: license.and_then(|license| license.hint.as_ref()),
         duration_micros: stopwatch.total().as_micros() as u64,

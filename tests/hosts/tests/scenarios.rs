@@ -146,10 +146,11 @@ fn journal_is_complete(recording: &Recording, session: &Session) -> Result<()> {
         let word = |name: &str| line[name].as_str().with_context(|| format!("no {name} in {line}"));
         *found.entry((word("event")?, word("code")?)).or_default() += 1;
         let fields = line.as_object().context("a line that is no object")?;
-        let known = ["time", "event", "code", "product", "hint", "durationMicros", "reason"];
+        let known = ["time", "event", "code", "license", "product", "hint", "durationMicros", "reason"];
         ensure!(fields.keys().all(|name| known.contains(&name.as_str())), "unknown field in {line}");
         ensure!(line["time"].is_string() && line["durationMicros"].is_u64(), "{line}");
         ensure!(line["product"].is_null() || line["product"] == "acme", "{line}");
+        ensure!(line["license"].is_string() == line["product"].is_string(), "{line}");
     }
     ensure!(found == expected, "lines by event and code\n  {found:?}\nin place of\n  {expected:?}");
     Ok(())
