@@ -146,9 +146,29 @@ impl fmt::Debug for Key {
     }
 }
 
+/// The text is no hash of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not 64 hexadecimal digits")]
+pub struct KeyHashError;
+
 impl KeyHash {
     fn of(canonical: &str) -> Self {
         Self(Sha256::digest(canonical).into())
+    }
+
+    /// Reads [`KeyHash::to_hex`], in either case.
+    pub fn parse(text: &str) -> Result<Self, KeyHashError> {
+        let mut hash = [0; 32];
+        if text.len() != 2 * hash.len() {
+            return Err(KeyHashError);
+        }
+        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            for digit in digits {
+                let value = char::from(*digit).to_digit(16).ok_or(KeyHashError)?;
+                *byte = *byte << 4 | value as u8;
+            }
+        }
+        Ok(Self(hash))
     }
 
     /// The hash itself.
@@ -169,6 +189,14 @@ impl KeyHash {
     /// The key in the store under which the licence is: `license:` and [`KeyHash::to_hex`].
     pub fn store_key(&self) -> String {
         format!("license:{}", self.to_hex())
+    }
+}
+
+impl core::str::FromStr for KeyHash {
+    type Err = KeyHashError;
+
+    fn from_str(text: &str) -> Result<Self, KeyHashError> {
+        Self::parse(text)
     }
 }
 
@@ -327,6 +355,17 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_hash_is_read_as_it_is_written() {
+        let hash = KeyHash::of("a key from elsewhere");
+        assert_eq!(KeyHash::parse(&hash.to_hex()), Ok(hash));
+        assert_eq!(KeyHash::parse(&hash.to_hex().to_uppercase()), Ok(hash));
+        for refused in ["", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+            assert_eq!(KeyHash::parse(refused), Err(KeyHashError), "{refused}");
+        }
+    }
+
     #[test]
     fn a_product_gives_its_keys_a_prefix() {
         let cases = [

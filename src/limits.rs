@@ -151,3 +151,21 @@ pub const OUTBOX_PAGE: u32 = 64;
 
 /// How long one request delivers. What is left then is for the next.
 pub const MAX_DELIVERING: Duration = Duration::from_secs(4);
+
+/// Bytes of a licence's owner, as of a user's id: an e-mail address takes 254.
+pub const MAX_OWNER_BYTES: usize = MAX_IDENTIFIER_BYTES;
+
+/// Bytes of what licences are searched for: with fewer a search would find too many to be of use.
+pub const MIN_SEARCH_BYTES: usize = 2;
+
+/// Bytes of what licences are searched for, and characters of what they are found by.
+pub const MAX_SEARCH_BYTES: usize = 64;
+
+/// Bytes of an export after which its page ends. With the licences that are read at once it fits into a guest's memory.
+pub const MAX_EXPORT_BYTES: usize = 1024 * 1024;
+
+/// Days of validations that are shown where the caller names none.
+pub const DEFAULT_STATS_DAYS: u32 = 30;
+
+/// Days of validations that are kept: a year, and room to look back on it.
+pub const KEEP_STATS_DAYS: u32 = 400;

@@ -31,52 +31,45 @@ CREATE INDEX policies_by_product ON policies (product);
 CREATE TABLE licenses (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  key TEXT NOT NULL UNIQUE, -- the hash of its present key: 64 hexadecimal digits
+  key_hash TEXT NOT NULL UNIQUE, -- 64 hexadecimal digits, as in `keys`
   record TEXT NOT NULL, -- what the store gets, as JSON
-  policy TEXT,
+  policy TEXT REFERENCES policies (id),
   max_domains INTEGER,
   owner TEXT,
   metadata TEXT NOT NULL, -- JSON
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   revision INTEGER NOT NULL,
-  -- Of the record, to find it by.
-  product TEXT NOT NULL,
+  -- These stand in the record too, and here to be found by.
+  product TEXT NOT NULL REFERENCES products (code),
   status TEXT NOT NULL,
-  ends_at INTEGER
+  expires_at INTEGER
 ) STRICT;
 
 -- Each also orders by number, which is the end of every index.
 CREATE INDEX licenses_by_product ON licenses (product);
-CREATE INDEX licenses_by_policy ON licenses (policy);
+CREATE INDEX licenses_by_policy ON licenses (policy) WHERE policy IS NOT NULL;
 CREATE INDEX licenses_by_status ON licenses (status);
-CREATE INDEX licenses_by_owner ON licenses (owner);
--- Counts by status and time are answered from this index alone.
-CREATE INDEX licenses_by_end ON licenses (ends_at, status);
+CREATE INDEX licenses_by_owner ON licenses (owner) WHERE owner IS NOT NULL;
+CREATE INDEX licenses_by_end ON licenses (expires_at) WHERE expires_at IS NOT NULL;
+-- What ends soon, and what has, are counted from this alone.
+CREATE INDEX licenses_active_by_end ON licenses (expires_at) WHERE status = 'active';
 
 -- Every key that was ever given out, so that none is given out twice.
-CREATE TABLE license_keys (
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
-  hash TEXT NOT NULL UNIQUE, -- 64 hexadecimal digits
+CREATE TABLE keys (
+  hash TEXT PRIMARY KEY, -- 64 hexadecimal digits
   license TEXT NOT NULL,
-  retired TEXT -- the record that the store has had under it since it ceased to be the licence's, as JSON
-) STRICT;
-
-CREATE INDEX license_keys_by_license ON license_keys (license);
-
-CREATE TABLE license_domains (
-  domain TEXT NOT NULL, -- an entry as it stands
-  license INTEGER NOT NULL, -- its number
-  PRIMARY KEY (domain, license)
+  retired TEXT -- what stands in the store under a key that is no licence's any more, as JSON
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX license_domains_by_license ON license_domains (license);
+CREATE INDEX keys_by_license ON keys (license);
 
--- Texts that licences are found by, folded.
+-- What licences are found by. `kind` is `domain`, a whole entry, or `search`, a text of which a prefix is asked.
 CREATE TABLE license_terms (
+  kind TEXT NOT NULL,
   term TEXT NOT NULL,
-  license INTEGER NOT NULL, -- its number
-  PRIMARY KEY (term, license)
+  license INTEGER NOT NULL REFERENCES licenses (number),
+  PRIMARY KEY (kind, term, license)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX license_terms_by_license ON license_terms (license);
@@ -153,7 +146,7 @@ CREATE TABLE refusals (
 
 CREATE INDEX refusals_by_time ON refusals (at);
 
--- How often validations of a licence had what code, by day (of 1970-01-01, counted from 0).
+-- How often validations of a licence had what code, by day (of 1970-01-01, counted from 0). Sums over all licences are under none.
 CREATE TABLE validations (
   license TEXT NOT NULL,
   day INTEGER NOT NULL,
@@ -162,7 +155,7 @@ CREATE TABLE validations (
   PRIMARY KEY (license, day, code)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX validations_by_day ON validations (day, code, count);
+CREATE INDEX validations_by_day ON validations (day);
 
 -- Validations that were not counted, by the day on which that was told.
 CREATE TABLE losses (

@@ -71,6 +71,11 @@ impl Caller {
         if self.has_product(product) { Ok(()) } else { Err(Problem::NotFound) }
     }
 
+    /// The products that the token is bound to; none if the caller has all products.
+    pub(crate) fn products(&self) -> Option<&[String]> {
+        self.products.as_deref()
+    }
+
     /// The products as a parameter of a list, a JSON array for `json_each`; none if the caller has all products.
     pub(crate) fn scope(&self) -> Option<db::Value> {
         self.products.as_ref().map(|products| text(serde_json::json!(products).to_string()))

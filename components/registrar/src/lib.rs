@@ -18,9 +18,13 @@ mod metadata;
 mod query;
 
 mod events;
+mod license;
+mod licenses;
 mod openapi;
 mod policies;
 mod products;
+mod reconcile;
+mod stats;
 mod terms;
 mod tokens;
 
@@ -28,6 +32,7 @@ mod change;
 mod db;
 mod idempotency;
 mod outbox;
+mod records;
 mod schema;
 
 mod answer;

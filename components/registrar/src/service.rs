@@ -10,7 +10,7 @@ use crate::bindings::exports::countersign::license::service::{Guest, Request, Re
 use crate::caller::{self, Role};
 use crate::problem::Problem;
 use crate::query::{Query, percent_decode};
-use crate::{clock, events, openapi, outbox, policies, products, random, schema, tokens};
+use crate::{clock, events, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens};
 
 struct Route {
     method: &'static str,
@@ -35,6 +35,28 @@ const ROUTES: &[Route] = &[
     get("/api/v1/policies/{id}", Role::Reader, policies::get),
     patch("/api/v1/policies/{id}", Role::Admin, policies::update),
     delete("/api/v1/policies/{id}", Role::Admin, policies::delete),
+    get("/api/v1/licenses", Role::Reader, licenses::list::get),
+    post("/api/v1/licenses", Role::Issuer, licenses::create::post),
+    post("/api/v1/licenses/batch", Role::Issuer, licenses::create::batch),
+    post("/api/v1/licenses/lookup", Role::Reader, licenses::lookup::post),
+    post("/api/v1/licenses/import", Role::Issuer, licenses::import::post),
+    get("/api/v1/licenses/export", Role::Admin, licenses::export::get),
+    get("/api/v1/licenses/{id}", Role::Reader, licenses::get::get),
+    // The verb asks for a higher role where more is changed than owner and metadata.
+    patch("/api/v1/licenses/{id}", Role::Support, licenses::patch::patch),
+    delete("/api/v1/licenses/{id}", Role::Admin, licenses::delete::delete),
+    post("/api/v1/licenses/{id}/suspend", Role::Support, licenses::status::suspend),
+    post("/api/v1/licenses/{id}/resume", Role::Support, licenses::status::resume),
+    post("/api/v1/licenses/{id}/revoke", Role::Issuer, licenses::status::revoke),
+    post("/api/v1/licenses/{id}/renew", Role::Issuer, licenses::renew::post),
+    post("/api/v1/licenses/{id}/rotate-key", Role::Issuer, licenses::rotate_key::post),
+    post("/api/v1/licenses/{id}/change-policy", Role::Issuer, licenses::change_policy::post),
+    post("/api/v1/licenses/{id}/domains", Role::Support, licenses::domains::post),
+    delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, licenses::domains::delete),
+    get("/api/v1/licenses/{id}/activations", Role::Reader, licenses::activations::get),
+    get("/api/v1/stats", Role::Reader, stats::get),
+    post("/api/v1/stats/validations", Role::Admin, stats::add),
+    post("/api/v1/reconcile", Role::Admin, reconcile::post),
     get("/api/v1/tokens", Role::Admin, tokens::list),
     post("/api/v1/tokens", Role::Admin, tokens::create),
     get("/api/v1/tokens/{id}", Role::Admin, tokens::get),

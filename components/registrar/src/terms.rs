@@ -79,6 +79,11 @@ impl Terms {
         Self::NAMES.iter().filter_map(|name| Some(((*name).to_owned(), fields.take(name)?))).collect()
     }
 
+    /// All of them as null: that there is none.
+    pub(crate) fn none() -> Map<String, Value> {
+        Self::NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect()
+    }
+
     /// Those of a licence.
     pub(crate) fn of(record: &License, max_domains: Option<u32>) -> Self {
         Self {

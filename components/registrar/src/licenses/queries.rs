@@ -1,0 +1,76 @@
+//! How licences are listed: one statement for each index that a list may follow, and each follows it in its order, from a cursor on.
+//! Whatever else was asked for is looked at row by row.
+//!
+//! Parameters, the same for all: `?1` the products as a JSON array, `?2` policy, `?3` status, `?4` owner, `?5` domain, `?6` the moment before
+//! which it ends, `?7` and `?8` the first and last text that a search may find, each null where nothing was asked; `?9` the number of the
+//! licence after which the page begins, `?10` what that stands under where the order is another, `?11` the limit.
+
+/// What each statement returns, as `license::Issued::from_row` reads it.
+macro_rules! columns {
+    () => {
+        "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision"
+    };
+}
+
+macro_rules! page {
+    ($more:literal $from:literal where $driver:literal order by $order:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            $more,
+            " FROM ",
+            $from,
+            " WHERE ",
+            $driver,
+            " AND (?1 IS NULL OR l.product IN (SELECT value FROM json_each(?1)))",
+            " AND (?2 IS NULL OR l.policy = ?2)",
+            " AND (?3 IS NULL OR l.status = ?3)",
+            " AND (?4 IS NULL OR l.owner = ?4)",
+            " AND (?5 IS NULL OR EXISTS (SELECT 1 FROM license_terms AS o",
+            " WHERE o.license = l.number AND o.kind = 'domain' AND o.term = ?5))",
+            " AND (?6 IS NULL OR l.expires_at < ?6)",
+            " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM license_terms AS o",
+            " WHERE o.license = l.number AND o.kind = 'search' AND o.term BETWEEN ?7 AND ?8))",
+            " ORDER BY ",
+            $order,
+            " LIMIT ?11"
+        )
+    };
+}
+
+/// The licence of an id, `?1`.
+pub(crate) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.id = ?1");
+/// The licence of a key's hash, `?1`.
+pub(crate) const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.key_hash = ?1");
+
+/// In the order of creation.
+pub(crate) const ALL: &str = page!("" "licenses AS l" where "l.number > ?9" order by "l.number");
+/// Of one product, the one in its array.
+pub(crate) const OF_PRODUCT: &str =
+    page!("" "licenses AS l" where "l.product = json_extract(?1, '$[0]') AND l.number > ?9" order by "l.number");
+/// Of one policy.
+pub(crate) const OF_POLICY: &str =
+    page!("" "licenses AS l" where "l.policy = ?2 AND l.number > ?9" order by "l.number");
+/// Of one status.
+pub(crate) const OF_STATUS: &str =
+    page!("" "licenses AS l" where "l.status = ?3 AND l.number > ?9" order by "l.number");
+/// Of one owner.
+pub(crate) const OF_OWNER: &str = page!("" "licenses AS l" where "l.owner = ?4 AND l.number > ?9" order by "l.number");
+/// With this entry among its domains.
+pub(crate) const OF_DOMAIN: &str = page!(
+    "" "license_terms AS t CROSS JOIN licenses AS l"
+    where "t.kind = 'domain' AND t.term = ?5 AND t.license > ?9 AND l.number = t.license" order by "t.license"
+);
+/// Whichever ends first.
+pub(crate) const BY_END: &str = page!(
+    "" "licenses AS l" where "l.expires_at < ?6 AND (l.expires_at, l.number) > (?10, ?9)"
+    order by "l.expires_at, l.number"
+);
+/// By the text that was found, which is returned too; by the first in the alphabet where a licence has several.
+pub(crate) const BY_TERM: &str = page!(
+    ", t.term" "license_terms AS t CROSS JOIN licenses AS l"
+    where "t.kind = 'search' AND t.term BETWEEN ?7 AND ?8 AND (t.term, t.license) > (?10, ?9) AND l.number = t.license \
+        AND NOT EXISTS (SELECT 1 FROM license_terms AS o \
+        WHERE o.license = t.license AND o.kind = 'search' AND o.term >= ?7 AND o.term < t.term)"
+    order by "t.term, t.license"
+);
