@@ -22,13 +22,17 @@ const MAX_CONFLICTS: u32 = 16;
 pub(crate) fn deliveries(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.optional_fields()?.finish()?;
     change(ask, || {
-        let rows =
-            "SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
-        let delivered = deliver(|after| db::query(rows, vec![integer(after), integer(OUTBOX_PAGE)]))?;
+        let delivered = deliver_pending()?;
         let left = db::query_one("SELECT count(*) FROM outbox", Vec::new())?.ok_or(Problem::CORRUPT)?.count(0)?;
-        let body = json!({ "delivered": delivered.count, "left": left });
+        let body = json!({ "delivered": delivered, "left": left });
         Ok((Change::new(), Answer::ok(body, None)))
     })
+}
+
+/// Delivers what is pending, for as long as one request may; gives how many rows have landed.
+pub(crate) fn deliver_pending() -> Result<u64, Problem> {
+    let rows = "SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
+    Ok(deliver(|after| db::query(rows, vec![integer(after), integer(OUTBOX_PAGE)]))?.count)
 }
 
 /// After a write: delivers its rows, those of the same licences that are older, and some others that are. Whether the store has the
