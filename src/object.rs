@@ -139,8 +139,10 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Number(number))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Other)
+            fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+                // `4.0` is a whole number, in JSON as in JSON Schema (2020-12, section 6.1.1): some languages write it so.
+                let whole = number as u64;
+                Ok(if whole as f64 == number { Value::Number(whole) } else { Value::Other })
             }
         }
 

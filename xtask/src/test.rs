@@ -8,7 +8,7 @@ use crate::{
     compose::{self, Set},
     run::{cargo, on_path, output, root, run},
     target::TARGET,
-    tools::{CARGO_DENY, CARGO_FUZZ, VICEROY, WASMTIME},
+    tools::{CARGO_DENY, CARGO_FUZZ, SCHEMATHESIS, VICEROY, WASMTIME},
     up,
 };
 
@@ -24,7 +24,7 @@ struct Step {
 }
 
 /// Components come first: what embeds or serves them is tested on what was built here.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "format", run: format },
     Step { name: "components", run: components },
     Step { name: "lints", run: lints },
@@ -32,6 +32,7 @@ const STEPS: [Step; 9] = [
     Step { name: "core", run: core },
     Step { name: "native-host", run: native_host },
     Step { name: "all-hosts", run: all_hosts },
+    Step { name: "api", run: api },
     Step { name: "node", run: node },
     Step { name: "fuzz", run: fuzz },
 ];
@@ -124,7 +125,7 @@ fn dependencies() -> Result<Outcome> {
 
 /// What is tested without a host.
 fn core() -> Result<Outcome> {
-    let packages = ["countersign", "countersign-store-wasi-keyvalue", "xtask"];
+    let packages = ["countersign", "countersign-store-wasi-keyvalue", "countersign-validator", "xtask"];
     run(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }
@@ -140,13 +141,28 @@ fn native_host() -> Result<Outcome> {
 }
 
 fn all_hosts() -> Result<Outcome> {
-    run(cargo()
+    run(&mut host_tests()?)?;
+    Ok(Outcome::Passed)
+}
+
+/// Both apps as `openapi.json` describes them.
+fn api() -> Result<Outcome> {
+    let Some(programs) = SCHEMATHESIS.ensure()? else {
+        return Ok(Outcome::Skipped("there is no Python 3.10 with venv: the apps were not driven from openapi.json"));
+    };
+    run(host_tests()?.args(["--test", "api"]).env("COUNTERSIGN_SCHEMATHESIS", programs))?;
+    Ok(Outcome::Passed)
+}
+
+fn host_tests() -> Result<Command> {
+    let mut tests = cargo();
+    tests
         .args(["test", "--package", "countersign-host-tests"])
         .env("COUNTERSIGN_COMPONENTS", compose::directory())
         .env("COUNTERSIGN_BIN", up::build_host()?)
         .env("COUNTERSIGN_WASMTIME", WASMTIME.ensure()?)
-        .env("COUNTERSIGN_VICEROY", VICEROY.ensure()?))?;
-    Ok(Outcome::Passed)
+        .env("COUNTERSIGN_VICEROY", VICEROY.ensure()?);
+    Ok(tests)
 }
 
 fn node() -> Result<Outcome> {

@@ -1,10 +1,14 @@
-//! The hosts and checkers that cargo can give, each at one version, in a cache that every clone of this user finds.
+//! The hosts and checkers that cargo and PyPI can give, each at one version, in a cache that every clone of this user finds.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::Result;
 
-use crate::run::{cache, cargo, run};
+use crate::run::{cache, cargo, on_path, root, run};
 
 /// A program of a crate.
 pub(crate) struct Tool {
@@ -37,6 +41,9 @@ pub(crate) const CARGO_FUZZ: Tool =
 /// Sends the load of `cargo xtask bench`.
 pub(crate) const OHA: Tool = Tool { package: "oha", version: "1.16.0", program: "oha", features: "" };
 
+/// Drives both apps from `openapi.json`, and what it is made of.
+pub(crate) const SCHEMATHESIS: Venv = Venv { name: "schemathesis", requirements: "tests/api/requirements.txt" };
+
 impl Tool {
     /// `package version`, for what is written down.
     pub(crate) fn name(&self) -> String {
@@ -58,7 +65,43 @@ impl Tool {
             install.args(["--no-default-features", "--features", self.features]);
         }
         run(&mut install)?;
-        std::fs::remove_dir_all(home.join("build"))?;
+        fs::remove_dir_all(home.join("build"))?;
         Ok(program)
+    }
+}
+
+/// Programs of packages from PyPI, in a virtual environment of their own.
+pub(crate) struct Venv {
+    name: &'static str,
+    /// What is installed: a file of the repository, that names versions.
+    requirements: &'static str,
+}
+
+/// Python's oldest release that the programs run on.
+const PYTHON: (u32, u32) = (3, 10);
+
+impl Venv {
+    /// The directory of the programs, installed first if the cache does not hold them; none where there is no Python that is new enough and
+    /// can make environments.
+    pub(crate) fn ensure(&self) -> Result<Option<PathBuf>> {
+        let requirements = fs::read_to_string(root().join(self.requirements))?;
+        let home = cache()?.join("tools").join(self.name);
+        let (programs, installed) = (home.join("bin"), home.join("installed.txt"));
+        if fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
+            return Ok(Some(programs));
+        }
+        let (major, minor) = PYTHON;
+        let suits = format!("import ensurepip, sys, venv; sys.exit(sys.version_info < ({major}, {minor}))");
+        let Some(python) = on_path("python3") else { return Ok(None) };
+        if !Command::new(&python).args(["-c", &suits]).stderr(Stdio::null()).status()?.success() {
+            return Ok(None);
+        }
+        eprintln!("installing {} (once for this user)", self.name);
+        run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&home))?;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        run(Command::new(programs.join("python")).args(install).arg(root().join(self.requirements)))?;
+        // Last, so that what was cut short is not taken for whole.
+        fs::write(installed, requirements)?;
+        Ok(Some(programs))
     }
 }

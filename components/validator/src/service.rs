@@ -52,3 +52,24 @@ fn respond(request: &Request) -> Result<Response, Problem> {
     }
     (route.verb)(request)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ROUTES;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_these_routes_for_holders_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().iter();
+            for (method, _) in methods.filter(|(_, operation)| operation["tags"][0] == "holder") {
+                described.insert((path.clone(), method.to_ascii_uppercase()));
+            }
+        }
+        let served = ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
+        assert_eq!(described, served);
+    }
+}

@@ -18,6 +18,11 @@ use countersign_host_tests::store::Capabilities;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
+use document::Document;
+
+#[path = "support/document.rs"]
+mod document;
+
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
     let fixtures = fixtures::all()?;
@@ -112,10 +117,21 @@ impl Recording {
             if let Some(key) = key_sent(scenario) {
                 ensure!(!holds_key(&answer.text(), &key), "the answer repeats the key");
             }
-            Ok(())
+            is_as_documented(scenario, answer)
         })
         .with_ignored_flag(!self.host.is_there() || self.scenarios[place].except.contains_key(self.host.name()))
     }
+}
+
+/// The answer is one that `openapi.json` has, and what was asked is too, unless it was refused.
+fn is_as_documented(scenario: &Scenario, answer: &Answer) -> Result<()> {
+    static DOCUMENT: OnceLock<Result<Document>> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(Document::load).as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    document.check_answer(&scenario.method, &scenario.path, answer)?;
+    if scenario.answer.is_some() && scenario.method == "POST" {
+        document.check_request("POST", &scenario.path, &serde_json::from_slice(&scenario.request_body())?)?;
+    }
+    Ok(())
 }
 
 fn readyz_tells_the_store(recording: &Recording, session: &Session) -> Result<()> {

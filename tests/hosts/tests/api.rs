@@ -1,0 +1,92 @@
+//! Both apps, driven from `openapi.json` by schemathesis (`tests/api`), on real hosts: `native::holder`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use countersign::record::License;
+use countersign_host_tests::artifacts;
+use countersign_host_tests::fixtures::{self, Fixture};
+use countersign_host_tests::hosts::{Host, Setup};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The operator's token, at a host that is there for one trial.
+const TOKEN: &str = "an-operator-s-token-of-36-characters";
+
+/// One run.
+#[derive(Clone, Copy)]
+struct Drive {
+    host: Host,
+    /// Whose operations: a tag of the document.
+    tag: &'static str,
+    phases: &'static str,
+    /// Cases of an operation and phase that draws them.
+    cases: u32,
+}
+
+const DRIVES: [Drive; 2] = [
+    Drive { host: Host::Native, tag: "holder", phases: "examples,coverage,fuzzing", cases: 100 },
+    Drive { host: Host::Spin, tag: "holder", phases: "examples,coverage", cases: 1 },
+];
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let valid = || tool("openapi-spec-validator").and_then(|tool| run(Command::new(tool).arg(document())));
+    let mut trials = vec![Trial::test("the-document-is-one", move || valid().map_err(failed))];
+    for drive in DRIVES {
+        let name = format!("{}::{}", drive.host.name(), drive.tag);
+        let trial = Trial::test(name, move || drive.run().map_err(failed));
+        trials.push(trial.with_ignored_flag(!drive.host.is_there()));
+    }
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+}
+
+impl Drive {
+    fn run(self) -> Result<()> {
+        let fixtures: Vec<_> = fixtures::all()?.into_iter().filter(is_sound).collect();
+        let keys: Vec<_> = fixtures.iter().map(|fixture| fixture.key.as_str()).collect();
+        let setup = Setup {
+            entries: fixtures.iter().flat_map(Fixture::entries).collect(),
+            settings: vec![("admin_token".into(), TOKEN.into())],
+            ..Setup::default()
+        };
+        let running = self.host.start(&setup)?;
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api");
+        let mut command = Command::new(tool("schemathesis")?);
+        command.current_dir(running.directory.path()).env("COUNTERSIGN_KEYS", keys.join("\n"));
+        command.env("COUNTERSIGN_TOKEN", TOKEN).env("SCHEMATHESIS_HOOKS", tests.join("hooks.py"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg("--config-file").arg(tests.join("schemathesis.toml")).arg("run").arg(document());
+        command.args(["--url", &format!("http://{}", running.address()), "--include-tag", self.tag]);
+        command.args(["--phases", self.phases, "--max-examples", &self.cases.to_string()]);
+        run(&mut command).with_context(|| format!("the host wrote\n{}", running.process.log()))
+    }
+}
+
+/// Whether what is stored of it can be read. What cannot is answered with 503, which is a fault here.
+fn is_sound(fixture: &Fixture) -> bool {
+    fixture.record.as_ref().is_none_or(|record| License::from_json(record.as_bytes()).is_ok())
+        && fixture.state.is_none()
+}
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json")
+}
+
+/// A program that `cargo xtask test api` has installed.
+fn tool(name: &str) -> Result<PathBuf> {
+    let programs = env::var_os("COUNTERSIGN_SCHEMATHESIS");
+    Ok(PathBuf::from(programs.context("COUNTERSIGN_SCHEMATHESIS is not set: run `cargo xtask test api`")?).join(name))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output()?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    ensure!(output.status.success(), "{}\n{}{}", output.status, said(&output.stdout), said(&output.stderr));
+    Ok(())
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}

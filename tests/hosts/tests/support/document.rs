@@ -1,0 +1,169 @@
+//! `openapi.json`, held against what is asked and answered.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use countersign::domain::{Domain, DomainRule};
+use countersign_host_tests::client::Answer;
+use jsonschema::Registry;
+use serde_json::{Map, Value, json};
+
+const TEXT: &str = include_str!("../../../../openapi.json");
+/// What the document is called where a schema refers to a part of it.
+const NAME: &str = "urn:countersign:openapi";
+
+/// The OpenAPI document of both apps.
+pub(crate) struct Document {
+    root: Value,
+    registry: Registry<'static>,
+}
+
+/// A part of the document, and where it stands: the names on the way to it.
+#[derive(Clone)]
+struct Part<'a> {
+    value: &'a Value,
+    names: Vec<String>,
+}
+
+impl Document {
+    /// Reads it.
+    pub(crate) fn load() -> Result<Self> {
+        let root: Value = serde_json::from_str(TEXT).context("openapi.json")?;
+        let registry = Registry::new().add(NAME, root.clone())?.prepare()?;
+        Ok(Self { root, registry })
+    }
+
+    /// Whether the document says that a request may be answered so: its status, its headers, the type and the shape of its body.
+    pub(crate) fn check_answer(&self, method: &str, path: &str, answer: &Answer) -> Result<()> {
+        let Some(item) = self.item(path) else {
+            ensure!(answer.status == 404, "status {} on a path that the document does not have", answer.status);
+            return self.check_problem(method, answer, "NO_SUCH_PATH");
+        };
+        let Some(operation) = item.get(&method.to_ascii_lowercase()) else {
+            // What browsers ask is no operation of the document.
+            if method == "OPTIONS" && answer.status == 204 {
+                return Ok(());
+            }
+            ensure!(answer.status == 405, "status {} on a method that the document does not have", answer.status);
+            let allowed = answer.headers.get("allow").context("405 without `Allow`")?;
+            let allowed = allowed.split(", ").filter(|method| *method != "OPTIONS").map(str::to_ascii_lowercase);
+            let (allowed, described): (BTreeSet<_>, _) = (allowed.collect(), item.fields()?.keys().cloned().collect());
+            ensure!(allowed == described, "`Allow` has {allowed:?} in place of {described:?}");
+            return self.check_problem(method, answer, "METHOD_NOT_ALLOWED");
+        };
+        let status = answer.status.to_string();
+        let response = operation.get("responses").and_then(|responses| responses.get(&status));
+        let response = self.resolved(response.with_context(|| format!("status {status} is not in the document"))?)?;
+        self.check_headers(&response, answer)?;
+        let Some(content) = response.get("content") else {
+            ensure!(answer.body.is_empty(), "a body that is not in the document: {}", answer.text());
+            return Ok(());
+        };
+        let content_type = answer.headers.get("content-type").context("a body without a type")?;
+        let essence = content_type.split(';').next().unwrap_or_default();
+        let media = content.get(essence).with_context(|| format!("{essence} is not in the document"))?;
+        let body = if essence.ends_with("json") { answer.json()? } else { answer.text().into() };
+        self.check_instance(&media.get("schema").context("no schema")?, &body)
+    }
+
+    /// Whether the document allows a request's body, which was accepted.
+    pub(crate) fn check_request(&self, method: &str, path: &str, body: &Value) -> Result<()> {
+        let operation = self.item(path).and_then(|item| item.get(&method.to_ascii_lowercase()));
+        let operation = operation.context("the document does not have this operation")?;
+        let schema = operation
+            .get("requestBody")
+            .and_then(|body| body.get("content"))
+            .and_then(|content| content.get("application/json"))
+            .and_then(|media| media.get("schema"));
+        self.check_instance(&schema.context("the document has no such body")?, body)
+    }
+
+    /// The path's item: the one of just this path, or the one that has parameters in place of some of its segments.
+    fn item(&self, path: &str) -> Option<Part<'_>> {
+        let path = path.split('?').next().unwrap_or_default();
+        let paths = Part { value: self.root.get("paths")?, names: vec!["paths".into()] };
+        paths.get(path).or_else(|| {
+            let templates = paths.value.as_object()?.keys();
+            let mut fitting = templates.filter(|template| {
+                let (template, path) = (template.split('/'), path.split('/'));
+                template.clone().count() == path.clone().count()
+                    && template.zip(path).all(|(expected, found)| expected == found || expected.starts_with('{'))
+            });
+            fitting.next().and_then(|template| paths.get(template))
+        })
+    }
+
+    /// The part itself, or what it refers to.
+    fn resolved<'a>(&'a self, part: Part<'a>) -> Result<Part<'a>> {
+        let Some(reference) = part.value["$ref"].as_str() else { return Ok(part) };
+        let mut target = Part { value: &self.root, names: Vec::new() };
+        for name in reference.strip_prefix("#/").context("a reference elsewhere")?.split('/') {
+            target = target.get(name).with_context(|| format!("{reference} is not there"))?;
+        }
+        Ok(target)
+    }
+
+    fn check_headers(&self, response: &Part<'_>, answer: &Answer) -> Result<()> {
+        let Some(headers) = response.get("headers") else { return Ok(()) };
+        for name in headers.fields()?.keys() {
+            let header = self.resolved(headers.get(name).context("a header")?)?;
+            match answer.headers.get(&name.to_ascii_lowercase()) {
+                Some(value) => {
+                    let schema = header.get("schema").context("a header without a schema")?;
+                    let value = match schema.value["type"].as_str() {
+                        Some("integer") => value.parse::<u64>()?.into(),
+                        _ => Value::String(value.clone()),
+                    };
+                    self.check_instance(&schema, &value).with_context(|| format!("header {name}"))?;
+                }
+                None => ensure!(header.value["required"] != true, "no header {name}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer that the document describes for all paths at once.
+    fn check_problem(&self, method: &str, answer: &Answer, code: &str) -> Result<()> {
+        if method == "HEAD" {
+            return Ok(());
+        }
+        let body = answer.json()?;
+        ensure!(body["code"] == code && body["status"] == answer.status, "{body}");
+        let problem = Part { value: &self.root, names: ["components", "schemas", "Problem"].map(str::to_owned).into() };
+        self.check_instance(&problem, &body)
+    }
+
+    fn check_instance(&self, schema: &Part<'_>, instance: &Value) -> Result<()> {
+        let validator = jsonschema::options()
+            .with_registry(&self.registry)
+            .should_validate_formats(true)
+            .with_format("domain", |text: &str| Domain::parse(text).is_ok())
+            .with_format("domain-rule", |text: &str| DomainRule::parse(text).is_ok())
+            .build(&json!({ "$ref": schema.reference() }))?;
+        let errors: Vec<_> = validator.iter_errors(instance).map(|error| error.to_string()).collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        bail!("{} does not have {instance}: {}", schema.reference(), errors.join("; "))
+    }
+}
+
+impl Part<'_> {
+    fn get(&self, name: &str) -> Option<Self> {
+        let names = self.names.iter().cloned().chain([name.to_owned()]).collect();
+        Some(Self { value: self.value.get(name)?, names })
+    }
+
+    fn fields(&self) -> Result<&Map<String, Value>> {
+        self.value.as_object().ok_or_else(|| anyhow!("{} is no object", self.reference()))
+    }
+
+    /// A JSON Pointer (RFC 6901, section 6) to it.
+    fn reference(&self) -> String {
+        let escaped = self.names.iter().map(|name| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            format!("/{}", name.replace('{', "%7B").replace('}', "%7D"))
+        });
+        format!("{NAME}#{}", escaped.collect::<String>())
+    }
+}
