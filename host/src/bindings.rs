@@ -26,3 +26,22 @@ wasmtime::component::bindgen!({
 
 pub use self::countersign::license::{journal, settings, store};
 pub use exports::countersign::license::service;
+
+/// What the registrar is given beside.
+pub mod registrar {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package countersign:host;
+
+            world registrar {
+                import countersign:license/sql@0.1.0;
+            }
+        ",
+        world: "countersign:host/registrar",
+        imports: { default: async },
+        require_store_data_send: true,
+    });
+}
+
+pub use registrar::countersign::license::sql;

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::bindings::store::{Entry, Error, Page};
-use crate::files::{FILE_NAME, Files};
+use crate::files::Files;
 use crate::idle::Idle;
 use crate::limits::{SERVE_BUSY_TIMEOUT, WARM_CONNECTIONS};
 use crate::rows::Rows;
-use crate::store::{Store, check_key, now};
+use crate::store::{FILE_NAME, Store, check_key, now};
 use crate::writer::Pending;
 
 /// The store of one data directory, for all calls of one process.
@@ -118,10 +118,10 @@ impl Database {
 impl Opened {
     fn open(directory: &Path, before: Option<&Self>) -> Result<Self, Error> {
         let before = before.map(|before| &before.files);
-        let mut files = Files::open(directory, before)?;
+        let mut files = Files::open(directory, FILE_NAME, before)?;
         let path = directory.join(FILE_NAME);
         let writer = Store::connect(&path, files.database(), SERVE_BUSY_TIMEOUT)?;
-        files.open_index(directory, before)?;
+        files.open_index(directory, FILE_NAME, before)?;
         Ok(Self {
             writer: Mutex::new(writer),
             readers: Idle::new(WARM_CONNECTIONS),
@@ -144,7 +144,7 @@ impl Opened {
     }
 
     fn check_file(&self) -> Result<(), Error> {
-        self.files.database().check(&self.path)
+        Ok(self.files.database().check(&self.path)?)
     }
 
     /// Runs a call on a connection that no other call has.

@@ -1,9 +1,9 @@
-//! Runs the component: one compiled artefact, many warm instances, and bounds on each call.
+//! Runs components: of each one compiled artefact, many warm instances, and bounds on each call.
 //!
 //! # Design decisions
 //! - Calls are asynchronous, on the server's own threads. A validation takes microseconds and never leaves the thread that read the
 //!   request. A guest that is still computing gives way at each tick of the epoch, and after [`FAST_TICKS`] of them it computes in
-//!   turn: of all slow calls together no more than [`Engine::load`]'s `slow_calls` run at a time, so that however many requests
+//!   turn: of all slow calls together no more than [`Machine::new`]'s `slow_calls` run at a time, so that however many requests
 //!   spin, the other threads answer the rest. With blocking calls, as many spinning guests as there are threads would stop everything
 //!   until their deadline.
 //! - An instance is one request's at a time and is kept for the next. Whatever ends a call early (a trap, the deadline, the memory
@@ -28,9 +28,15 @@ use crate::bindings::{App, AppPre};
 use crate::idle::Idle;
 use crate::imports::{Guest, Imports};
 use crate::limits::{
-    CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_GUEST_MEMORY, MAX_INSTANCES,
+    CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_INSTANCES, MAX_REGISTRAR_MEMORY,
     WARM_INSTANCES,
 };
+
+/// What the components of one process run on: a compiler, a pool of instances, a clock of epochs, and turns for slow calls.
+pub struct Machine {
+    engine: wasmtime::Engine,
+    slow_calls: Arc<Semaphore>,
+}
 
 /// A component, ready to answer.
 pub struct Engine {
@@ -38,7 +44,16 @@ pub struct Engine {
     imports: Arc<Imports>,
     warm: Idle<Instance>,
     slow_calls: Arc<Semaphore>,
-    deadline: Duration,
+    bounds: Bounds,
+}
+
+/// What one app may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Of the time for one call.
+    pub deadline: Duration,
+    /// Bytes of all linear memories of one instance; [`MAX_REGISTRAR_MEMORY`] at most.
+    pub memory: usize,
 }
 
 struct Instance {
@@ -57,45 +72,42 @@ struct Turn {
 }
 
 /// Why a call has no answer. Its instance is gone; the next call gets another.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It took longer than the deadline.
+    #[error("it missed its deadline")]
     Deadline,
     /// It trapped, ran out of memory, or could not be started. The text is for an operator.
+    #[error("it failed: {0:#}")]
     Guest(wasmtime::Error),
 }
 
-impl Engine {
-    /// Compiles the component, or takes it from the cache directory if one is given, and starts a first instance.
-    ///
-    /// `deadline` bounds each call. `slow_calls` is how many slow calls may compute at once: fewer than there are threads.
-    pub async fn load(
-        component: &Path,
-        cache: Option<&Path>,
-        imports: Imports,
-        deadline: Duration,
-        slow_calls: usize,
-    ) -> wasmtime::Result<Self> {
+impl Machine {
+    /// `cache` is a directory for compiled components. `slow_calls` is how many slow calls may compute at once: fewer than there are
+    /// threads.
+    pub fn new(cache: Option<&Path>, slow_calls: usize) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&configure(cache)?)?;
-        let component = Component::from_file(&engine, component)?;
-        let mut linker = Linker::new(&engine);
-        Guest::link(&mut linker)?;
-        let app = AppPre::new(linker.instantiate_pre(&component)?)?;
         tick(&engine)?;
-        let engine = Self {
-            app,
-            imports: Arc::new(imports),
-            warm: Idle::new(WARM_INSTANCES),
-            slow_calls: Arc::new(Semaphore::new(slow_calls)),
-            deadline,
-        };
+        Ok(Self { engine, slow_calls: Arc::new(Semaphore::new(slow_calls)) })
+    }
+
+    /// Compiles a component, or takes it from the cache, and starts a first instance.
+    pub async fn load(&self, component: &Path, imports: Imports, bounds: Bounds) -> wasmtime::Result<Engine> {
+        let component = Component::from_file(&self.engine, component)?;
+        let mut linker = Linker::new(&self.engine);
+        imports.link(&mut linker)?;
+        let app = AppPre::new(linker.instantiate_pre(&component)?)?;
+        let (imports, slow_calls) = (Arc::new(imports), self.slow_calls.clone());
+        let engine = Engine { app, imports, warm: Idle::new(WARM_INSTANCES), slow_calls, bounds };
         engine.warm.put(engine.start().await?);
         Ok(engine)
     }
+}
 
+impl Engine {
     /// Calls `service.handle` on an instance that no other call has.
     pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
-        timeout(self.deadline, self.call_to_end(request)).await.map_err(|_| Failure::Deadline)?.map_err(Failure::Guest)
+        timeout(self.bounds.deadline, self.call_to_end(request)).await.map_err(|_| Failure::Deadline)?.map_err(Failure::Guest)
     }
 
     async fn call_to_end(&self, request: &Request) -> wasmtime::Result<Response> {
@@ -114,7 +126,7 @@ impl Engine {
     }
 
     async fn start(&self) -> wasmtime::Result<Instance> {
-        let mut store = wasmtime::Store::new(self.app.engine(), Guest::new(self.imports.clone()));
+        let mut store = wasmtime::Store::new(self.app.engine(), Guest::new(self.imports.clone(), self.bounds.memory));
         store.limiter(|guest| &mut guest.limits);
         let turn = Arc::<Mutex<Turn>>::default();
         take_turns(&mut store, turn.clone(), self.slow_calls.clone());
@@ -168,7 +180,7 @@ pub fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
         .total_core_instances(MAX_INSTANCES * CORE_INSTANCES_PER_INSTANCE)
         .total_memories(MAX_INSTANCES)
         .total_tables(MAX_INSTANCES * CORE_INSTANCES_PER_INSTANCE)
-        .max_memory_size(MAX_GUEST_MEMORY);
+        .max_memory_size(MAX_REGISTRAR_MEMORY);
     let mut config = Config::new();
     config.allocation_strategy(pool).epoch_interruption(true);
     if let Some(directory) = cache {

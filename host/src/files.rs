@@ -1,21 +1,20 @@
-//! The store's files, read beside SQLite: which ones they are, and whether anyone has written.
+//! Databases' files, made and read beside SQLite: which ones they are, and whether anyone has written.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::bindings::store::Error;
+use rusqlite::Connection;
 
-/// The database's name in the data directory.
-pub const FILE_NAME: &str = "countersign.db";
+use crate::bindings::{sql, store};
 
-/// SQLite's name for the log beside it. It would be read into any database of that name.
-pub(crate) const LOG_NAME: &str = "countersign.db-wal";
+/// What SQLite appends to the name of a database for that of the log beside it. It would be read into any database of that name.
+const LOG_SUFFIX: &str = "-wal";
 
-/// SQLite's name for the log's index, which all processes that have the database open share.
-const INDEX_NAME: &str = "countersign.db-shm";
+/// The same for the log's index, which all processes that have the database open share.
+const INDEX_SUFFIX: &str = "-shm";
 
 /// How every database begins (SQLite's file format, section 1.3).
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -47,14 +46,25 @@ struct OpenFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State([u8; State::BYTES]);
 
+/// Why a database's files are of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the database file was replaced")]
+    Replaced,
+    #[error("{0} is not a database or cannot be read")]
+    NoDatabase(&'static str),
+    #[error("{0} is gone and its {0}{LOG_SUFFIX} is not: restore the one or remove the other")]
+    Orphaned(&'static str),
+    #[error("cannot make {0}: {1}")]
+    NotMade(&'static str, Box<dyn std::error::Error>),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl FileId {
     /// That the path still leads to this file.
-    pub(crate) fn check(self, path: &Path) -> Result<(), Error> {
-        if Self::from(&fs::metadata(path).map_err(fault)?) == self {
-            Ok(())
-        } else {
-            Err(Error::Unavailable("the database file was replaced".into()))
-        }
+    pub(crate) fn check(self, path: &Path) -> Result<(), Fault> {
+        if Self::from(&fs::metadata(path)?) == self { Ok(()) } else { Err(Fault::Replaced) }
     }
 }
 
@@ -67,23 +77,28 @@ impl From<&Metadata> for FileId {
 impl Files {
     /// Opens the database's file, and looks that it is one: SQLite itself would not. It would take all pages from the log, where one
     /// is left of a database that was there before.
-    pub(crate) fn open(directory: &Path, before: Option<&Self>) -> Result<Self, Error> {
+    pub(crate) fn open(directory: &Path, name: &'static str, before: Option<&Self>) -> Result<Self, Fault> {
         let before = before.map(|before| &before.database);
-        let database = OpenFile::open(&directory.join(FILE_NAME), before).map_err(fault)?;
+        let database = OpenFile::open(&directory.join(name), before)?;
         let mut header = [0; SQLITE_HEADER.len()];
         if database.file.read_exact_at(&mut header, 0).is_err() || header != *SQLITE_HEADER {
-            return Err(Error::Other(format!("{FILE_NAME} is not a database or cannot be read")));
+            return Err(Fault::NoDatabase(name));
         }
         Ok(Self { database, index: None })
     }
 
     /// Opens the log's index, which is there once a connection has read from the database, and is not removed while that is open.
     /// A database that somebody has set to have no log has none either.
-    pub(crate) fn open_index(&mut self, directory: &Path, before: Option<&Self>) -> Result<(), Error> {
+    pub(crate) fn open_index(
+        &mut self,
+        directory: &Path,
+        name: &str,
+        before: Option<&Self>,
+    ) -> Result<(), Fault> {
         let before = before.and_then(|before| before.index.as_ref());
-        self.index = match OpenFile::open(&directory.join(INDEX_NAME), before) {
+        self.index = match OpenFile::open(&directory.join(format!("{name}{INDEX_SUFFIX}")), before) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            opened => Some(opened.map_err(fault)?),
+            opened => Some(opened?),
         };
         Ok(())
     }
@@ -142,10 +157,59 @@ impl State {
     }
 }
 
-fn fault(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => Error::NoSuchStore,
-        io::ErrorKind::PermissionDenied => Error::AccessDenied,
-        _ => Error::Unavailable(error.to_string()),
+/// Makes the data directory (mode 0700) and an empty database in it (mode 0600), if they are not there.
+///
+/// The file appears with its schema in it, or not at all: it is made under another name and linked into place.
+pub(crate) fn create(directory: &Path, name: &'static str, schema: &str) -> Result<(), Fault> {
+    // Asked for before the database, which is there first: a log without one is no other process' beginning.
+    let has_log = directory.join(format!("{name}{LOG_SUFFIX}")).exists();
+    if directory.join(name).exists() {
+        Ok(())
+    } else if has_log {
+        Err(Fault::Orphaned(name))
+    } else {
+        make(directory, name, schema).map_err(|error| Fault::NotMade(name, error))
+    }
+}
+
+fn make(directory: &Path, name: &str, schema: &str) -> Result<(), Box<dyn std::error::Error>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let draft = directory.join(format!("{name}.{:016x}.draft", getrandom::u64()?));
+    // SQLite gives its log files the permissions of the database.
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let connection = Connection::open(&draft)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.execute_batch(&format!("BEGIN;{schema}COMMIT;"))?;
+    connection.close().map_err(|(_, error)| error)?;
+    let linked = match fs::hard_link(&draft, directory.join(name)) {
+        // Another process was first: its database is as good.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    };
+    fs::remove_file(&draft)?;
+    linked?;
+    File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+impl From<Fault> for store::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Io(error) if error.kind() == io::ErrorKind::NotFound => Self::NoSuchStore,
+            Fault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::AccessDenied,
+            Fault::Io(_) | Fault::Replaced => Self::Unavailable(fault.to_string()),
+            Fault::NoDatabase(_) | Fault::Orphaned(_) | Fault::NotMade(..) => Self::Other(fault.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for sql::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Io(error) if error.kind() == io::ErrorKind::NotFound => Self::NoSuchDatabase,
+            Fault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::AccessDenied,
+            Fault::Io(_) | Fault::Replaced => Self::Unavailable(fault.to_string()),
+            Fault::NoDatabase(_) | Fault::Orphaned(_) | Fault::NotMade(..) => Self::Other(fault.to_string()),
+        }
     }
 }

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::counts::Counts;
 use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE, MAX_EVENT_BYTES};
 
 /// Where events go, one JSON object a line.
@@ -40,8 +41,15 @@ impl FromStr for Destination {
 /// The end that requests hold. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    queue: Option<SyncSender<String>>,
+    queue: Option<SyncSender<Item>>,
     dropped: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Event(String),
+    /// Told, once all before it is done with.
+    Mark(SyncSender<()>),
 }
 
 /// The writer thread's handle, which outlives every [`Journal`].
@@ -49,23 +57,26 @@ pub struct Journal {
 pub struct Writer(Option<JoinHandle<()>>);
 
 impl Journal {
-    /// Opens the destination and starts its writer.
-    pub fn start(destination: &Destination) -> io::Result<(Self, Writer)> {
+    /// Opens the destination and starts its writer, which also counts validations where it is given something to count them in.
+    pub fn start(destination: &Destination, counts: Option<Counts>) -> io::Result<(Self, Writer)> {
         match destination {
-            Destination::None => Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
-            Destination::Stdout => Self::start_with(io::stdout()),
-            Destination::File(path) => Self::start_with(open(path)?),
+            Destination::None if counts.is_none() => {
+                Ok((Self { queue: None, dropped: Arc::default() }, Writer(None)))
+            }
+            Destination::None => Self::start_with(io::sink(), counts),
+            Destination::Stdout => Self::start_with(io::stdout(), counts),
+            Destination::File(path) => Self::start_with(open(path)?, counts),
         }
     }
 
     /// As [`start`](Self::start), with any sink.
-    pub fn start_with(sink: impl Write + Send + 'static) -> io::Result<(Self, Writer)> {
-        let (queue, events) = sync_channel(JOURNAL_QUEUE);
+    pub fn start_with(sink: impl Write + Send + 'static, counts: Option<Counts>) -> io::Result<(Self, Writer)> {
+        let (queue, items) = sync_channel(JOURNAL_QUEUE);
         let dropped = Arc::<AtomicU64>::default();
         let counter = dropped.clone();
         let thread = thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write_events(&events, &counter, BufWriter::new(sink)))?;
+            .spawn(move || write_events(&items, &counter, counts.as_ref(), BufWriter::new(sink)))?;
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
@@ -74,9 +85,26 @@ impl Journal {
     pub fn append(&self, event: String) {
         let Some(queue) = &self.queue else { return };
         let is_line = event.len() <= MAX_EVENT_BYTES && !event.contains(['\n', '\r']);
-        if !is_line || queue.try_send(event).is_err() {
+        if !is_line || queue.try_send(Item::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Waits until everything appended before is written and counted; gives up after [`JOURNAL_FLUSH_TIMEOUT`]. Blocks its thread.
+    pub fn settle(&self) {
+        let Some(queue) = &self.queue else { return };
+        let deadline = Instant::now() + JOURNAL_FLUSH_TIMEOUT;
+        let (mark, reached) = sync_channel(1);
+        let mut item = Item::Mark(mark);
+        while let Err(TrySendError::Full(refused)) = queue.try_send(item) {
+            if Instant::now() > deadline {
+                return;
+            }
+            item = refused;
+            thread::sleep(JOURNAL_PAUSE);
+        }
+        // Whether it was reached in time or not: nobody can do more.
+        let _: Result<(), RecvTimeoutError> = reached.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -98,27 +126,47 @@ fn open(path: &PathBuf) -> io::Result<File> {
 
 /// Writes until every sender is gone. Flushes whenever the queue runs empty, so that a quiet journal is never behind, and then
 /// lets a busy one's events gather: a thread that waits for each would be woken, and would write, as often as there are requests.
-fn write_events(events: &Receiver<String>, dropped: &AtomicU64, mut sink: impl Write) {
+fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Counts>, mut sink: impl Write) {
     let mut open = true;
     let mut failing = false;
+    let mut unwritten = 0;
     while open {
-        match events.recv_timeout(Duration::from_secs(1)) {
+        let mut mark = None;
+        match items.recv_timeout(Duration::from_secs(1)) {
             Ok(first) => {
                 let mut next = Ok(first);
-                while let Ok(event) = next {
-                    write_line(&mut sink, dropped, &event);
-                    next = events.try_recv();
+                loop {
+                    match next {
+                        Ok(Item::Event(event)) => {
+                            unwritten += u64::from(writeln!(sink, "{event}").is_err());
+                            if let Some(counts) = counts {
+                                counts.note(&event);
+                            }
+                            next = items.try_recv();
+                        }
+                        Ok(Item::Mark(told)) => {
+                            mark = Some(told);
+                            break;
+                        }
+                        Err(ended) => {
+                            open = ended != TryRecvError::Disconnected;
+                            break;
+                        }
+                    }
                 }
-                open = next != Err(TryRecvError::Disconnected);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => open = false,
         }
-        let count = dropped.swap(0, Ordering::Relaxed);
-        if count > 0 {
-            tracing::warn!(count, "journal events dropped");
-            if writeln!(sink, r#"{{"event":"journal-dropped","count":{count}}}"#).is_err() {
-                dropped.fetch_add(count, Ordering::Relaxed);
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        if let Some(counts) = counts.filter(|_| lost > 0) {
+            counts.note_lost(lost);
+        }
+        unwritten += lost;
+        if unwritten > 0 {
+            tracing::warn!(count = unwritten, "journal events dropped");
+            if writeln!(sink, r#"{{"event":"journal-dropped","count":{unwritten}}}"#).is_ok() {
+                unwritten = 0;
             }
         }
         let flushed = sink.flush();
@@ -126,12 +174,11 @@ fn write_events(events: &Receiver<String>, dropped: &AtomicU64, mut sink: impl W
             tracing::error!(%error, "journal not written");
         }
         failing = flushed.is_err();
-        thread::sleep(JOURNAL_PAUSE);
-    }
-}
-
-fn write_line(sink: &mut impl Write, dropped: &AtomicU64, event: &str) {
-    if writeln!(sink, "{event}").is_err() {
-        dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(mark) = mark {
+            // Who asked may have given up.
+            let _: Result<(), _> = mark.send(());
+        } else {
+            thread::sleep(JOURNAL_PAUSE);
+        }
     }
 }

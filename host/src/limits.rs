@@ -32,6 +32,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a guest may take to answer one request, unless the operator says otherwise.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
+/// What the registrar may take to answer one request: an import of 500 lines has some thousand statements.
+pub const REGISTRAR_DEADLINE: Duration = Duration::from_secs(10);
+
 /// How long a guest computes before it gives way to others. A validation takes some 20 microseconds.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
@@ -46,6 +49,12 @@ pub const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
 
 /// Linear memory of one instance. A request holds a body of 64 KiB and one record; the rest is stack, data and headroom.
 pub const MAX_GUEST_MEMORY: usize = 16 * 1024 * 1024;
+
+/// The same of the registrar, which holds 500 licences, of a table or of a body, with all that is changed and told of them.
+pub const MAX_REGISTRAR_MEMORY: usize = 64 * 1024 * 1024;
+
+/// Requests of vendors served at once; further ones wait for their turn within their deadline.
+pub const REGISTRAR_CALLS: usize = 32;
 
 /// Calls to one instance before it is replaced: bounds what a leak can gather, and spreads the cost of a start thin.
 pub const CALLS_PER_INSTANCE: u32 = 10_000;
@@ -68,6 +77,25 @@ pub const WRITES_PER_COMMIT: usize = 128;
 /// How long a store call of a request waits for another writer. Below [`REQUEST_DEADLINE`].
 pub const SERVE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long a call of the registrar's database waits, for its turn in this process and then for another process. Both together are
+/// below [`REGISTRAR_DEADLINE`].
+pub const SQL_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the statements of one call may take together. Below [`REGISTRAR_DEADLINE`].
+pub const SQL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Connections to the registrar's database that read at the same time.
+pub const SQL_READERS: usize = 8;
+
+/// Prepared statements that each connection keeps: more than the registrar has.
+pub const SQL_STATEMENTS: usize = 256;
+
+/// Bytes of all values that one statement may return, with [`SQL_VALUE_OVERHEAD`] for each. Below [`MAX_REGISTRAR_MEMORY`].
+pub const MAX_SQL_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a value takes besides its bytes.
+pub const SQL_VALUE_OVERHEAD: usize = 32;
+
 /// How long a command waits for another writer.
 pub const COMMAND_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -86,3 +114,19 @@ pub const JOURNAL_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long a stop waits for the journal's writer.
 pub const JOURNAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Licences whose validations are counted between two times that the registrar is told; those of further ones count as lost.
+pub const MAX_COUNTED_LICENSES: usize = 100_000;
+
+/// Counts that the registrar is told in one request: what it takes.
+pub const COUNTS_PER_REQUEST: usize = 500;
+
+/// Between two times that the registrar is told of validations.
+pub const COUNTS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Between two deliveries of the outbox while something is in it, and after a request that may have put something there.
+pub const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The most that the pause grows to while the store fails, and the pause while nothing is known to be in the outbox: another process may
+/// have left something there.
+pub const MAX_OUTBOX_PAUSE: Duration = Duration::from_secs(30);

@@ -1,9 +1,10 @@
-//! The shell: HTTP/1.1 in front of `service.handle`. It knows no route.
+//! The shell: HTTP/1.1 in front of `service.handle`. Of routes it knows which app has them.
 //!
 //! Every wait for a client is bounded, and so is everything it sends; what ends a connection says so before it closes.
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::bindings::service;
-use crate::engine::{Engine, Failure};
+use crate::engine::Engine;
 use crate::limits::{
     HEADER_TIMEOUT, LINGER, LINGER_BYTES, MAX_CONNECTIONS, MAX_HEADER_BYTES, MAX_HEADERS, STOP_TIMEOUT, WRITE_TIMEOUT,
 };
+use crate::registrar::Registrar;
 
 /// How long an accept that failed for want of files or memory waits before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,19 +44,27 @@ const CONNECTION_HEADERS: [header::HeaderName; 6] = [
     header::UPGRADE,
 ];
 
+/// What is served.
+pub struct Apps {
+    /// Has all paths but those that [`Registrar::has`].
+    pub validator: Engine,
+    /// Without it the validator has them all.
+    pub registrar: Option<Arc<Registrar>>,
+}
+
 /// Serves until `stop` resolves, then finishes what is in flight within [`STOP_TIMEOUT`].
-pub async fn serve(listener: TcpListener, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, apps: Arc<Apps>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, _) = watch::channel(false);
     let mut stop = pin!(stop);
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, client, place) = tokio::select! {
             () = &mut stop => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let (engine, stopping) = (engine.clone(), stopping.subscribe());
+        let (apps, stopping) = (apps.clone(), stopping.subscribe());
         tokio::spawn(async move {
-            if let Err(error) = serve_connection(stream, &engine, stopping).await {
+            if let Err(error) = serve_connection(stream, client, &apps, stopping).await {
                 tracing::debug!(%error, "connection ended early");
             }
             drop(place);
@@ -69,11 +79,14 @@ pub async fn serve(listener: TcpListener, engine: Arc<Engine>, stop: impl Future
 }
 
 /// Waits for a free place before it takes the next connection: others wait in the kernel's queue.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     let place = places.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, client)) => return (stream, client, place),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -84,12 +97,13 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
 
 async fn serve_connection(
     stream: TcpStream,
-    engine: &Engine,
+    client: SocketAddr,
+    apps: &Apps,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))?;
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(engine, request).await) });
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(apps, client, request).await) });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -122,29 +136,30 @@ async fn linger(mut stream: TcpStream) {
     let _: Result<io::Result<u64>, _> = timeout(LINGER, drain).await;
 }
 
-async fn answer(engine: &Engine, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(apps: &Apps, client: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let body = read(body).await;
     let ends_connection = !matches!(body, service::Body::Complete(_));
+    let registrar = apps.registrar.as_deref().filter(|_| Registrar::has(head.uri.path()));
     let request = service::Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
-        client: None,
+        client: registrar.map(|_| client.ip().to_canonical().to_string()),
         headers: headers(&head.headers),
         body,
     };
-    let mut response = match engine.call(&request).await {
+    let called = match registrar {
+        Some(registrar) => registrar.call(&request).await,
+        None => apps.validator.call(&request).await,
+    };
+    let mut response = match called {
         Ok(response) => translate(response).unwrap_or_else(|| {
             tracing::error!("the guest gave an answer that HTTP cannot carry");
             unavailable()
         }),
-        Err(Failure::Deadline) => {
-            tracing::error!("the guest missed its deadline");
-            unavailable()
-        }
-        Err(Failure::Guest(error)) => {
-            tracing::error!(error = format!("{error:#}"), "the guest failed");
+        Err(error) => {
+            tracing::error!(%error, "the guest gave no answer");
             unavailable()
         }
     };

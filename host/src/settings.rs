@@ -1,6 +1,7 @@
 //! Configuration by name: `--setting name=value`, then the environment's `COUNTERSIGN_<NAME>`.
 
 use std::collections::HashMap;
+use std::env;
 
 use countersign::seam::is_setting_name;
 
@@ -21,6 +22,26 @@ impl Settings {
             is_setting_name(&name).then_some((name, value))
         });
         Self(environment.chain(given.iter().cloned()).collect())
+    }
+
+    /// As [`new`](Self::new), from this process' environment.
+    pub fn of_process(given: &[(String, String)]) -> Self {
+        let variables = env::vars_os();
+        Self::new(variables.filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok())), given)
+    }
+
+    /// These settings, but that `name` has this value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: String) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
+    /// These settings but those of these names.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| !names.contains(&name.as_str()));
+        self
     }
 
     /// The value of a setting, as `wit/settings.wit` promises it.

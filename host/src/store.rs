@@ -7,13 +7,9 @@
 //!   so a key that was deleted and made again is never mistaken for its former self.
 //! - Every condition is checked inside one immediate transaction: of racing writers exactly one wins each version, in this process
 //!   or in another.
-//! - The file appears with its schema in it, or not at all: it is made under another name and linked into place.
 //! - An open connection would go on reading a file that was deleted or replaced under it, and would answer from the dead one. So each
 //!   call first looks that the path still leads to the file that was opened.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,9 +20,11 @@ use countersign::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
-pub use crate::files::FILE_NAME;
-use crate::files::{FileId, Files, LOG_NAME};
+use crate::files::{self, FileId, Files};
 use crate::rows::Row;
+
+/// The database's name in the data directory.
+pub const FILE_NAME: &str = "countersign.db";
 
 /// The schema that this program reads and writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
@@ -65,16 +63,7 @@ pub struct Write<'a> {
 impl Store {
     /// Makes the data directory (mode 0700) and an empty store in it (mode 0600), if they are not there, and opens it.
     pub fn create(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
-        // Asked for before the database, which is there first: a log without one is no other process' beginning.
-        let has_log = directory.join(LOG_NAME).exists();
-        if !directory.join(FILE_NAME).exists() {
-            if has_log {
-                return Err(Error::Other(format!(
-                    "{FILE_NAME} is gone and its {LOG_NAME} is not: restore the one or remove the other"
-                )));
-            }
-            create_file(directory).map_err(|fault| Error::Other(format!("cannot make the store: {fault}")))?;
-        }
+        files::create(directory, FILE_NAME, SCHEMA)?;
         Self::open(directory, busy_timeout)
     }
 
@@ -83,7 +72,7 @@ impl Store {
     /// `busy_timeout` is how long a call waits for a writer in another process before it answers `unavailable`.
     pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
         // Looked at before there is a connection, as closing the file takes the locks of this process from it: see `Files`.
-        let file = Files::open(directory, None)?.database();
+        let file = Files::open(directory, FILE_NAME, None)?.database();
         Self::connect(&directory.join(FILE_NAME), file, busy_timeout)
     }
 
@@ -178,7 +167,7 @@ impl Store {
     }
 
     fn check_file(&self) -> Result<(), Error> {
-        self.file.check(&self.path)
+        Ok(self.file.check(&self.path)?)
     }
 }
 
@@ -277,25 +266,4 @@ fn fault(error: rusqlite::Error) -> Error {
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn create_file(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let path = directory.join(FILE_NAME);
-    let draft = directory.join(format!("{FILE_NAME}.{:016x}.draft", getrandom::u64()?));
-    // SQLite gives its log files the permissions of the database.
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    let connection = Connection::open(&draft)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.execute_batch(&format!("BEGIN;{SCHEMA}COMMIT;"))?;
-    connection.close().map_err(|(_, error)| error)?;
-    let linked = match fs::hard_link(&draft, &path) {
-        // Another process was first: its store is as good.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    };
-    fs::remove_file(&draft)?;
-    linked?;
-    File::open(directory)?.sync_all()?;
-    Ok(())
 }

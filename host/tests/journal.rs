@@ -42,7 +42,7 @@ impl Write for Gate {
 #[test]
 fn what_does_not_fit_is_dropped_and_counted() {
     let (gate, open, written) = Gate::new();
-    let (journal, writer) = Journal::start_with(gate).unwrap();
+    let (journal, writer) = Journal::start_with(gate, None).unwrap();
     // The writer has at most one buffer in its hands while the gate is shut.
     let appended = 3 * JOURNAL_QUEUE;
     for number in 0..appended {
@@ -68,7 +68,7 @@ fn what_does_not_fit_is_dropped_and_counted() {
 fn everything_appended_is_in_the_file_after_a_stop() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.jsonl");
-    let (journal, writer) = Journal::start(&Destination::File(path.clone())).unwrap();
+    let (journal, writer) = Journal::start(&Destination::File(path.clone()), None).unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
             let journal = journal.clone();
@@ -83,7 +83,7 @@ fn everything_appended_is_in_the_file_after_a_stop() {
 #[test]
 fn an_event_that_is_no_short_line_is_dropped() {
     let (gate, open, written) = Gate::new();
-    let (journal, writer) = Journal::start_with(gate).unwrap();
+    let (journal, writer) = Journal::start_with(gate, None).unwrap();
     open.send(()).unwrap();
     journal.append("{}\n{}".into());
     journal.append("x".repeat(4_097));

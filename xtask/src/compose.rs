@@ -15,7 +15,7 @@ use crate::{
 /// Which compositions to write.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Set {
-    /// For our own host: the validator, to which the host gives everything
+    /// For our own host: the validator and the registrar, to which the host gives everything
     Native,
     /// For `wasmtime serve`
     Wasi,
@@ -35,7 +35,9 @@ struct Composition {
 }
 
 const VALIDATOR: &str = "countersign-validator";
+const REGISTRAR: &str = "countersign-registrar";
 const CONTRACT: &str = "countersign-guest-store-contract";
+const SQL_CONTRACT: &str = "countersign-guest-sql-contract";
 const WASI_HTTP: &str = "countersign-shell-wasi-http";
 const FASTLY: &str = "countersign-shell-fastly";
 const SPIN: &str = "countersign-shell-spin";
@@ -43,14 +45,21 @@ const WASI_KEYVALUE: &str = "countersign-store-wasi-keyvalue";
 const FASTLY_KV: &str = "countersign-store-fastly-kv";
 const SPIN_KV: &str = "countersign-store-spin-kv";
 const SPIN_SQLITE: &str = "countersign-store-spin-sqlite";
+const SQL_SPIN_SQLITE: &str = "countersign-sql-spin-sqlite";
 const EMBEDDED: &str = "countersign-example-embedded";
 
-const COMPOSITIONS: [Composition; 12] = [
+const COMPOSITIONS: [Composition; 16] = [
     Composition { set: Set::Native, file: "countersign-native", parts: &[VALIDATOR] },
+    Composition { set: Set::Native, file: "countersign-registrar-native", parts: &[REGISTRAR] },
     Composition { set: Set::Wasi, file: "countersign-wasi", parts: &[WASI_HTTP, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::Fastly, file: "countersign-fastly", parts: &[FASTLY, VALIDATOR, FASTLY_KV] },
     Composition { set: Set::Spin, file: "countersign-spin", parts: &[WASI_HTTP, VALIDATOR, SPIN_KV] },
     Composition { set: Set::Spin, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
+    Composition {
+        set: Set::Spin,
+        file: "countersign-registrar-spin",
+        parts: &[WASI_HTTP, REGISTRAR, SPIN_KV, SQL_SPIN_SQLITE],
+    },
     Composition { set: Set::All, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
     Composition { set: Set::All, file: "tests/embedded", parts: &[EMBEDDED, VALIDATOR, WASI_KEYVALUE] },
     Composition { set: Set::All, file: "tests/contract-native", parts: &[CONTRACT] },
@@ -58,6 +67,8 @@ const COMPOSITIONS: [Composition; 12] = [
     Composition { set: Set::All, file: "tests/contract-fastly", parts: &[FASTLY, CONTRACT, FASTLY_KV] },
     Composition { set: Set::All, file: "tests/contract-spin-kv", parts: &[WASI_HTTP, CONTRACT, SPIN_KV] },
     Composition { set: Set::All, file: "tests/contract-spin-sqlite", parts: &[WASI_HTTP, CONTRACT, SPIN_SQLITE] },
+    Composition { set: Set::All, file: "tests/sql-contract-native", parts: &[SQL_CONTRACT] },
+    Composition { set: Set::All, file: "tests/sql-contract-spin", parts: &[WASI_HTTP, SQL_CONTRACT, SQL_SPIN_SQLITE] },
 ];
 
 /// Components that tests and the benchmark are given, written as text.

@@ -39,6 +39,8 @@ pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
         .arg(&data)
         .arg("--component")
         .arg(compose::directory().join("countersign-native.wasm"))
+        .arg("--registrar")
+        .arg(compose::directory().join("countersign-registrar-native.wasm"))
         .exec();
     Err(error).context("the server cannot be started")
 }

@@ -108,7 +108,8 @@ impl Bench {
         let load = |file| linker.instantiate_pre(&Component::from_file(&engine, file)?);
         let (empty, validator) = (load(empty)?, AppPre::new(load(validator)?)?);
         let (method, path, body) = ("POST".to_owned(), "/api/v1/validate".to_owned(), body.into_bytes());
-        let asked = Asked { method, path, headers: Vec::new(), body: Body::Complete(body.clone()) };
+        let body_sent = Body::Complete(body.clone());
+        let asked = Asked { method, path, query: None, client: None, headers: Vec::new(), body: body_sent };
         Ok(Self { engine, empty, validator, entry: Arc::new((key, value.into_bytes())), asked, body })
     }
 

@@ -1,4 +1,3 @@
-use std::env;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,25 +8,28 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
-use countersign_host::engine::Engine;
-use countersign_host::imports::Imports;
+use countersign_host::components;
+use countersign_host::counts::Counts;
+use countersign_host::engine::{Bounds, Machine};
+use countersign_host::imports::{Imports, Shared};
 use countersign_host::journal::{Destination, Journal};
-use countersign_host::limits::{COMMAND_BUSY_TIMEOUT, REQUEST_DEADLINE};
+use countersign_host::limits::{COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT};
+use countersign_host::registrar::{Registrar, chores};
 use countersign_host::registry::RegistryError;
-use countersign_host::server;
+use countersign_host::server::{self, Apps};
 use countersign_host::settings::{Settings, parse_setting};
 use countersign_host::store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinHandle, spawn};
+use tokio::time::timeout;
 
 use super::CommandError;
 
-/// The component's file: beside this program, or where `cargo xtask compose` writes it.
-const COMPONENT: &str = "countersign-native.wasm";
-
-/// Serve licence checks over HTTP
+/// Serve licence checks, and the vendor's API, over HTTP
 ///
-/// Prints `listening on http://ADDRESS` once it does. SIGTERM and SIGINT stop it, after the requests in flight.
+/// Prints `listening on http://ADDRESS` once it does, and at the first start a token for the vendor's API. SIGTERM and SIGINT stop it,
+/// after the requests in flight.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The data directory; made if it is not there
@@ -39,10 +41,16 @@ pub(super) struct Serve {
     /// The component to serve [default: countersign-native.wasm beside this program, in ../components from there, or in ./target/components]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT")]
     component: Option<PathBuf>,
+    /// The component of the vendor's API [default: countersign-registrar-native.wasm, in the same places]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REGISTRAR")]
+    registrar: Option<PathBuf>,
+    /// Serve licence checks alone, without the vendor's API
+    #[arg(long, conflicts_with = "registrar")]
+    no_registrar: bool,
     /// Where compiled components are kept [default: DIR/cache]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// What a request may take, in milliseconds, before it is answered with 503
+    /// What a licence check may take, in milliseconds, before it is answered with 503
     #[arg(long, value_name = "MS", default_value_t = REQUEST_DEADLINE.as_millis() as u64, value_parser = value_parser!(u64).range(1..))]
     deadline_ms: u64,
     /// Where one JSON line for each validation goes: `stdout`, `none` or a file
@@ -59,25 +67,40 @@ impl Serve {
         // Two at least: one is left to answer while the other computes for a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-        let (journal, writer) = Journal::start(&self.journal).context("cannot open the journal")?;
-        let served = runtime.block_on(self.serve(journal, threads - 1));
+        let counts = (!self.no_registrar).then(Counts::default);
+        let (journal, writer) = Journal::start(&self.journal, counts.clone()).context("cannot open the journal")?;
+        let served = runtime.block_on(self.serve(journal, counts, threads - 1));
         // With the runtime the last requests end, and with them the journal's senders.
         drop(runtime);
         writer.finish();
         served.map(|()| ExitCode::SUCCESS)
     }
 
-    async fn serve(self, journal: Journal, slow_calls: usize) -> Result<(), CommandError> {
+    async fn serve(self, journal: Journal, counts: Option<Counts>, slow_calls: usize) -> Result<(), CommandError> {
+        let component = self.component.map_or_else(|| components::find(components::VALIDATOR, "--component"), Ok);
+        let component = component.map_err(anyhow::Error::from)?;
+        let registrar = counts.is_some().then(|| {
+            self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok)
+        });
+        let registrar = registrar.transpose().map_err(anyhow::Error::from)?;
         Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
-        let component = self.component.map_or_else(find_component, Ok)?;
-        let environment =
-            env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-        let imports = Imports::new(self.data.clone(), Settings::new(environment, &self.settings), journal)?;
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
-        let deadline = Duration::from_millis(self.deadline_ms);
-        let engine = Engine::load(&component, Some(&cache), imports, deadline, slow_calls)
-            .await
-            .map_err(|error| anyhow!("cannot run {}: {error:#}", component.display()))?;
+        let machine = Machine::new(Some(&cache), slow_calls).map_err(|error| anyhow!("{error:#}"))?;
+        let shared = Shared::new(self.data.clone())?;
+        let settings = Settings::of_process(&self.settings);
+
+        let imports = Imports::of_validator(shared.clone(), settings.clone(), journal.clone());
+        let bounds = Bounds { deadline: Duration::from_millis(self.deadline_ms), memory: MAX_GUEST_MEMORY };
+        let validator = machine.load(&component, imports, bounds).await;
+        let validator = validator.map_err(|error| anyhow!("cannot run {}: {error:#}", component.display()))?;
+        let registrar = match registrar {
+            Some(file) => {
+                let loaded = Registrar::load(&machine, &file, &self.data, shared, settings, journal.clone()).await;
+                Some(Arc::new(loaded.map_err(anyhow::Error::from)?))
+            }
+            None => None,
+        };
+
         let listener =
             TcpListener::bind(self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
         // Before the line that says so: whoever reads it may stop the server at once.
@@ -89,16 +112,30 @@ impl Serve {
                 _ = interrupt.recv() => {}
             }
         };
-        server::serve(listener, Arc::new(engine), stop).await;
+        let chores = registrar.clone().zip(counts.clone()).map(|(registrar, counts)| spawn(do_chores(registrar, counts)));
+        server::serve(listener, Arc::new(Apps { validator, registrar: registrar.clone() }), stop).await;
+        if let Some((registrar, counts)) = registrar.zip(counts) {
+            chores.inspect(JoinHandle::abort);
+            journal.settle();
+            match timeout(STOP_TIMEOUT, chores::tell(&registrar, &counts)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the last validations are not counted"),
+                Err(_) => tracing::warn!("the last validations are not counted: it took too long"),
+            }
+        }
         Ok(())
     }
 }
 
-fn find_component() -> anyhow::Result<PathBuf> {
-    let program = env::current_exe()?;
-    let directory = program.parent().context("this program has no directory")?;
-    let places = [directory, &directory.join("../components"), Path::new("target/components")];
-    places.map(|place| place.join(COMPONENT)).into_iter().find(|file| file.exists()).with_context(|| {
-        format!("there is no {COMPONENT} beside this program: give one with `--component`, or make it with `cargo xtask compose native`")
-    })
+/// Whatever fails of these is logged, and tried again: licence checks do not depend on it.
+async fn do_chores(registrar: Arc<Registrar>, counts: Counts) {
+    match registrar.first_token().await {
+        Ok(Some(token)) => {
+            // Where nobody reads it, the command line makes another.
+            let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "there may be no admin token yet"),
+    }
+    tokio::join!(chores::deliver(&registrar), chores::tell_counts(&registrar, &counts));
 }

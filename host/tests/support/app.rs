@@ -108,6 +108,8 @@ impl Validator {
         let request = Request {
             method: "POST".into(),
             path: format!("/api/v1/{verb}"),
+            query: None,
+            client: None,
             headers: idempotency_key.map(header).into_iter().collect(),
             body: Body::Complete(body.to_string().into_bytes()),
         };

@@ -1,0 +1,187 @@
+//! Validations, summed per licence, day and code: what the registrar is told of them.
+//!
+//! The journal's thread sums, as it has every event in its hands after the request was answered; a request pays nothing for it.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::MAX_COUNTED_LICENSES;
+
+/// The sums since they were last taken. Clones are the same sums.
+#[derive(Debug, Clone, Default)]
+pub struct Counts(Arc<Mutex<Sums>>);
+
+#[derive(Debug, Default)]
+struct Sums {
+    licenses: HashMap<Box<str>, Vec<Sum>>,
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct Sum {
+    day: Box<str>,
+    code: Box<str>,
+    count: u64,
+}
+
+/// What has been taken, in the form of `POST /api/v1/stats/validations`.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// One for each licence, day and code.
+    pub counts: Vec<Count>,
+    /// Events that were lost before anyone looked whether they were validations.
+    pub lost: u64,
+}
+
+impl Taken {
+    /// How many validations these are.
+    pub(crate) fn validations(&self) -> u64 {
+        self.counts.iter().map(|count| count.count).sum()
+    }
+}
+
+/// How many validations of one licence had one code on one day.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    license: Box<str>,
+    /// UTC: `2026-11-22`.
+    day: Box<str>,
+    code: Box<str>,
+    count: u64,
+}
+
+/// Of an event of the journal what is counted by.
+#[derive(Deserialize)]
+struct Event<'a> {
+    event: &'a str,
+    time: &'a str,
+    code: &'a str,
+    license: Option<&'a str>,
+}
+
+impl Counts {
+    /// Counts an event of the journal, if it is a validation of a licence.
+    pub fn note(&self, event: &str) {
+        // Of another form is what is no validation.
+        let Ok(Event { event: "validation", time, code, license: Some(license) }) = serde_json::from_str(event) else {
+            return;
+        };
+        let Some((day, _)) = time.split_once('T') else { return };
+        self.lock().add(license, day, code, 1);
+    }
+
+    /// Counts events that were lost.
+    pub fn note_lost(&self, events: u64) {
+        self.lock().lost += events;
+    }
+
+    /// Takes all sums.
+    pub fn take(&self) -> Taken {
+        let Sums { licenses, lost } = mem::take(&mut *self.lock());
+        let counts = licenses.into_iter().flat_map(|(license, sums)| {
+            sums.into_iter().map(move |Sum { day, code, count }| Count { license: license.clone(), day, code, count })
+        });
+        Taken { counts: counts.collect(), lost }
+    }
+
+    /// Gives back what was taken and could not be told to anyone.
+    pub fn give_back(&self, taken: Taken) {
+        let mut sums = self.lock();
+        sums.lost += taken.lost;
+        for Count { license, day, code, count } in taken.counts {
+            sums.add(&license, &day, &code, count);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sums {
+    fn add(&mut self, license: &str, day: &str, code: &str, count: u64) {
+        let has_room = self.licenses.len() < MAX_COUNTED_LICENSES;
+        let sums = match self.licenses.get_mut(license) {
+            Some(sums) => sums,
+            None if has_room => self.licenses.entry(license.into()).or_default(),
+            None => {
+                self.lost += count;
+                return;
+            }
+        };
+        match sums.iter_mut().find(|sum| &*sum.code == code && &*sum.day == day) {
+            Some(sum) => sum.count += count,
+            None => sums.push(Sum { day: day.into(), code: code.into(), count }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(license: &str, day: &str, code: &str) -> String {
+        format!(r#"{{"time":"{day}T10:00:00Z","event":"validation","code":"{code}","license":"{license}","durationMicros":7}}"#)
+    }
+
+    #[test]
+    fn validations_are_summed_per_licence_day_and_code() {
+        let counts = Counts::default();
+        for _ in 0..3 {
+            counts.note(&event("lic_a", "2026-01-01", "VALID"));
+        }
+        counts.note(&event("lic_a", "2026-01-01", "EXPIRED"));
+        counts.note(&event("lic_a", "2026-01-02", "VALID"));
+        counts.note(&event("lic_b", "2026-01-01", "VALID"));
+        counts.note_lost(2);
+        let Taken { counts: mut taken, lost } = counts.take();
+        taken.sort_by(|a, b| (&a.license, &a.day, &a.code).cmp(&(&b.license, &b.day, &b.code)));
+        let taken: Vec<_> = taken.iter().map(|it| (&*it.license, &*it.day, &*it.code, it.count)).collect();
+        let expected = [
+            ("lic_a", "2026-01-01", "EXPIRED", 1),
+            ("lic_a", "2026-01-01", "VALID", 3),
+            ("lic_a", "2026-01-02", "VALID", 1),
+            ("lic_b", "2026-01-01", "VALID", 1),
+        ];
+        assert_eq!((taken.as_slice(), lost), (expected.as_slice(), 2));
+        assert_eq!(counts.take(), Taken::default());
+    }
+
+    #[test]
+    fn other_events_are_not_counted() {
+        let counts = Counts::default();
+        for event in [
+            r#"{"time":"2026-01-01T10:00:00Z","event":"activation","code":"VALID","license":"lic_a"}"#,
+            r#"{"time":"2026-01-01T10:00:00Z","event":"validation","code":"NOT_FOUND"}"#,
+            r#"{"event":"journal-dropped","count":3}"#,
+            "no JSON",
+        ] {
+            counts.note(event);
+        }
+        assert_eq!(counts.take(), Taken::default());
+    }
+
+    #[test]
+    fn what_is_given_back_is_added() {
+        let counts = Counts::default();
+        counts.note(&event("lic_a", "2026-01-01", "VALID"));
+        let taken = counts.take();
+        counts.note(&event("lic_a", "2026-01-01", "VALID"));
+        counts.give_back(taken);
+        assert_eq!(counts.take().counts[0].count, 2);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let counts = Counts::default();
+        for number in 0..MAX_COUNTED_LICENSES + 5 {
+            counts.note(&event(&format!("lic_{number}"), "2026-01-01", "VALID"));
+        }
+        counts.note(&event("lic_0", "2026-01-01", "VALID"));
+        let taken = counts.take();
+        assert_eq!((taken.counts.len(), taken.lost), (MAX_COUNTED_LICENSES, 5));
+    }
+}

@@ -1,0 +1,108 @@
+//! The registrar for a program that serves nobody: the command line on a data directory.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::{LoadError, Registrar};
+use crate::bindings::service::Response;
+use crate::components::{self, Missing};
+use crate::engine::{Failure, Machine};
+use crate::imports::Shared;
+use crate::journal::{Destination, Journal};
+use crate::limits::COMMAND_BUSY_TIMEOUT;
+use crate::registry::RegistryError;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// The variable of the environment that names another file of the component.
+const VARIABLE: &str = "COUNTERSIGN_REGISTRAR";
+
+/// The registrar of a data directory, in this process.
+///
+/// It may be used beside a server on the same directory: each sees at once what the other has written.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use countersign_host::registrar::Local;
+///
+/// let registrar = Local::open("data".as_ref())?;
+/// let answer = registrar.call("GET", "/api/v1/licenses?limit=5", &[], Vec::new())?;
+/// assert_eq!(answer.status, 200);
+/// let answer = registrar.call("POST", "/api/v1/products", &[], br#"{"code":"acme"}"#.to_vec())?;
+/// assert_eq!(answer.status, 201);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Local {
+    registrar: Registrar,
+    runtime: Runtime,
+}
+
+/// Why a data directory's registrar cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no store, or it cannot be used.
+    #[error(transparent)]
+    Store(#[from] RegistryError),
+    /// The component's file is not there.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The component cannot be run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Threads or files are lacking.
+    #[error("the registrar cannot be started: {0}")]
+    Io(#[from] io::Error),
+    /// The engine cannot be started.
+    #[error("the registrar's engine cannot be started: {0:#}")]
+    Engine(wasmtime::Error),
+}
+
+impl Local {
+    /// The registrar of a data directory that has a store; its own database is made if it is not there.
+    ///
+    /// The component is `countersign-registrar-native.wasm`, looked for by [`components::find`], or the file that the environment's
+    /// `COUNTERSIGN_REGISTRAR` names. It is compiled once, and kept in the directory's `cache`.
+    pub fn open(data: &Path) -> Result<Self, OpenError> {
+        Store::open(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
+        Self::start(data)
+    }
+
+    /// As [`open`](Self::open); makes the directory and its store if they are not there.
+    pub fn create(data: &Path) -> Result<Self, OpenError> {
+        Store::create(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
+        Self::start(data)
+    }
+
+    fn start(data: &Path) -> Result<Self, OpenError> {
+        let component = match env::var_os(VARIABLE) {
+            Some(file) => PathBuf::from(file),
+            None => components::find(components::REGISTRAR, VARIABLE)?,
+        };
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let machine = Machine::new(Some(&data.join("cache")), 1).map_err(OpenError::Engine)?;
+        let (journal, _) = Journal::start(&Destination::None, None)?;
+        let settings = Settings::of_process(&[]);
+        let shared = Shared::new(data.to_owned())?;
+        let registrar = Registrar::load(&machine, &component, data, shared, settings, journal);
+        let registrar = runtime.block_on(registrar)?;
+        Ok(Self { registrar, runtime })
+    }
+
+    /// Sends one request, as an operator with all rights: `target` is the path with its query, `/api/v1/licenses?limit=5`. A body goes as
+    /// `application/json` unless `headers`, whose names are in lower case, say otherwise.
+    ///
+    /// The answer is that of the server, whatever its status; [`Failure`] where there is none, and where it is not known what was done.
+    pub fn call(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Response, Failure> {
+        self.runtime.block_on(self.registrar.engine.call(&self.registrar.request(method, target, headers, body)))
+    }
+}
