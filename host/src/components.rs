@@ -25,9 +25,5 @@ pub fn find(file: &'static str, option: &'static str) -> Result<PathBuf, Missing
     let program = env::current_exe().unwrap_or_default();
     let beside = program.parent().unwrap_or(Path::new("."));
     let places = [beside, &beside.join("../components"), Path::new("target/components")];
-    places
-        .map(|place| place.join(file))
-        .into_iter()
-        .find(|path| path.exists())
-        .ok_or(Missing { file, option })
+    places.map(|place| place.join(file)).into_iter().find(|path| path.exists()).ok_or(Missing { file, option })
 }

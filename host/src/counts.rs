@@ -124,7 +124,9 @@ mod tests {
     use super::*;
 
     fn event(license: &str, day: &str, code: &str) -> String {
-        format!(r#"{{"time":"{day}T10:00:00Z","event":"validation","code":"{code}","license":"{license}","durationMicros":7}}"#)
+        format!(
+            r#"{{"time":"{day}T10:00:00Z","event":"validation","code":"{code}","license":"{license}","durationMicros":7}}"#
+        )
     }
 
     #[test]

@@ -107,7 +107,10 @@ impl Machine {
 impl Engine {
     /// Calls `service.handle` on an instance that no other call has.
     pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
-        timeout(self.bounds.deadline, self.call_to_end(request)).await.map_err(|_| Failure::Deadline)?.map_err(Failure::Guest)
+        timeout(self.bounds.deadline, self.call_to_end(request))
+            .await
+            .map_err(|_| Failure::Deadline)?
+            .map_err(Failure::Guest)
     }
 
     async fn call_to_end(&self, request: &Request) -> wasmtime::Result<Response> {

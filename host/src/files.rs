@@ -89,12 +89,7 @@ impl Files {
 
     /// Opens the log's index, which is there once a connection has read from the database, and is not removed while that is open.
     /// A database that somebody has set to have no log has none either.
-    pub(crate) fn open_index(
-        &mut self,
-        directory: &Path,
-        name: &str,
-        before: Option<&Self>,
-    ) -> Result<(), Fault> {
+    pub(crate) fn open_index(&mut self, directory: &Path, name: &str, before: Option<&Self>) -> Result<(), Fault> {
         let before = before.and_then(|before| before.index.as_ref());
         self.index = match OpenFile::open(&directory.join(format!("{name}{INDEX_SUFFIX}")), before) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

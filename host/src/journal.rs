@@ -60,9 +60,7 @@ impl Journal {
     /// Opens the destination and starts its writer, which also counts validations where it is given something to count them in.
     pub fn start(destination: &Destination, counts: Option<Counts>) -> io::Result<(Self, Writer)> {
         match destination {
-            Destination::None if counts.is_none() => {
-                Ok((Self { queue: None, dropped: Arc::default() }, Writer(None)))
-            }
+            Destination::None if counts.is_none() => Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
             Destination::None => Self::start_with(io::sink(), counts),
             Destination::Stdout => Self::start_with(io::stdout(), counts),
             Destination::File(path) => Self::start_with(open(path)?, counts),

@@ -23,7 +23,9 @@ use tokio::time::timeout;
 use crate::bindings::sql::{Error, Outcome, Row, Statement, Value};
 use crate::files::{self, Files};
 use crate::idle::Idle;
-use crate::limits::{MAX_SQL_ANSWER_BYTES, SQL_BUSY_TIMEOUT, SQL_DEADLINE, SQL_READERS, SQL_STATEMENTS, SQL_VALUE_OVERHEAD};
+use crate::limits::{
+    MAX_SQL_ANSWER_BYTES, SQL_BUSY_TIMEOUT, SQL_DEADLINE, SQL_READERS, SQL_STATEMENTS, SQL_VALUE_OVERHEAD,
+};
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "registrar.db";

@@ -34,6 +34,7 @@ impl Server {
         let mut child = support::countersign(data, &["serve", "--listen", "127.0.0.1:0", "--journal", "none"])
             .arg("--component")
             .arg(PathBuf::from(components).join("countersign-native.wasm"))
+            .arg("--no-registrar")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -116,7 +116,7 @@ pub(crate) fn native(directory: &Path, licenses: u64, journal: &str) -> Result<S
     let process = Process::start(&directory.join("logs"), |address| {
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(&data).arg("--listen").arg(address.to_string());
-        command.arg("--component").arg(&component).args(["--journal", journal]);
+        command.arg("--component").arg(&component).arg("--no-registrar").args(["--journal", journal]);
         command
     })?;
     let cases = [&[FLOOR, HOT, MANY][..], &OTHERS, &[DOMAINS_100, DOMAINS_1000]].concat();

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -45,7 +45,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REGISTRAR")]
     registrar: Option<PathBuf>,
     /// Serve licence checks alone, without the vendor's API
-    #[arg(long, conflicts_with = "registrar")]
+    #[arg(long)]
     no_registrar: bool,
     /// Where compiled components are kept [default: DIR/cache]
     #[arg(long, value_name = "DIR")]
@@ -79,9 +79,9 @@ impl Serve {
     async fn serve(self, journal: Journal, counts: Option<Counts>, slow_calls: usize) -> Result<(), CommandError> {
         let component = self.component.map_or_else(|| components::find(components::VALIDATOR, "--component"), Ok);
         let component = component.map_err(anyhow::Error::from)?;
-        let registrar = counts.is_some().then(|| {
-            self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok)
-        });
+        let registrar = counts
+            .is_some()
+            .then(|| self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok));
         let registrar = registrar.transpose().map_err(anyhow::Error::from)?;
         Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
@@ -112,7 +112,8 @@ impl Serve {
                 _ = interrupt.recv() => {}
             }
         };
-        let chores = registrar.clone().zip(counts.clone()).map(|(registrar, counts)| spawn(do_chores(registrar, counts)));
+        let chores =
+            registrar.clone().zip(counts.clone()).map(|(registrar, counts)| spawn(do_chores(registrar, counts)));
         server::serve(listener, Arc::new(Apps { validator, registrar: registrar.clone() }), stop).await;
         if let Some((registrar, counts)) = registrar.zip(counts) {
             chores.inspect(JoinHandle::abort);

@@ -48,6 +48,7 @@ impl Server {
         let mut child = countersign(&directory.path().join("data"), &["serve", "--listen", "127.0.0.1:0"])
             .arg("--component")
             .arg(components().join("tests/misbehaving.wasm"))
+            .arg("--no-registrar")
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -9,7 +9,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::TempDir;
 
 pub use self::wasmtime::entry as wasmtime_entry;
@@ -40,18 +40,22 @@ pub enum App {
     /// The validator, which is what is tested.
     #[default]
     Validator,
+    /// The validator and the registrar beside each other, on the paths that are theirs.
+    Registrar,
     /// The guest `store-contract`, which shows the store.
     Contract,
+    /// The guest `sql-contract`, which shows the database.
+    SqlContract,
 }
 
 /// What keeps a host's store from answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The configuration names a store that is not there; on the native host the database file is gone.
+    /// The configuration names a store or database that is not there; on the native host its file is gone.
     Unknown,
-    /// The manifest does not give the component the store.
+    /// The manifest does not give the component the store or database.
     Denied,
-    /// The database file is no database any more.
+    /// Its file is no database any more.
     Corrupt,
 }
 
@@ -136,32 +140,37 @@ impl Host {
         }
     }
 
-    fn component(self, app: App) -> &'static str {
-        match (app, self) {
+    fn component(self, app: App) -> Result<&'static str> {
+        Ok(match (app, self) {
             (App::Validator, Self::Native) => "countersign-native.wasm",
             (App::Validator, Self::Wasmtime) => "countersign-wasi.wasm",
             (App::Validator, Self::Viceroy) => "countersign-fastly.wasm",
             (App::Validator, Self::Spin) => "countersign-spin.wasm",
             (App::Validator, Self::SpinSqlite) => "countersign-spin-sqlite.wasm",
             (App::Validator, Self::Spin3) => "countersign-spin3.wasm",
+            (App::Registrar, Self::Native) => "countersign-registrar-native.wasm",
+            (App::Registrar, Self::Spin) => "countersign-registrar-spin.wasm",
+            (App::SqlContract, Self::Native) => "tests/sql-contract-native.wasm",
+            (App::SqlContract, Self::Spin) => "tests/sql-contract-spin.wasm",
+            (App::Registrar | App::SqlContract, _) => bail!("{} has no SQL", self.name()),
             (App::Contract, Self::Native) => "tests/contract-native.wasm",
             (App::Contract, Self::Wasmtime) => "tests/contract-wasi.wasm",
             (App::Contract, Self::Viceroy) => "tests/contract-fastly.wasm",
             (App::Contract, Self::Spin | Self::Spin3) => "tests/contract-spin-kv.wasm",
             (App::Contract, Self::SpinSqlite) => "tests/contract-spin-sqlite.wasm",
-        }
+        })
     }
 
     /// Starts it and waits until it answers.
     pub fn start(self, setup: &Setup) -> Result<Running> {
         let directory = tempfile::Builder::new().prefix("countersign-test-").tempdir()?;
-        let component = artifacts::component(self.component(setup.app))?;
+        let component = artifacts::component(self.component(setup.app)?)?;
         let path = directory.path();
         let process = match self {
             Self::Native => {
                 self.fill(path, &setup.entries)?;
                 let process = native::start(&component, setup, path)?;
-                native::break_store(setup.fault, path)?;
+                native::break_store(setup, path)?;
                 process
             }
             Self::Wasmtime => wasmtime::start(&component, setup, path)?,
@@ -186,7 +195,7 @@ impl Host {
             return Ok(());
         }
         let setup = Setup { app: App::Contract, ..Setup::default() };
-        let component = artifacts::component(self.component(App::Contract))?;
+        let component = artifacts::component(self.component(App::Contract)?)?;
         let process = match self {
             Self::Native => native::start(&component, &setup, path)?,
             _ => spin::start(&component, &setup, path)?,

@@ -6,20 +6,31 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Fault, Setup};
+use super::{App, Fault, Setup};
 use crate::artifacts;
 use crate::process::Process;
 
 /// The store, in the data directory.
-const DATABASE: &str = "countersign.db";
+const STORE: &str = "countersign.db";
+/// The registrar's database, beside it.
+const DATABASE: &str = "registrar.db";
 
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::countersign()?;
+    let validator = artifacts::component("countersign-native.wasm")?;
     let cache = artifacts::component("")?.with_file_name("component-cache");
     Process::start(&directory.join("logs"), |address| {
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(directory.join("data")).arg("--listen").arg(address.to_string());
-        command.arg("--component").arg(component).arg("--cache").arg(&cache);
+        match setup.app {
+            App::Validator => command.arg("--component").arg(component).arg("--no-registrar"),
+            App::Registrar => command.arg("--component").arg(&validator).arg("--registrar").arg(component),
+            // In both places: what each app may do is the host's to say.
+            App::Contract | App::SqlContract => {
+                command.arg("--component").arg(component).arg("--registrar").arg(component)
+            }
+        };
+        command.arg("--cache").arg(&cache);
         // In a race a loser may try for longer than a validation may take, and so may a disk that others write to.
         command.args(["--deadline-ms", "20000"]);
         for (name, value) in &setup.settings {
@@ -30,9 +41,10 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
 }
 
 /// Takes the database away from under the running host, or puts something else in its place.
-pub(super) fn break_store(fault: Option<Fault>, directory: &Path) -> Result<()> {
-    let database = directory.join("data").join(DATABASE);
-    match fault {
+pub(super) fn break_store(setup: &Setup, directory: &Path) -> Result<()> {
+    let is_sql = matches!(setup.app, App::Registrar | App::SqlContract);
+    let database = directory.join("data").join(if is_sql { DATABASE } else { STORE });
+    match setup.fault {
         None | Some(Fault::Denied) => {}
         Some(Fault::Unknown) => fs::remove_file(database)?,
         Some(Fault::Corrupt) => {
