@@ -33,7 +33,7 @@ CREATE TABLE licenses (
   id TEXT NOT NULL UNIQUE,
   key_hash TEXT NOT NULL UNIQUE, -- 64 hexadecimal digits, as in `keys`
   record TEXT NOT NULL, -- what the store gets, as JSON
-  policy TEXT REFERENCES policies (id),
+  policy TEXT,
   max_domains INTEGER,
   owner TEXT,
   metadata TEXT NOT NULL, -- JSON
@@ -41,7 +41,7 @@ CREATE TABLE licenses (
   updated_at INTEGER NOT NULL,
   revision INTEGER NOT NULL,
   -- These stand in the record too, and here to be found by.
-  product TEXT NOT NULL REFERENCES products (code),
+  product TEXT NOT NULL,
   status TEXT NOT NULL,
   expires_at INTEGER
 ) STRICT;
@@ -68,7 +68,7 @@ CREATE INDEX keys_by_license ON keys (license);
 CREATE TABLE license_terms (
   kind TEXT NOT NULL,
   term TEXT NOT NULL,
-  license INTEGER NOT NULL REFERENCES licenses (number),
+  license INTEGER NOT NULL,
   PRIMARY KEY (kind, term, license)
 ) STRICT, WITHOUT ROWID;
 

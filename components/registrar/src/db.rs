@@ -3,6 +3,7 @@
 use countersign::time::Timestamp;
 
 use crate::bindings::countersign::license::sql::{self, Error, Statement};
+use crate::journal;
 use crate::problem::Problem;
 use crate::schema;
 
@@ -152,9 +153,9 @@ fn rows(rows: Vec<Vec<Value>>) -> Vec<Row> {
     rows.into_iter().map(Row).collect()
 }
 
-/// What a caller is told of a database that gave no answer. The text of the error is for the host's own log.
+/// What a caller is told of a database that gave no answer. Its words are the operator's, and hold no parameter.
 pub(crate) fn problem(error: Error) -> Problem {
-    let reason = match error {
+    let reason = match &error {
         Error::Unavailable(_) => "sql-unavailable",
         Error::Busy => "sql-busy",
         Error::Full => "sql-full",
@@ -168,5 +169,8 @@ pub(crate) fn problem(error: Error) -> Problem {
         }
         Error::Other(_) => "sql-other",
     };
+    if let Error::Unavailable(detail) | Error::Constraint(detail) | Error::Other(detail) = &error {
+        journal::note_fault(reason, detail);
+    }
     Problem::Unavailable { reason }
 }

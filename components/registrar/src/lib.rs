@@ -5,7 +5,7 @@
 //! each verb is given: the request's `fields`, its `query`, and what it expects of the `etag`. Each resource has a file of its own:
 //! `products`, `policies` (whose `terms` licences take), `tokens`, `events`. A verb reads by `db` and writes by `change`, which joins to its statements the events of the
 //! audit, the rows of the `outbox`, and the answer that a retry is to get (`idempotency`). `schema` makes the tables. `answer`, `page` and
-//! `problem` are what a response is made of, and `clock` and `random` are the host's.
+//! `problem` are what a response is made of; `clock`, `random` and `journal` are the host's.
 
 mod service;
 
@@ -37,6 +37,7 @@ mod schema;
 
 mod answer;
 mod clock;
+mod journal;
 mod page;
 mod problem;
 mod random;

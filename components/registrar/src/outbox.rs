@@ -42,9 +42,9 @@ pub(crate) fn deliver_pending() -> Result<u64, Problem> {
 pub(crate) fn deliver_after(change: &[u8; 16]) -> bool {
     let rows = "
         SELECT number, license, key, generation, record FROM outbox
-        WHERE number > ?1 AND (
-            license IN (SELECT license FROM outbox WHERE change = ?2)
-            OR number IN (SELECT number FROM outbox ORDER BY number LIMIT ?3))
+        WHERE number > ?1 AND number IN (
+            SELECT number FROM outbox WHERE license IN (SELECT license FROM outbox WHERE change = ?2)
+            UNION SELECT number FROM (SELECT number FROM outbox ORDER BY number LIMIT ?3))
         ORDER BY number LIMIT ?4";
     let delivered = deliver(|after| {
         db::query(rows, vec![integer(after), blob(*change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)])

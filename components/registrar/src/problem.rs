@@ -106,6 +106,14 @@ impl Problem {
         }
     }
 
+    /// Why there is no answer, as a word for an operator.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Unavailable { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     fn status(&self) -> (u16, &'static str) {
         match self {
             Self::InvalidRequest(_) | Self::IncompleteBody => (400, "Bad Request"),
@@ -127,11 +135,15 @@ impl Problem {
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
         let ((status, title), (code, detail)) = (problem.status(), problem.code_and_detail());
-        let reason = match problem {
-            Problem::Unavailable { reason } => Some(reason),
-            _ => None,
+        let details = Details {
+            r#type: "about:blank",
+            title,
+            status,
+            detail,
+            code,
+            field: problem.field(),
+            reason: problem.reason(),
         };
-        let details = Details { r#type: "about:blank", title, status, detail, code, field: problem.field(), reason };
         let mut response = answer::problem(status, &details);
         match &problem {
             Problem::Unauthenticated => answer::add(&mut response, "www-authenticate", "Bearer"),

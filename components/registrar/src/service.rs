@@ -8,9 +8,11 @@ use crate::answer;
 use crate::ask::{Ask, header};
 use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
 use crate::caller::{self, Role};
+use crate::clock::{self, Stopwatch};
+use crate::journal;
 use crate::problem::Problem;
 use crate::query::{Query, percent_decode};
-use crate::{clock, events, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens};
+use crate::{events, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens};
 
 struct Route {
     method: &'static str,
@@ -83,28 +85,29 @@ const fn delete(path: &'static str, role: Role, verb: Verb) -> Route {
 
 impl Guest for App {
     fn handle(request: Request) -> Response {
-        let (request_id, fault) = match request_id(&request) {
-            Ok(request_id) => (request_id, None),
-            Err(problem) => (random::id("req_"), Some(problem)),
-        };
-        let answered = match fault {
-            None => respond(&request, &request_id),
-            Some(problem) => Err(problem),
-        };
-        let mut response = answered.unwrap_or_else(Response::from);
+        let stopwatch = Stopwatch::start();
+        let request_id = request_id(&request);
+        let mut note = journal::Request::new(&request_id, &request.method);
+        let mut response = respond(&request, &request_id, &mut note).unwrap_or_else(|problem| {
+            note.code = Some(problem.code_and_detail().0);
+            note.reason = problem.reason();
+            problem.into()
+        });
         answer::add(&mut response, "x-request-id", &request_id);
+        note.status = response.status;
+        note.note(&stopwatch);
         response
     }
 }
 
 /// What the caller calls the request, if that is 1 to 128 visible ASCII characters, or else a name drawn for it.
-fn request_id(request: &Request) -> Result<String, Problem> {
-    let given = header(&request.headers, "x-request-id")?;
+fn request_id(request: &Request) -> String {
+    let given = header(&request.headers, "x-request-id").ok().flatten();
     let given = given.filter(|given| Nonce::parse(given).is_ok());
-    Ok(given.map_or_else(|| random::id("req_"), str::to_owned))
+    given.map_or_else(|| random::id("req_"), str::to_owned)
 }
 
-fn respond(request: &Request, request_id: &str) -> Result<Response, Problem> {
+fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>) -> Result<Response, Problem> {
     if request.path == "/openapi.json" {
         return match request.method.as_str() {
             "GET" => Ok(openapi::get()),
@@ -112,9 +115,11 @@ fn respond(request: &Request, request_id: &str) -> Result<Response, Problem> {
         };
     }
     let (route, parameters) = find(&request.method, &request.path)?;
+    note.route = Some(route.path);
     schema::ready()?;
     let now = clock::now();
     let caller = caller::find(request, now)?;
+    note.actor = Some(caller.id.clone());
     caller.check_role(route.role)?;
     let decode = |parameter: &str| {
         percent_decode(parameter).ok_or_else(|| FieldError::new("", "The path is not percent-encoded UTF-8."))
