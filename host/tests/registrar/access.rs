@@ -1,0 +1,377 @@
+//! Tokens and roles.
+
+use countersign_host::bindings::service::Body;
+use serde_json::{Value, json};
+
+use crate::vendor::{BEGIN, OPERATOR, Registrar};
+
+const LICENSE: &str = "/api/v1/licenses/lic_00000000000000000000000000";
+
+/// Every route, with the least role that may call it.
+const ROUTES: [(&str, &str, &str); 38] = [
+    ("GET", "/api/v1/products", "reader"),
+    ("POST", "/api/v1/products", "admin"),
+    ("GET", "/api/v1/products/none", "reader"),
+    ("PATCH", "/api/v1/products/none", "admin"),
+    ("DELETE", "/api/v1/products/none", "admin"),
+    ("GET", "/api/v1/policies", "reader"),
+    ("POST", "/api/v1/policies", "admin"),
+    ("GET", "/api/v1/policies/none", "reader"),
+    ("PATCH", "/api/v1/policies/none", "admin"),
+    ("DELETE", "/api/v1/policies/none", "admin"),
+    ("GET", "/api/v1/licenses", "reader"),
+    ("POST", "/api/v1/licenses", "issuer"),
+    ("POST", "/api/v1/licenses/batch", "issuer"),
+    ("POST", "/api/v1/licenses/lookup", "reader"),
+    ("POST", "/api/v1/licenses/import", "issuer"),
+    ("GET", "/api/v1/licenses/export", "admin"),
+    ("GET", LICENSE, "reader"),
+    ("PATCH", LICENSE, "support"),
+    ("DELETE", LICENSE, "admin"),
+    ("POST", "/suspend", "support"),
+    ("POST", "/resume", "support"),
+    ("POST", "/revoke", "issuer"),
+    ("POST", "/renew", "issuer"),
+    ("POST", "/rotate-key", "issuer"),
+    ("POST", "/change-policy", "issuer"),
+    ("POST", "/domains", "support"),
+    ("DELETE", "/domains/example.com", "support"),
+    ("GET", "/activations", "reader"),
+    ("GET", "/api/v1/tokens", "admin"),
+    ("POST", "/api/v1/tokens", "admin"),
+    ("GET", "/api/v1/tokens/none", "admin"),
+    ("DELETE", "/api/v1/tokens/none", "admin"),
+    ("GET", "/api/v1/events", "reader"),
+    ("GET", "/api/v1/stats", "reader"),
+    ("POST", "/api/v1/stats/validations", "admin"),
+    ("POST", "/api/v1/outbox/deliveries", "issuer"),
+    ("POST", "/api/v1/reconcile", "admin"),
+    ("GET", "/api/v1/policies?limit=1", "reader"),
+];
+
+const ROLES: [&str; 4] = ["reader", "support", "issuer", "admin"];
+
+#[test]
+fn each_route_takes_its_role_and_those_above() {
+    let registrar = Registrar::start();
+    let tokens = ROLES.map(|role| registrar.token(role));
+    for (method, path, least) in ROUTES {
+        let path = if path.starts_with("/api") { path.to_owned() } else { format!("{LICENSE}{path}") };
+        let context = format!("{method} {path}");
+        // What is told apart is whether the caller may ask at all: of all bodies this one is a patch that the least role may make.
+        let ask = |token: Option<&str>| {
+            let asking = registrar.anonymous(method, &path);
+            let asking = if method == "GET" { asking } else { asking.json(&json!({ "owner": "somebody" })) };
+            match token {
+                Some(token) => asking.token(token).send(),
+                None => asking.send(),
+            }
+        };
+        let anonymous = ask(None);
+        assert_eq!(anonymous.header("www-authenticate"), Some("Bearer"), "{context}: {anonymous:?}");
+        anonymous.problem(401, "UNAUTHENTICATED");
+        let least = ROLES.iter().position(|role| *role == least).unwrap();
+        for (rank, token) in tokens.iter().enumerate() {
+            let answer = ask(Some(token));
+            if rank < least {
+                answer.problem(403, "FORBIDDEN");
+            } else {
+                assert!(
+                    ![401, 403, 405, 429, 500, 503].contains(&answer.status),
+                    "{context} as {}: {answer:?}",
+                    ROLES[rank]
+                );
+                assert_ne!(answer.body["code"], "NO_SUCH_PATH", "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn paths_and_methods_that_are_not_there() {
+    let registrar = Registrar::start();
+    for path in
+        ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products/", "/api/v1/products/a/b", "/api/v1/audit"]
+    {
+        registrar.get(path).problem(404, "NO_SUCH_PATH");
+    }
+    for (method, path, allow) in [
+        ("PUT", "/api/v1/products", "GET, POST"),
+        ("POST", "/api/v1/products/acme", "GET, PATCH, DELETE"),
+        ("OPTIONS", "/api/v1/tokens", "GET, POST"),
+        ("HEAD", "/api/v1/events", "GET"),
+        ("POST", "/openapi.json", "GET"),
+    ] {
+        let answer = registrar.request(method, path).send();
+        assert_eq!(answer.header("allow"), Some(allow));
+        answer.problem(405, "METHOD_NOT_ALLOWED");
+    }
+    let document = registrar.anonymous("GET", "/openapi.json").send();
+    assert!(document.expect(200)["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
+}
+
+#[test]
+fn a_token_ends_when_it_expires_or_is_revoked() {
+    let registrar = Registrar::start();
+    let ends = "2026-11-22T11:00:00Z";
+    let made = registrar.post("/api/v1/tokens", &json!({ "name": "shop", "role": "reader", "expiresAt": ends }));
+    assert_eq!(made.header("etag"), Some("\"1\""));
+    let made = made.expect(201);
+    let token = made["token"].as_str().unwrap();
+    let path = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(token.len(), 63);
+    assert!(token.starts_with("cst_") && path.ends_with(&token[4..30]));
+    let ask = |token: &str| registrar.anonymous("GET", "/api/v1/products").token(token).send();
+
+    ask(token).expect(200);
+    registrar.pass(3_599);
+    ask(token).expect(200);
+    registrar.pass(1);
+    ask(token).problem(401, "UNAUTHENTICATED");
+
+    let lasting = registrar.token("admin");
+    let shown = registrar.get("/api/v1/tokens").expect(200);
+    let lasting_path = format!("/api/v1/tokens/{}", shown["items"][1]["id"].as_str().unwrap());
+    ask(&lasting).expect(200);
+    // Its last character, and what is before it.
+    let (begin, last) = lasting.split_at(62);
+    ask(&format!("{begin}{}", if last == "0" { "1" } else { "0" })).problem(401, "UNAUTHENTICATED");
+    ask(begin).problem(401, "UNAUTHENTICATED");
+    for _ in 0..2 {
+        registrar.delete(&lasting_path).expect(204);
+        ask(&lasting).problem(401, "UNAUTHENTICATED");
+    }
+    let revoked = registrar.get(&lasting_path).expect(200);
+    assert_eq!(revoked["revokedAt"], "2026-11-22T11:00:00Z");
+    assert!(revoked.get("token").is_none() && revoked.get("hash").is_none());
+    registrar
+        .post("/api/v1/tokens", &json!({ "name": "late", "role": "reader", "expiresAt": ends }))
+        .problem(422, "UNPROCESSABLE");
+}
+
+#[test]
+fn the_last_use_of_a_token_is_noted_once_a_minute() {
+    let registrar = Registrar::start();
+    let token = registrar.token("reader");
+    let used = || registrar.get("/api/v1/tokens").expect(200)["items"][0]["lastUsedAt"].clone();
+    let ask = || registrar.anonymous("GET", "/api/v1/products").token(&token).send().expect(200);
+    assert_eq!(used(), Value::Null);
+    ask();
+    assert_eq!(used(), "2026-11-22T10:00:00Z");
+    registrar.pass(59);
+    ask();
+    assert_eq!(used(), "2026-11-22T10:00:00Z");
+    registrar.pass(1);
+    ask();
+    assert_eq!(used(), "2026-11-22T10:01:00Z");
+}
+
+#[test]
+fn the_operator_and_the_host_have_tokens_of_their_own() {
+    let registrar = Registrar::start();
+    let host = "another token, which the host made up for itself";
+    registrar.world().settings.insert("host_token".into(), host.into());
+    let code = |code: &str| json!({ "code": code });
+    registrar.post("/api/v1/products", &code("one")).expect(201);
+    registrar.request("POST", "/api/v1/products").json(&code("two")).token(host).send().expect(201);
+    let events = registrar.get("/api/v1/events").expect(200);
+    assert_eq!([&events["items"][0]["actor"], &events["items"][1]["actor"]], ["operator", "host"]);
+
+    let short = "31 bytes, which is one too few.";
+    assert_eq!(short.len(), 31);
+    registrar.world().settings.insert("admin_token".into(), short.into());
+    registrar.anonymous("GET", "/api/v1/products").token(short).send().problem(401, "UNAUTHENTICATED");
+    registrar.get("/api/v1/products").problem(401, "UNAUTHENTICATED");
+}
+
+#[test]
+fn a_token_is_bound_to_its_products() {
+    let registrar = Registrar::start();
+    for code in ["mine", "other"] {
+        registrar.post("/api/v1/products", &json!({ "code": code })).expect(201);
+    }
+    let policy = |product: &str| json!({ "product": product, "name": "pro", "plan": "pro" });
+    let other = registrar.post("/api/v1/policies", &policy("other")).expect(201);
+    let bound = |role: &str| {
+        let made = registrar.post("/api/v1/tokens", &json!({ "name": "bound", "role": role, "products": ["mine"] }));
+        made.expect(201)["token"].as_str().unwrap().to_owned()
+    };
+    let (reader, admin) = (bound("reader"), bound("admin"));
+    let ask =
+        |method: &str, target: &str, body: &Value| registrar.request(method, target).token(&admin).json(body).send();
+
+    let seen = registrar.request("GET", "/api/v1/products").token(&reader).send().expect(200);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["items"][0]["code"], "mine");
+    assert_eq!(registrar.request("GET", "/api/v1/policies").token(&reader).send().expect(200)["items"], json!([]));
+    for path in ["/api/v1/events", "/api/v1/stats"] {
+        registrar.request("GET", path).token(&reader).send().problem(403, "FORBIDDEN");
+    }
+    let other = format!("/api/v1/policies/{}", other["id"].as_str().unwrap());
+    for (method, path) in [
+        ("GET", other.as_str()),
+        ("PATCH", &other),
+        ("GET", "/api/v1/products/other"),
+        ("PATCH", "/api/v1/products/other"),
+    ] {
+        ask(method, path, &json!({ "name": "mine" })).problem(404, "NOT_FOUND");
+    }
+    for path in [other.as_str(), "/api/v1/products/other"] {
+        registrar.request("DELETE", path).token(&admin).send().problem(404, "NOT_FOUND");
+    }
+    ask("POST", "/api/v1/policies", &policy("other")).problem(403, "FORBIDDEN");
+    ask("POST", "/api/v1/policies", &policy("mine")).expect(201);
+    // Nobody gets more than they have by making something of it.
+    ask("POST", "/api/v1/tokens", &json!({ "name": "all", "role": "admin" })).problem(403, "FORBIDDEN");
+    ask("POST", "/api/v1/products", &json!({ "code": "third" })).problem(403, "FORBIDDEN");
+    registrar.request("GET", "/api/v1/tokens").token(&admin).send().problem(403, "FORBIDDEN");
+    registrar
+        .post("/api/v1/tokens", &json!({ "name": "x", "role": "reader", "products": ["none"] }))
+        .problem(422, "UNPROCESSABLE");
+    registrar
+        .post("/api/v1/tokens", &json!({ "name": "x", "role": "reader", "products": [] }))
+        .problem(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn an_address_with_wrong_tokens_waits() {
+    let registrar = Registrar::start();
+    let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
+    let ask = |token: &str, client: Option<&str>| {
+        registrar.anonymous("GET", "/api/v1/products").token(token).client(client).send()
+    };
+    let waits = |client: &str| ask(OPERATOR, Some(client)).header("retry-after").map(str::to_owned);
+    let address = "2001:db8:1:2::1";
+    for _ in 0..9 {
+        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+    }
+    // Without a token nobody guesses.
+    for _ in 0..20 {
+        registrar.anonymous("GET", "/api/v1/products").client(Some(address)).send().problem(401, "UNAUTHENTICATED");
+    }
+    ask(OPERATOR, Some(address)).expect(200);
+    ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+    ask(OPERATOR, Some(address)).problem(429, "TOO_MANY_FAILURES");
+    assert_eq!(waits(address).as_deref(), Some("1"));
+    // Others of the same network are the same customer's; all others are not.
+    assert_eq!(waits("2001:db8:1:2:ffff::2").as_deref(), Some("1"));
+    for other in [Some("2001:db8:1:3::1"), Some("192.0.2.1"), None] {
+        ask(OPERATOR, other).expect(200);
+    }
+    for expected in ["2", "4", "8", "16", "32", "60", "60"] {
+        registrar.pass(60);
+        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+        assert_eq!(waits(address).as_deref(), Some(expected));
+    }
+    registrar.pass(59);
+    assert_eq!(waits(address).as_deref(), Some("1"));
+    registrar.pass(1);
+    ask(OPERATOR, Some(address)).expect(200);
+    // And after a while it begins anew.
+    registrar.pass(900);
+    for _ in 0..9 {
+        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+    }
+    ask(OPERATOR, Some(address)).expect(200);
+    // Who has no address cannot be told apart, and nobody waits for all.
+    for _ in 0..30 {
+        ask(&wrong, None).problem(401, "UNAUTHENTICATED");
+    }
+    ask(OPERATOR, None).expect(200);
+}
+
+#[test]
+fn credentials_that_are_none() {
+    let registrar = Registrar::start();
+    for value in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic abc",
+        &format!("Basic {OPERATOR}"),
+        OPERATOR,
+        &format!("Bearer {}", "x".repeat(600)),
+    ] {
+        registrar
+            .anonymous("GET", "/api/v1/products")
+            .header("authorization", value)
+            .send()
+            .problem(401, "UNAUTHENTICATED");
+    }
+    registrar
+        .anonymous("GET", "/api/v1/products")
+        .header("authorization", &format!("bearer {OPERATOR}"))
+        .send()
+        .expect(200);
+    let twice = registrar.request("GET", "/api/v1/products").header("authorization", &format!("Bearer {OPERATOR}"));
+    twice.send().problem(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn an_answer_has_the_request_s_name() {
+    let registrar = Registrar::start();
+    let ask = |id: &str| registrar.request("GET", "/api/v1/products").header("x-request-id", id).send();
+    assert_eq!(ask("order-17").header("x-request-id"), Some("order-17"));
+    for refused in ["", "two words", &"x".repeat(129), "ä"] {
+        let answer = ask(refused);
+        let drawn = answer.header("x-request-id").unwrap();
+        assert!(drawn.starts_with("req_") && drawn.len() == 30, "{drawn}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+    let refused = registrar.anonymous("GET", "/api/v1/nothing").header("x-request-id", "n").send();
+    assert_eq!(refused.header("x-request-id"), Some("n"));
+    let made = registrar
+        .request("POST", "/api/v1/products")
+        .header("x-request-id", "made-by-me")
+        .json(&json!({ "code": "acme" }));
+    made.send().expect(201);
+    let event = registrar.get("/api/v1/events").expect(200)["items"][0].clone();
+    assert_eq!((&event["requestId"], &event["at"]), (&json!("made-by-me"), &json!("2026-11-22T10:00:00Z")));
+    assert_eq!(registrar.world().now, BEGIN);
+}
+
+#[test]
+fn the_journal_has_a_line_for_each_request_and_no_token() {
+    let registrar = Registrar::start();
+    let token = registrar.token("admin");
+    let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
+    registrar.world().events.clear();
+    registrar
+        .request("GET", "/api/v1/products/secret-code?limit=1")
+        .token(&token)
+        .header("x-request-id", "mine")
+        .send();
+    registrar.request("GET", "/api/v1/products").token(&wrong).send();
+    registrar.request("GET", "/nothing/of/the/kind").token(OPERATOR).send();
+    let events: Vec<Value> = registrar.world().events.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |event: &Value| json!([event["event"], event["route"], event["status"], event["code"]]);
+    assert_eq!(told(&events[0]), json!(["request", "/api/v1/products/{code}", 400, "INVALID_REQUEST"]));
+    assert_eq!(events[0]["actor"], format!("tok_{}", &token[4..30]));
+    assert_eq!((&events[0]["requestId"], &events[0]["method"]), (&json!("mine"), &json!("GET")));
+    assert_eq!(told(&events[1]), json!(["request", "/api/v1/products", 401, "UNAUTHENTICATED"]));
+    assert_eq!(told(&events[2]), json!(["request", null, 404, "NO_SUCH_PATH"]));
+    let text = registrar.world().events.join("\n");
+    assert!(
+        events.len() == 3
+            && ![&token[31..], &wrong, OPERATOR, "secret-code"].iter().any(|secret| text.contains(secret))
+    );
+}
+
+#[test]
+fn bodies_that_are_none() {
+    let registrar = Registrar::start();
+    let ask = || registrar.request("POST", "/api/v1/products");
+    ask().send().problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    ask().body("text/plain", b"{}").send().problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    ask().body("application/merge-patch+json", b"{}").send().problem(415, "UNSUPPORTED_MEDIA_TYPE");
+    ask().body("application/json; charset=utf-8", br#"{"code":"acme"}"#).send().expect(201);
+    ask().header("content-type", "application/json").broken_body(Body::TooLarge).send().problem(413, "BODY_TOO_LARGE");
+    ask()
+        .header("content-type", "application/json")
+        .broken_body(Body::Incomplete)
+        .send()
+        .problem(400, "INCOMPLETE_BODY");
+    for body in ["", "[]", "{", "null", r#"{"code":"a","code":"b"}"#] {
+        ask().body("application/json", body.as_bytes()).send().problem(400, "INVALID_REQUEST");
+    }
+}

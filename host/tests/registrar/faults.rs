@@ -1,0 +1,145 @@
+//! A database that is locked, full, gone or of another time: a 503 that says so, and nothing half done.
+
+use countersign_host::bindings::sql::Error;
+use serde_json::{Value, json};
+
+use crate::vendor::{Answer, Registrar};
+
+/// The body of an answer that there is none, for this reason.
+#[track_caller]
+fn unavailable(answer: Answer, reason: &str) -> Value {
+    assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+    let problem = answer.problem(503, "UNAVAILABLE");
+    assert_eq!(problem["reason"], reason, "{problem}");
+    problem
+}
+
+/// All that is in the database, but for what is noted of tokens' use.
+fn content(registrar: &Registrar) -> Vec<String> {
+    let database = registrar.database();
+    let mut tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let rows = |table: &String| {
+        let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        let mut found = table.clone();
+        while let Some(row) = rows.next().unwrap() {
+            (0..columns).for_each(|column| found += &format!("{:?} ", row.get_ref(column).unwrap()));
+        }
+        found
+    };
+    tables.iter().map(rows).collect()
+}
+
+#[test]
+fn a_fault_of_any_call_leaves_nothing_half_done() {
+    let faults = [
+        (Error::Busy, "sql-busy"),
+        (Error::Full, "sql-full"),
+        (Error::Unavailable("a fault of the test".into()), "sql-unavailable"),
+        (Error::NoSuchDatabase, "sql-no-such-database"),
+        (Error::AccessDenied, "sql-access-denied"),
+        (Error::Other("a fault of the test".into()), "sql-other"),
+    ];
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    let before = content(&registrar);
+    let ask = |key: &str| {
+        let asking = registrar.request("POST", "/api/v1/tokens").header("idempotency-key", key);
+        asking.json(&json!({ "name": "shop", "role": "reader" })).send()
+    };
+    // How many calls of the database it takes until the change is made: what comes after is no fault of the request.
+    let calls_before = registrar.world().calls;
+    ask("counted").expect(201);
+    let calls = registrar.world().calls - calls_before - 1;
+    registrar.delete("/api/v1/tokens/none").problem(404, "NOT_FOUND");
+    let after_one = content(&registrar);
+    assert_ne!(after_one, before);
+    for call in 0..calls {
+        for (fault, reason) in &faults {
+            registrar.world().faults = (0..call).map(|_| None).chain([Some(fault.clone())]).collect();
+            unavailable(ask("another"), reason);
+            assert_eq!(content(&registrar), after_one, "call {call}, {reason}");
+        }
+    }
+    ask("another").expect(201);
+}
+
+#[test]
+fn a_constraint_that_stays_is_contention_and_ends() {
+    let registrar = Registrar::start();
+    registrar.get("/api/v1/products").expect(200);
+    // Each batch of the request is refused, for longer than it tries.
+    let refused = Some(Error::Constraint("a fault of the test".into()));
+    let attempt = [None, None, refused];
+    registrar.world().faults = [None, None].into_iter().chain((0..200).flat_map(|_| attempt.clone())).collect();
+    unavailable(registrar.post("/api/v1/products", &json!({ "code": "acme" })), "contention");
+    registrar.world().faults.clear();
+    assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 0);
+}
+
+#[test]
+fn a_database_that_another_has_locked() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    let other = registrar.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    unavailable(registrar.post("/api/v1/products", &json!({ "code": "second" })), "sql-busy");
+    // Who only reads goes on reading, whose token's use cannot be noted either.
+    registrar.get("/api/v1/products/acme").expect(200);
+    other.execute_batch("ROLLBACK").unwrap();
+    registrar.post("/api/v1/products", &json!({ "code": "second" })).expect(201);
+}
+
+#[test]
+fn a_database_that_is_full() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    let content_before = content(&registrar);
+    registrar.world().faults = [None, None, None, None, Some(Error::Full)].into();
+    unavailable(registrar.post("/api/v1/products", &json!({ "code": "second" })), "sql-full");
+    assert_eq!(content(&registrar), content_before);
+}
+
+#[test]
+fn a_schema_that_is_newer_is_left_alone() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    registrar.database().execute("UPDATE schema SET version = version + 1", []).unwrap();
+    let before = content(&registrar);
+    for (method, target) in [("GET", "/api/v1/products"), ("POST", "/api/v1/products"), ("GET", "/api/v1/events")] {
+        unavailable(registrar.request(method, target).json(&json!({ "code": "second" })).send(), "newer-schema");
+    }
+    assert_eq!(content(&registrar), before);
+}
+
+#[test]
+fn the_tables_are_made_once_whoever_comes_first() {
+    let registrar = Registrar::start();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| registrar.get("/api/v1/products"))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let versions: i64 =
+        registrar.database().query_row("SELECT sum(version) FROM schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(versions, 1);
+}
+
+#[test]
+fn content_that_is_not_ours_is_no_answer() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    for (damage, mend) in [
+        ("UPDATE products SET metadata = 'x'", "UPDATE products SET metadata = '{}'"),
+        ("UPDATE products SET code = 'A B'", "UPDATE products SET code = 'acme'"),
+        ("UPDATE products SET revision = -1", "UPDATE products SET revision = 1"),
+    ] {
+        registrar.database().execute(damage, []).unwrap();
+        unavailable(registrar.get("/api/v1/products"), "sql-corrupt");
+        registrar.database().execute(mend, []).unwrap();
+    }
+    registrar.database().execute("UPDATE chain SET hash = x'00'", []).unwrap();
+    unavailable(registrar.post("/api/v1/products", &json!({ "code": "second" })), "sql-corrupt");
+}

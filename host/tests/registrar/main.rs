@@ -1,0 +1,13 @@
+//! The registrar component by itself: who may do what, what a retry gets, what the audit tells, and what faults leave behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/vendor.rs"]
+mod vendor;
+
+mod access;
+mod audit;
+mod delivery;
+mod faults;
+mod repeats;
+mod resources;
