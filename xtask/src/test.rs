@@ -125,7 +125,8 @@ fn dependencies() -> Result<Outcome> {
 
 /// What is tested without a host.
 fn core() -> Result<Outcome> {
-    let packages = ["countersign", "countersign-store-wasi-keyvalue", "countersign-validator", "xtask"];
+    let packages =
+        ["countersign", "countersign-registrar", "countersign-store-wasi-keyvalue", "countersign-validator", "xtask"];
     run(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }

@@ -173,8 +173,10 @@ impl End {
 /// Makes the change that `build` describes, and answers as it says; to a request that came before with the same idempotency key, as then.
 ///
 /// `build` reads what it needs each time it is called; what it reads need be no condition of its statements again (`expect`), as long as
-/// the change has an event and so has all that changes what was read. Query parameters that the verb did not take are refused. Where the change delivers
-/// records, the body gets the member `propagated`: whether the store has them, also for a request that came before, as of now.
+/// the change has an event and so has all that changes what was read. Query parameters that the verb did not take are refused.
+///
+/// Where the change delivers records, the body gets the member `propagated`: whether the store has them. A request that came before has
+/// delivered what is left, and is told of it as of now; all else in its answer is as it was.
 pub(crate) fn change(
     ask: &Ask<'_>,
     mut build: impl FnMut() -> Result<(Change, Answer), Problem>,

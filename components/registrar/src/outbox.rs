@@ -39,7 +39,7 @@ pub(crate) fn deliver_pending() -> Result<u64, Problem> {
 /// write's own now.
 ///
 /// The write is made and will be carried through, so no failure of this is one of the request.
-pub(crate) fn deliver_after(change: &[u8; 16]) -> bool {
+pub(crate) fn deliver_after(change: &[u8]) -> bool {
     let rows = "
         SELECT number, license, key, generation, record FROM outbox
         WHERE number > ?1 AND number IN (
@@ -47,7 +47,7 @@ pub(crate) fn deliver_after(change: &[u8; 16]) -> bool {
             UNION SELECT number FROM (SELECT number FROM outbox ORDER BY number LIMIT ?3))
         ORDER BY number LIMIT ?4";
     let delivered = deliver(|after| {
-        db::query(rows, vec![integer(after), blob(*change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)])
+        db::query(rows, vec![integer(after), blob(change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)])
     });
     match delivered {
         Ok(delivered) if delivered.is_all => true,
@@ -56,7 +56,7 @@ pub(crate) fn deliver_after(change: &[u8; 16]) -> bool {
 }
 
 /// Whether nothing of a write is left to deliver.
-pub(crate) fn is_delivered(change: &[u8]) -> Result<bool, Problem> {
+fn is_delivered(change: &[u8]) -> Result<bool, Problem> {
     Ok(db::query("SELECT number FROM outbox WHERE change = ?1 LIMIT 1", vec![blob(change)])?.is_empty())
 }
 

@@ -48,6 +48,21 @@ fn concurrent_retries_have_one_effect_and_one_answer() {
 }
 
 #[test]
+fn concurrent_retries_issue_one_licence() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    let body = json!({ "product": "acme", "plan": "pro" });
+    let answers =
+        at_once(|_| registrar.request("POST", "/api/v1/licenses").header("idempotency-key", "one").json(&body).send());
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.bytes), (201, &answers[0].bytes), "{:?}", answer.body);
+    }
+    assert_eq!(answers[0].body["propagated"], true);
+    assert_eq!(registrar.world().entries.len(), 1);
+    assert_eq!(registrar.get("/api/v1/licenses").expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_retry_of_what_stands_against_itself_is_answered_as_before() {
     let registrar = Registrar::start();
     let body = json!({ "code": "acme" });
