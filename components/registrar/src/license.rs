@@ -160,7 +160,9 @@ impl Issued {
         self.updated_at = now;
         let is_rotated = self.key != before.key;
         let is_delivered = is_rotated || self.record != before.record;
-        self.record.generation += u64::from(is_delivered);
+        if is_delivered {
+            self.record.generation = self.record.generation.max(before.record.generation + 1);
+        }
         change.run(UPDATE, self.columns());
         let lists = [(DOMAIN, self.domains(), before.domains()), (SEARCH, self.search_terms(), before.search_terms())];
         for (kind, terms, _) in lists.into_iter().filter(|(_, terms, before)| terms != before) {

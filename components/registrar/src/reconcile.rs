@@ -111,8 +111,7 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem
     let row = db::query_one(queries::BY_ID, vec![text(row.text(3)?)])?.ok_or(Problem::CORRUPT)?;
     let before = Issued::from_row(&row)?;
     let mut after = before.clone();
-    // One more comes with the change.
-    after.record.generation = generation;
+    after.record.generation = generation + 1;
     after.update(&before, change, ACTION, ask.now);
     Ok(true)
 }

@@ -120,12 +120,11 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
 fn read_count(count: Map<String, Value>) -> Result<Value, FieldError> {
     let refuse = || FieldError::new("counts", "has an entry that is not `license`, `day`, `code` and `count`.");
     let mut fields = Fields::new(count);
-    let license: LicenseId = fields.parse("license")?.ok_or_else(refuse)?;
-    let day = fields.text("day")?.ok_or_else(refuse)?;
-    let day = read_day(&day).map_err(|error| FieldError::new("counts", format_args!("has a day that {error}.")))?;
-    let code = fields.text("code")?.ok_or_else(refuse)?;
-    let count = fields.integer("count")?.ok_or_else(refuse)?;
-    fields.finish()?;
+    let license: LicenseId = fields.parse("license").ok().flatten().ok_or_else(refuse)?;
+    let day = fields.text("day").ok().flatten().and_then(|day| read_day(&day).ok()).ok_or_else(refuse)?;
+    let code = fields.text("code").ok().flatten().ok_or_else(refuse)?;
+    let count = fields.integer("count").ok().flatten().ok_or_else(refuse)?;
+    fields.finish().map_err(|_| refuse())?;
     let is_code = (1..=MAX_NAME_BYTES).contains(&code.len())
         && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     if !is_code || !(1..=MAX_AMOUNT).contains(&count) {

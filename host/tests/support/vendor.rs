@@ -1,4 +1,5 @@
-//! The registrar component in this process, over a database of its own and a store in memory, with a clock and faults that the test sets.
+//! The registrar component in this process, over a database of its own and a store in memory, with a clock and faults that the test sets;
+//! and the validator component over the same store.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -45,7 +46,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<String>,
     /// Calls of the database and the store so far that had no fault.
     pub(crate) calls: usize,
-    puts: usize,
+    pub(crate) puts: usize,
 }
 
 /// The registrar with what is its own; any number of requests at once.
@@ -69,6 +70,7 @@ pub(crate) struct Answer {
 /// A request that is not sent yet.
 pub(crate) struct Asking<'a> {
     registrar: &'a Registrar,
+    component: &'static Compiled,
     request: Request,
 }
 
@@ -84,18 +86,21 @@ struct Clock(Arc<Mutex<World>>);
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
-static COMPONENT: LazyLock<AppPre<Guest>> = LazyLock::new(|| {
+type Compiled = LazyLock<AppPre<Guest>>;
+static REGISTRAR: Compiled = LazyLock::new(|| compile("countersign-registrar-native.wasm"));
+static VALIDATOR: Compiled = LazyLock::new(|| compile("countersign-native.wasm"));
+
+fn compile(file: &str) -> AppPre<Guest> {
     let directory =
         env::var_os("COUNTERSIGN_COMPONENTS").expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`");
     let engine = Engine::new(&Config::new()).unwrap();
-    let component = Path::new(&directory).join("countersign-registrar-native.wasm");
-    let component = Component::from_file(&engine, component).unwrap();
+    let component = Component::from_file(&engine, Path::new(&directory).join(file)).unwrap();
     let mut linker = Linker::new(&engine);
     App::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).unwrap();
     sql::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).unwrap();
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
     AppPre::new(linker.instantiate_pre(&component).unwrap()).unwrap()
-});
+}
 
 impl Registrar {
     /// An empty database in an empty world, at [`BEGIN`], with the token [`OPERATOR`].
@@ -154,7 +159,7 @@ impl Registrar {
             headers: Vec::new(),
             body: Body::Complete(Vec::new()),
         };
-        Asking { registrar: self, request }
+        Asking { registrar: self, component: &REGISTRAR, request }
     }
 
     pub(crate) fn get(&self, target: &str) -> Answer {
@@ -183,6 +188,12 @@ impl Registrar {
     pub(crate) fn stored(&self, key: &str) -> Option<License> {
         let key = key::read(key).unwrap().store_key();
         self.world().entries.get(&key).map(|entry| License::from_json(&entry.value).unwrap())
+    }
+
+    /// What the validator component answers a licence holder, from the same store and at the same time.
+    pub(crate) fn holder(&self, verb: &str, body: &Value) -> Value {
+        let asking = self.anonymous("POST", &format!("/api/v1/{verb}")).json(body);
+        Asking { component: &VALIDATOR, ..asking }.send().body
     }
 
     /// A new token of this role.
@@ -228,8 +239,8 @@ impl Asking<'_> {
         let wasi = WasiCtx::builder().wall_clock(Clock(world.clone())).inherit_stderr().build();
         let guest = Guest { world: world.clone(), sql: sql.clone(), wasi, resources: ResourceTable::new() };
         let response = RUNTIME.block_on(async {
-            let mut store = wasmtime::Store::new(COMPONENT.engine(), guest);
-            let app = COMPONENT.instantiate_async(&mut store).await.unwrap();
+            let mut store = wasmtime::Store::new(self.component.engine(), guest);
+            let app = self.component.instantiate_async(&mut store).await.unwrap();
             app.countersign_license_service().call_handle(&mut store, &self.request).await.unwrap()
         });
         let header = |header: Header| (header.name, String::from_utf8(header.value).unwrap());
@@ -390,10 +401,12 @@ impl store::Host for Guest {
         })
     }
 
-    fn list_keys(&mut self, prefix: String, _: Option<String>, _: u32) -> Result<Page, Error> {
+    fn list_keys(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
         self.store(|world| {
-            let keys = world.entries.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-            Ok(Page { keys, next: None })
+            let after = world.entries.keys().filter(|key| cursor.as_ref().is_none_or(|cursor| *key > cursor));
+            let keys = after.filter(|key| key.starts_with(&prefix)).take(limit as usize + 1).cloned().collect();
+            let (keys, next) = countersign::seam::page(keys, limit);
+            Ok(Page { keys, next })
         })
     }
 

@@ -50,12 +50,10 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         .map(|(number, fields)| (u64::from(first_line) + number, fields.and_then(Imported::read)))
         .collect();
     if dry_run {
-        let (_, mut report) = build(ask, &lines)?;
-        report["dryRun"] = true.into();
-        return Ok(answer::json(200, &report));
+        return Ok(answer::json(200, &build(ask, &lines, dry_run)?.1));
     }
     change(ask, || {
-        let (change, report) = build(ask, &lines)?;
+        let (change, report) = build(ask, &lines, dry_run)?;
         Ok((change, Answer::ok(report, None)))
     })
 }
@@ -69,21 +67,28 @@ fn read(body: &[u8]) -> Vec<Line> {
         .collect()
 }
 
-/// The change that takes in every line that is good, and the report on all.
-fn build(ask: &Ask<'_>, lines: &[(u64, Result<Imported, FieldError>)]) -> Result<(Change, Value), Problem> {
+/// The change that takes in every line that is good, and the report on all. That of a dry run has no id or key that was drawn for it.
+fn build(
+    ask: &Ask<'_>,
+    lines: &[(u64, Result<Imported, FieldError>)],
+    dry_run: bool,
+) -> Result<(Change, Value), Problem> {
     let mut known = Known::read(lines)?;
     let mut change = Change::new();
     let (mut results, mut errors) = (Vec::new(), Vec::new());
     for (line, imported) in lines {
         let issued = match imported {
-            Ok(imported) => imported.issue(ask, &mut known),
+            Ok(imported) => imported.issue(ask, &mut known).map(|(issued, key)| (issued, key, imported.id.is_some())),
             Err(error) => Err(Problem::InvalidRequest(error.clone())),
         };
         match issued {
-            Ok((issued, key)) => {
+            Ok((issued, key, has_id)) => {
                 issued.insert(&mut change, "license.imported");
-                let mut result = json!({ "line": line, "id": issued.record.id });
-                if let Some(key) = key.shown {
+                let mut result = json!({ "line": line });
+                if has_id || !dry_run {
+                    result["id"] = json!(issued.record.id);
+                }
+                if let Some(key) = key.shown.filter(|_| !dry_run) {
                     result["key"] = key.into();
                 }
                 results.push(result);
@@ -105,7 +110,7 @@ fn build(ask: &Ask<'_>, lines: &[(u64, Result<Imported, FieldError>)]) -> Result
         "failed": errors.len(),
         "results": results,
         "errors": errors,
-        "dryRun": false,
+        "dryRun": dry_run,
         "propagated": false,
     });
     Ok((change, report))

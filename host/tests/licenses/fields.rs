@@ -1,0 +1,196 @@
+//! What issuing and patching take, and what they refuse.
+
+use serde_json::{Value, json};
+
+use crate::{code, issue, path, policy, start};
+
+#[test]
+fn a_policy_is_overridden_term_by_term() {
+    let registrar = start();
+    let policy = policy(
+        &registrar,
+        json!({ "plan": "pro", "durationSeconds": 60, "graceSeconds": 5, "maxDomains": 3, "features": ["a", "b"],
+            "activation": { "per": "user", "limit": 2, "leaseSeconds": 60 }, "versions": { "from": "1.0.0", "below": "2.0.0" } }),
+    );
+    let overrides = json!({ "policy": policy["id"], "features": ["c"], "activation": { "limit": 9 }, "versions": null, "graceSeconds": 0 });
+    let licence = registrar.post("/api/v1/licenses", &overrides).expect(201);
+    assert_eq!(licence["features"], json!(["c"]));
+    assert_eq!((&licence["activation"]["limit"], &licence["activation"]["per"]), (&json!(9), &json!("user")));
+    assert_eq!(
+        (licence.get("versions"), &licence["graceSeconds"], &licence["maxDomains"]),
+        (None, &json!(0), &json!(3))
+    );
+    assert_eq!(licence["expiresAt"], "2026-11-22T10:01:00Z");
+    let endless = json!({ "policy": policy["id"], "expiresAt": null });
+    assert!(registrar.post("/api/v1/licenses", &endless).expect(201).get("expiresAt").is_none());
+}
+
+#[test]
+fn fields_are_refused_by_name() {
+    let registrar = start();
+    let policy = policy(&registrar, json!({ "plan": "pro", "expiryBasis": "first-validation", "durationSeconds": 60 }));
+    registrar.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
+    let p = &policy["id"];
+    let many = vec!["example.com"; 1_001];
+    let bad = [
+        (json!({ "plan": "pro" }), "product"),
+        (json!({ "product": "acme" }), "plan"),
+        (json!({ "product": "acme", "plan": "" }), "plan"),
+        (json!({ "product": "acme", "plan": "pro", "owner": "" }), "owner"),
+        (json!({ "product": "acme", "plan": "pro", "owner": "a\u{0}" }), "owner"),
+        (json!({ "product": "acme", "plan": "pro", "owner": "x".repeat(257) }), "owner"),
+        (json!({ "product": "acme", "plan": "pro", "key": "" }), "key"),
+        (json!({ "product": "acme", "plan": "pro", "key": "ACME-00000-00000-00000-00000-00000-00000" }), "key"),
+        (json!({ "product": "acme", "plan": "pro", "keyPrefix": "a" }), "keyPrefix"),
+        (json!({ "product": "acme", "plan": "pro", "domains": ["co.uk"] }), "domains"),
+        (json!({ "product": "acme", "plan": "pro", "domains": ["https://example.com"] }), "domains"),
+        (json!({ "product": "acme", "plan": "pro", "domains": many }), "domains"),
+        (json!({ "product": "acme", "plan": "pro", "maxDomains": 0 }), "maxDomains"),
+        (json!({ "product": "acme", "plan": "pro", "maxDomains": 1_001 }), "maxDomains"),
+        (json!({ "product": "acme", "plan": "pro", "durationSeconds": 0 }), "durationSeconds"),
+        (json!({ "product": "acme", "plan": "pro", "features": vec!["x"; 65] }), "features"),
+        (json!({ "product": "acme", "plan": "pro", "activation": { "per": "machine", "limit": 0 } }), "activation"),
+        (
+            json!({ "product": "acme", "plan": "pro", "allowances": [{ "name": "a", "limit": 1 }, { "name": "a", "limit": 2 }] }),
+            "allowances",
+        ),
+        (json!({ "product": "acme", "plan": "pro", "expiresAt": "tomorrow" }), "expiresAt"),
+        (json!({ "product": "acme", "plan": "pro", "status": "active" }), "status"),
+        (json!({ "product": "acme", "plan": "pro", "id": "lic_0123456789abcdefghjkmnpqrs" }), "id"),
+    ];
+    for (body, field) in &bad {
+        let problem = registrar.post("/api/v1/licenses", body).problem(400, "INVALID_REQUEST");
+        assert_eq!(problem["field"], *field, "{problem}");
+        assert!(!problem.to_string().contains("00000"));
+    }
+    let refused = [
+        (json!({ "product": "none", "plan": "pro" }), "product"),
+        (json!({ "policy": "pol_none" }), "policy"),
+        (json!({ "product": "other", "policy": p }), "policy"),
+        (json!({ "policy": p, "expiresAt": "2030-01-01T00:00:00Z" }), "expiresAt"),
+        (json!({ "policy": p, "durationSeconds": null }), "durationSeconds"),
+        (json!({ "policy": p, "expiryBasis": "first-activation" }), "activation"),
+        (
+            json!({ "product": "acme", "plan": "pro", "maxDomains": 1, "domains": ["a.example", "b.example"] }),
+            "domains",
+        ),
+    ];
+    for (body, field) in &refused {
+        let problem = registrar.post("/api/v1/licenses", body).problem(422, "UNPROCESSABLE");
+        assert_eq!(problem["field"], *field, "{problem}");
+    }
+    assert!(registrar.world().entries.is_empty(), "nothing of all that was written");
+    assert_eq!(registrar.get("/api/v1/licenses").expect(200), json!({ "items": [] }));
+}
+
+#[test]
+fn a_record_that_fits_no_store_is_not_written() {
+    let registrar = start();
+    let domain = |number: usize| format!("{number}.{}example", "a-label-of-a-long-name.".repeat(10));
+    let domains: Vec<String> = (0..260).map(domain).collect();
+    let licence = issue(&registrar, json!({ "domains": domains }));
+    let more: Vec<String> = (260..280).map(domain).collect();
+    let problem = registrar.post(&format!("{}/domains", path(&licence)), &json!({ "domains": more }));
+    assert_eq!(problem.problem(422, "UNPROCESSABLE")["field"], "domains");
+    assert_eq!(registrar.get(&path(&licence)).expect(200)["revision"], 1);
+}
+
+#[test]
+fn a_batch_is_issued_whole_or_not_at_all() {
+    let registrar = start();
+    let made = registrar
+        .post("/api/v1/licenses/batch", &json!({ "count": 100, "product": "acme", "plan": "pro" }))
+        .expect(201);
+    assert_eq!(made["propagated"], true);
+    let items = made["items"].as_array().unwrap();
+    let keys: std::collections::BTreeSet<&str> = items.iter().map(|item| item["key"].as_str().unwrap()).collect();
+    assert_eq!(keys.len(), 100);
+    for item in &items[..3] {
+        assert_eq!(code(&registrar, &item["key"]), "VALID");
+    }
+    for (body, field) in [
+        (json!({ "count": 0, "product": "acme", "plan": "pro" }), "count"),
+        (json!({ "count": 101, "product": "acme", "plan": "pro" }), "count"),
+        (json!({ "product": "acme", "plan": "pro" }), "count"),
+        (json!({ "count": 2, "product": "acme", "plan": "pro", "key": "k" }), "key"),
+    ] {
+        let problem = registrar.post("/api/v1/licenses/batch", &body).problem(400, "INVALID_REQUEST");
+        assert_eq!(problem["field"], field);
+    }
+}
+
+#[test]
+fn a_patch_changes_what_it_names() {
+    let registrar = start();
+    let licence = issue(
+        &registrar,
+        json!({ "owner": "jane", "metadata": { "a": "1", "b": "2" }, "features": ["x"], "expiresAt": "2027-01-01T00:00:00Z",
+            "domains": ["example.com"], "activation": { "per": "machine", "limit": 2 } }),
+    );
+    let patch = |body: Value| registrar.patch(&path(&licence), &body);
+    let changed = patch(json!({ "owner": null, "metadata": { "a": null, "c": "3" } })).expect(200);
+    assert_eq!((changed.get("owner"), &changed["metadata"]), (None, &json!({ "b": "2", "c": "3" })));
+    assert_eq!((&changed["revision"], &changed["generation"]), (&json!(2), &json!(1)), "the record is as it was");
+    let changed = patch(json!({
+        "plan": "max", "features": ["x", "y"], "expiresAt": null, "notBefore": "2026-01-01T00:00:00Z", "graceSeconds": 9,
+        "expiryStrategy": "allow", "requires": ["product"], "versions": { "below": "3.0.0" }, "maxDomains": 2,
+        "activation": { "limit": 5 }, "allowances": [{ "name": "n", "limit": 1 }], "domains": ["example.com", "*.example.org"],
+    }));
+    let changed = changed.expect(200);
+    assert_eq!(
+        (&changed["plan"], changed.get("expiresAt"), &changed["graceSeconds"]),
+        (&json!("max"), None, &json!(9))
+    );
+    assert_eq!((&changed["activation"]["limit"], &changed["activation"]["per"]), (&json!(5), &json!("machine")));
+    assert_eq!((&changed["revision"], &changed["generation"]), (&json!(3), &json!(2)));
+    let asked = json!({ "key": licence["key"], "domain": "a.example.org", "product": "acme", "fingerprint": "m" });
+    let verdict = registrar.holder("activate", &asked);
+    assert_eq!((&verdict["plan"], &verdict["code"]), (&json!("max"), &json!("VALID")));
+    assert_eq!(patch(json!({ "activation": null })).expect(200).get("activation"), None);
+    assert_eq!(patch(json!({})).expect(200)["revision"], 4);
+
+    for (body, field) in [
+        (json!({ "plan": null }), "plan"),
+        (json!({ "status": "revoked" }), "status"),
+        (json!({ "expiryBasis": "issue" }), "expiryBasis"),
+        (json!({ "product": "other" }), "product"),
+        (json!({ "domains": ["com"] }), "domains"),
+        (json!({ "features": "x" }), "features"),
+    ] {
+        assert_eq!(patch(body).problem(400, "INVALID_REQUEST")["field"], field);
+    }
+    for (body, field) in [(json!({ "durationSeconds": 5 }), "durationSeconds"), (json!({ "maxDomains": 1 }), "domains")]
+    {
+        assert_eq!(patch(body).problem(422, "UNPROCESSABLE")["field"], field);
+    }
+}
+
+#[test]
+fn what_is_expected_decides() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let ask = |method: &str, target: &str, tag: &str| {
+        registrar.request(method, &format!("{}{target}", path(&licence))).header("if-match", tag)
+    };
+    ask("PATCH", "", "\"2\"").json(&json!({ "owner": "x" })).send().problem(412, "PRECONDITION_FAILED");
+    ask("POST", "/suspend", "\"2\"").send().problem(412, "PRECONDITION_FAILED");
+    ask("POST", "/rotate-key", "\"2\"").send().problem(412, "PRECONDITION_FAILED");
+    ask("DELETE", "", "\"2\"").send().problem(412, "PRECONDITION_FAILED");
+    ask("DELETE", "", "2").send().problem(400, "INVALID_REQUEST");
+    let suspended = ask("POST", "/suspend", "\"1\"").send();
+    assert_eq!(suspended.header("etag"), Some("\"2\""));
+    ask("POST", "/resume", "\"1\"").send().problem(412, "PRECONDITION_FAILED");
+    ask("DELETE", "", "*").send().expect(204);
+}
+
+#[test]
+fn a_public_suffix_that_joined_the_list_later_stays() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({ "domains": ["example.com"] }));
+    // As if `com` had been no public suffix when it was written.
+    let database = registrar.database();
+    database.execute("UPDATE licenses SET record = replace(record, 'example.com', 'com')", []).unwrap();
+    let patch = |domains: Value| registrar.patch(&path(&licence), &json!({ "domains": domains }));
+    assert_eq!(patch(json!(["com", "example.org"])).expect(200)["domains"], json!(["com", "example.org"]));
+    patch(json!(["com", "net"])).problem(400, "INVALID_REQUEST");
+}

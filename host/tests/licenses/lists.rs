@@ -1,0 +1,284 @@
+//! Lists, filters and searches: what they find, in what order, and by which index.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::vendor::Registrar;
+use crate::{issue, path, policy, start};
+
+#[path = "../../../components/registrar/src/licenses/queries.rs"]
+#[allow(dead_code, reason = "the component uses all of it")]
+mod queries;
+
+/// The owners of the licences that a list has, over all of its pages.
+fn owners(registrar: &Registrar, query: &str) -> Vec<String> {
+    let (mut owners, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = registrar.get(&format!("/api/v1/licenses?limit=2&{query}{cursor}")).expect(200);
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 2);
+        owners.extend(items.iter().map(|item| item["owner"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return owners,
+        }
+    }
+}
+
+#[test]
+fn every_filter_finds_what_it_names() {
+    let registrar = start();
+    registrar.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
+    let gold = policy(&registrar, json!({ "plan": "gold" }));
+    let gold = gold["id"].as_str().unwrap();
+    let a = issue(&registrar, json!({ "owner": "a", "domains": ["example.com"], "expiresAt": "2027-03-01T00:00:00Z" }));
+    issue(&registrar, json!({ "owner": "b", "policy": gold, "expiresAt": "2027-01-01T00:00:00Z" }));
+    let c = issue(&registrar, json!({ "owner": "c", "product": "other", "domains": ["example.com", "*.example.org"] }));
+    issue(
+        &registrar,
+        json!({ "owner": "d", "policy": gold, "expiresAt": "2027-02-01T00:00:00Z", "domains": ["*.example.com"] }),
+    );
+    issue(&registrar, json!({ "owner": "e", "product": "other", "expiresAt": "2027-01-01T00:00:00Z" }));
+    registrar.post(&format!("{}/suspend", path(&a)), &json!({})).expect(200);
+    registrar.post(&format!("{}/revoke", path(&c)), &json!({})).expect(200);
+    let gold = format!("policy={gold}");
+    let cases = [
+        ("", "abcde"),
+        ("product=acme", "abd"),
+        ("product=other", "ce"),
+        ("product=none", ""),
+        (&gold, "bd"),
+        ("policy=pol_none", ""),
+        ("status=active", "bde"),
+        ("status=suspended", "a"),
+        ("status=revoked", "c"),
+        ("owner=d", "d"),
+        ("owner=nobody", ""),
+        ("domain=EXAMPLE.com", "ac"),
+        ("domain=*.example.com", "d"),
+        ("domain=www.example.com", ""),
+        // By their end, and of those with the same in order.
+        ("expiringBefore=2027-02-15T00:00:00Z", "bed"),
+        ("expiringBefore=2027-01-01T00:00:00Z", ""),
+        ("expiringBefore=2027-01-01T01:00:01%2B01:00", "be"),
+        ("expiringBefore=2028-01-01T00:00:00Z&product=acme", "bda"),
+        ("expiringBefore=2028-01-01T00:00:00Z&status=suspended", "a"),
+        ("product=other&status=revoked", "c"),
+        ("product=acme&status=active", "bd"),
+        ("domain=example.com&status=revoked", "c"),
+        ("domain=example.com&owner=a&product=acme&expiringBefore=2028-01-01T00:00:00Z", "a"),
+        ("owner=b&status=suspended", ""),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(owners(&registrar, query).concat(), expected, "{query}");
+    }
+    for (query, field) in [
+        ("status=gone", "status"),
+        ("product=A", "product"),
+        ("domain=https://a", "domain"),
+        ("expiringBefore=soon", "expiringBefore"),
+        ("search=x", "search"),
+        ("limit=101", "limit"),
+        ("cursor=zz", "cursor"),
+        ("unknown=1", "unknown"),
+    ] {
+        let problem = registrar.get(&format!("/api/v1/licenses?{query}")).problem(400, "INVALID_REQUEST");
+        assert_eq!(problem["field"], field);
+    }
+    let next = registrar.get("/api/v1/licenses?limit=1").expect(200)["next"].as_str().unwrap().to_owned();
+    let other = format!("/api/v1/licenses?expiringBefore=2028-01-01T00:00:00Z&cursor={next}");
+    assert_eq!(registrar.get(&other).problem(400, "INVALID_REQUEST")["field"], "cursor");
+
+    // What is changed is found as it is now, and what is deleted not at all.
+    registrar.patch(&path(&a), &json!({ "domains": ["example.net"], "owner": "z" })).expect(200);
+    assert_eq!(owners(&registrar, "domain=example.com"), ["c"]);
+    assert_eq!(owners(&registrar, "domain=example.net"), ["z"]);
+    assert_eq!(owners(&registrar, "owner=a").len(), 0);
+    registrar.delete(&path(&c)).expect(204);
+    assert_eq!(owners(&registrar, "domain=example.com").len(), 0);
+    let left: i64 = registrar
+        .database()
+        .query_row("SELECT COUNT(*) FROM license_terms WHERE license = 3", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_search_finds_hints_owners_and_metadata_by_their_beginning() {
+    let registrar = start();
+    issue(
+        &registrar,
+        json!({ "owner": "Jane Doe", "key": "a key that ends in XYZ7", "metadata": { "order": "J-17" } }),
+    );
+    issue(&registrar, json!({ "owner": "jason", "metadata": { "mail": "jane@example.com", "company": "Äther GmbH" } }));
+    issue(&registrar, json!({ "owner": "Bob", "metadata": { "boss": "Jane Doe", "note": "x".repeat(512) } }));
+    issue(&registrar, json!({ "owner": "100%_sure" }));
+    for (search, expected) in [
+        ("jane", &["Jane Doe", "Bob", "jason"][..]),
+        ("JA", &["Jane Doe", "Bob", "jason"]),
+        ("jane d", &["Jane Doe", "Bob"]),
+        ("j-1", &["Jane Doe"]),
+        ("xyz7", &["Jane Doe"]),
+        ("doe", &[]),
+        ("%C3%A4TH", &["jason"]),
+        ("100%25_", &["100%_sure"]),
+        ("1%25", &[]),
+        (&"X".repeat(64), &["Bob"]),
+    ] {
+        assert_eq!(owners(&registrar, &format!("search={search}")), expected, "{search}");
+    }
+    assert_eq!(owners(&registrar, "search=jane&owner=Bob"), ["Bob"]);
+    assert_eq!(owners(&registrar, "search=jane&status=suspended").len(), 0);
+    registrar.get(&format!("/api/v1/licenses?search={}", "x".repeat(65))).problem(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn a_page_stays_where_it_is_whatever_is_written() {
+    let registrar = start();
+    let end = |number: i32| format!("2027-01-{:02}T00:00:00Z", number + 1);
+    let licence = |number: i32| {
+        issue(
+            &registrar,
+            json!({ "owner": format!("o{number:02}"), "expiresAt": end(number), "domains": ["example.com"] }),
+        )
+    };
+    let made: Vec<Value> = (0..10).map(licence).collect();
+    for query in
+        ["", "product=acme", "status=active", "domain=example.com", "expiringBefore=2028-01-01T00:00:00Z", "search=o0"]
+    {
+        let read =
+            |cursor: &str| registrar.get(&format!("/api/v1/licenses?limit=4&{query}&cursor={cursor}")).expect(200);
+        let first = registrar.get(&format!("/api/v1/licenses?limit=4&{query}")).expect(200);
+        let next = first["next"].as_str().unwrap();
+        let second = read(next);
+        // More at the end, the last of the first page gone, and one of it changed.
+        let more = issue(&registrar, json!({ "owner": "zz", "expiresAt": "2027-12-01T00:00:00Z" }));
+        let last = registrar.get(&path(&first["items"][3])).expect(200);
+        registrar.delete(&path(&last)).expect(204);
+        assert_eq!(read(next)["items"], second["items"], "{query}");
+        registrar.delete(&path(&more)).expect(204);
+        // For the next query it is there again.
+        let fields = json!({ "owner": last["owner"], "expiresAt": last["expiresAt"], "domains": last["domains"] });
+        issue(&registrar, fields);
+    }
+    assert_eq!(made.len(), 10);
+}
+
+/// No list looks through all licences for those it wants, nor sorts what it found.
+#[test]
+fn every_list_follows_an_index() {
+    let registrar = start();
+    let database = registrar.database();
+    let plans = [
+        (queries::ALL, "l USING INTEGER PRIMARY KEY (rowid>?)"),
+        (queries::OF_PRODUCT, "l USING INDEX licenses_by_product (product=? AND rowid>?)"),
+        (queries::OF_POLICY, "l USING INDEX licenses_by_policy (policy=? AND rowid>?)"),
+        (queries::OF_STATUS, "l USING INDEX licenses_by_status (status=? AND rowid>?)"),
+        (queries::OF_OWNER, "l USING INDEX licenses_by_owner (owner=? AND rowid>?)"),
+        (queries::OF_DOMAIN, "t USING PRIMARY KEY (kind=? AND term=? AND license>?)"),
+        (queries::BY_END, "l USING INDEX licenses_by_end (expires_at>? AND expires_at<?)"),
+        (queries::BY_TERM, "t USING PRIMARY KEY (kind=? AND term>? AND term<?)"),
+        (queries::BY_ID, "l USING INDEX sqlite_autoindex_licenses_1 (id=?)"),
+        (queries::BY_KEY, "l USING INDEX sqlite_autoindex_licenses_2 (key_hash=?)"),
+    ];
+    for (query, driver) in plans {
+        let plan = plan(&database, query);
+        assert!(plan[0].starts_with(&format!("SEARCH {driver}")), "{plan:#?}\n{query}");
+        for step in &plan {
+            let looks_through = step.starts_with("SCAN") && !step.contains("json_each");
+            assert!(!looks_through && !step.contains("TEMP B-TREE"), "{plan:#?}\n{query}");
+        }
+    }
+}
+
+fn plan(database: &rusqlite::Connection, query: &str) -> Vec<String> {
+    let mut statement = database.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+    let steps = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
+    steps.map(Result::unwrap).collect()
+}
+
+/// Not a check but a measurement: how much longer lists take with a hundred times as many licences.
+#[test]
+#[ignore = "takes minutes"]
+fn lists_of_many() {
+    let times = [1_000, 100_000].map(|count| {
+        let registrar = start();
+        fill(&registrar, count);
+        let queries = [
+            "",
+            "product=acme",
+            "status=active",
+            "status=suspended",
+            "owner=owner-00017",
+            "domain=d17.example",
+            "expiringBefore=2027-01-01T00:00:00Z",
+            "expiringBefore=2040-01-01T00:00:00Z",
+            "search=owner",
+            "search=owner-0001",
+            "search=owner&status=suspended",
+            "product=acme&status=suspended&expiringBefore=2040-01-01T00:00:00Z",
+        ];
+        queries.map(|query| {
+            let target = format!("/api/v1/licenses?{query}");
+            let page = registrar.get(&target).expect(200);
+            let next = page["next"].as_str().map(|next| format!("{target}&cursor={next}"));
+            (
+                query,
+                median(|| drop(registrar.get(&target))),
+                median(|| drop(registrar.get(next.as_ref().unwrap_or(&target)))),
+            )
+        })
+    });
+    let [few, many] = times;
+    for ((query, first, second), (_, first_of_many, second_of_many)) in few.into_iter().zip(many) {
+        let ratio = |few: Duration, many: Duration| many.as_secs_f64() / few.as_secs_f64();
+        println!(
+            "{:70} {first:?} {:.2}  {second:?} {:.2}",
+            format!("?{query}"),
+            ratio(first, first_of_many),
+            ratio(second, second_of_many)
+        );
+    }
+}
+
+fn median(mut call: impl FnMut()) -> Duration {
+    let mut times: Vec<Duration> = (0..51)
+        .map(|_| {
+            let start = Instant::now();
+            call();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[25]
+}
+
+/// Licences as the component writes them, at the speed of a copy.
+fn fill(registrar: &Registrar, count: i64) {
+    let fields = json!({ "owner": "owner-00000", "domains": ["d0.example"], "expiresAt": "2027-01-01T00:00:00Z" });
+    issue(registrar, fields);
+    let mut database = registrar.database();
+    let copy = database.transaction().unwrap();
+    for number in 1..count {
+        let id = format!("lic_{number:026}");
+        let (owner, domain) = (format!("owner-{number:05}"), format!("d{number}.example"));
+        let status = if number % 100 == 7 { "suspended" } else { "active" };
+        let end = 1_798_761_600 + number * 60;
+        copy.prepare_cached(
+            "INSERT INTO licenses (id, key_hash, record, policy, max_domains, owner, metadata, created_at, updated_at, revision,
+                product, status, expires_at)
+             SELECT ?1, ?2, replace(replace(record, id, ?1), 'd0.example', ?5), policy, max_domains, ?3, metadata, created_at,
+                updated_at, revision, product, ?4, ?6 FROM licenses WHERE number = 1",
+        )
+        .unwrap()
+        .execute((&id, format!("{number:064x}"), &owner, status, &domain, end))
+        .unwrap();
+        let mut term =
+            copy.prepare_cached("INSERT INTO license_terms (kind, term, license) VALUES (?1, ?2, ?3)").unwrap();
+        term.execute(("domain", &domain, number + 1)).unwrap();
+        term.execute(("search", &owner, number + 1)).unwrap();
+    }
+    copy.commit().unwrap();
+}

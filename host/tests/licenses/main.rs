@@ -1,0 +1,50 @@
+//! Licences as their vendor has them, and what becomes of them at the validator.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/vendor.rs"]
+mod vendor;
+
+mod bulk;
+mod fields;
+mod life;
+mod lists;
+mod races;
+mod reconcile;
+mod scope;
+mod stats;
+
+use serde_json::{Value, json};
+use vendor::Registrar;
+
+/// A registrar with the product `acme`.
+fn start() -> Registrar {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    registrar
+}
+
+/// A licence of `acme`, with these fields.
+#[track_caller]
+fn issue(registrar: &Registrar, fields: Value) -> Value {
+    let mut licence = json!({ "product": "acme", "plan": "pro" });
+    licence.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    registrar.post("/api/v1/licenses", &licence).expect(201)
+}
+
+/// A policy of `acme`, with these terms.
+#[track_caller]
+fn policy(registrar: &Registrar, terms: Value) -> Value {
+    let mut policy = json!({ "product": "acme", "name": "a policy" });
+    policy.as_object_mut().unwrap().extend(terms.as_object().unwrap().clone());
+    registrar.post("/api/v1/policies", &policy).expect(201)
+}
+
+fn path(licence: &Value) -> String {
+    format!("/api/v1/licenses/{}", licence["id"].as_str().unwrap())
+}
+
+/// The code that a holder of the key is told.
+fn code(registrar: &Registrar, key: &Value) -> Value {
+    registrar.holder("validate", &json!({ "key": key }))["code"].clone()
+}

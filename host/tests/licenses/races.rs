@@ -1,0 +1,95 @@
+//! Many who change the same licence at the same moment.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::vendor::Answer;
+use crate::{code, issue, path, start};
+
+fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|number| {
+                scope.spawn({
+                    let ask = &ask;
+                    move || ask(number)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn of_patches_on_one_condition_one_wins() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    for round in 1..=5 {
+        let tag = format!("\"{round}\"");
+        let answers = at_once(12, |number| {
+            let asking = registrar.request("PATCH", &path(&licence)).header("if-match", &tag);
+            asking.json(&json!({ "owner": format!("{round}-{number}") })).send()
+        });
+        let won: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(won.len(), 1, "{answers:?}");
+        assert!(answers.iter().all(|answer| [200, 412].contains(&answer.status)), "{answers:?}");
+        let now = registrar.get(&path(&licence)).expect(200);
+        assert_eq!((&now["owner"], &now["revision"]), (&won[0].body["owner"], &json!(round + 1)));
+    }
+}
+
+#[test]
+fn no_domain_is_lost() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let answers = at_once(24, |number| {
+        registrar.post(&format!("{}/domains", path(&licence)), &json!({ "domains": [format!("d{number}.example")] }))
+    });
+    answers.into_iter().for_each(|answer| drop(answer.expect(200)));
+    let now = registrar.get(&path(&licence)).expect(200);
+    let domains: BTreeSet<&str> =
+        now["domains"].as_array().unwrap().iter().map(|domain| domain.as_str().unwrap()).collect();
+    assert_eq!((domains.len(), &now["revision"]), (24, &json!(25)));
+    for number in 0..24 {
+        let asked = json!({ "key": licence["key"], "domain": format!("d{number}.example") });
+        assert_eq!(registrar.holder("validate", &asked)["code"], "VALID");
+    }
+}
+
+#[test]
+fn one_key_becomes_one_licence() {
+    let registrar = start();
+    let answers = at_once(8, |_| {
+        registrar.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": "a key from elsewhere" }))
+    });
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().all(|answer| answer.status == 201 || answer.body["code"] == "KEY_TAKEN"), "{answers:?}");
+    assert_eq!(registrar.get("/api/v1/licenses").expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn rotations_leave_one_key() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let answers = at_once(8, |_| registrar.post(&format!("{}/rotate-key", path(&licence)), &json!({})));
+    let mut keys: Vec<Value> = answers.into_iter().map(|answer| answer.expect(200)["key"].take()).collect();
+    keys.push(licence["key"].clone());
+    let codes: Vec<Value> = keys.iter().map(|key| code(&registrar, key)).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "VALID").count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == "REVOKED").count(), 8);
+}
+
+#[test]
+fn a_product_that_goes_takes_no_licence_with_it() {
+    for _ in 0..5 {
+        let registrar = start();
+        let answers = at_once(4, |number| match number {
+            0 => registrar.delete("/api/v1/products/acme"),
+            _ => registrar.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro" })),
+        });
+        let issued = answers.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!(answers[0].status, if issued == 0 { 204 } else { 409 }, "{answers:?}");
+    }
+}
