@@ -7,6 +7,7 @@ mod wasmtime;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -185,6 +186,25 @@ impl Host {
                 }
                 spin::start(&component, &setup, path)?
             }
+        };
+        Ok(Running { process, directory })
+    }
+
+    /// Starts it once more, on the same data as one that runs.
+    pub fn start_beside(self, running: &Running, setup: &Setup) -> Result<Running> {
+        let directory = tempfile::Builder::new().prefix("countersign-test-").tempdir()?;
+        let data = if self == Self::Native { "data" } else { "state" };
+        symlink(running.directory.path().join(data), directory.path().join(data))?;
+        self.start_on(directory, setup)
+    }
+
+    /// Starts it in a directory that an earlier run has left its data in.
+    pub fn start_on(self, directory: TempDir, setup: &Setup) -> Result<Running> {
+        let component = artifacts::component(self.component(setup.app)?)?;
+        let process = match self {
+            Self::Native => native::start(&component, setup, directory.path())?,
+            Self::Spin | Self::SpinSqlite | Self::Spin3 => spin::start(&component, setup, directory.path())?,
+            Self::Wasmtime | Self::Viceroy => bail!("{} keeps no data", self.name()),
         };
         Ok(Running { process, directory })
     }

@@ -2,8 +2,8 @@
 //!
 //! In reading order: what is built ([`artifacts`]), the licences every host is given ([`fixtures`]), the questions with
 //! their answers ([`scenario`]), how they are asked ([`client`]), a host as a process ([`process`]), and the hosts
-//! themselves ([`hosts`]), one file each. [`session`] puts them together for `tests/scenarios.rs`; [`store`] speaks to
-//! the guest of `tests/contract.rs`, and [`linearizable`] judges what racing clients were told.
+//! themselves ([`hosts`]), one file each. [`session`] puts them together for `tests/scenarios.rs`; [`store`] and [`sql`] speak
+//! to the guests of `tests/contract` and `tests/sql`, [`tour`] walks a vendor's way, and [`linearizable`] judges what racing clients were told.
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
@@ -14,4 +14,6 @@ pub mod linearizable;
 pub mod process;
 pub mod scenario;
 pub mod session;
+pub mod sql;
 pub mod store;
+pub mod tour;

@@ -24,11 +24,11 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         command.arg("serve").arg("--data").arg(directory.join("data")).arg("--listen").arg(address.to_string());
         match setup.app {
             App::Validator => command.arg("--component").arg(component).arg("--no-registrar"),
-            App::Registrar => command.arg("--component").arg(&validator).arg("--registrar").arg(component),
-            // In both places: what each app may do is the host's to say.
-            App::Contract | App::SqlContract => {
-                command.arg("--component").arg(component).arg("--registrar").arg(component)
+            App::Registrar | App::SqlContract => {
+                command.arg("--component").arg(&validator).arg("--registrar").arg(component)
             }
+            // In both places: what each may write is the host's to say.
+            App::Contract => command.arg("--component").arg(component).arg("--registrar").arg(component),
         };
         command.arg("--cache").arg(&cache);
         // In a race a loser may try for longer than a validation may take, and so may a disk that others write to.

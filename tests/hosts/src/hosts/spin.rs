@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Fault, REPOSITORY, Setup};
+use super::{App, Fault, REPOSITORY, Setup};
 use crate::artifacts;
 use crate::process::Process;
 
@@ -15,7 +15,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     let binary = artifacts::spin().context("spin is not on PATH")?;
     let manifest = if setup.repository_manifest { Path::new(REPOSITORY) } else { directory }.join("spin.toml");
     if !setup.repository_manifest {
-        fs::write(&manifest, toml::to_string(&self::manifest(component, setup))?)?;
+        fs::write(&manifest, toml::to_string(&self::manifest(component, setup)?)?)?;
     }
     let logs = directory.join("logs");
     Process::start(&logs, |address| {
@@ -28,25 +28,45 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     })
 }
 
-/// Gives the component both stores: each adapter takes its own.
-fn manifest(component: &Path, setup: &Setup) -> Value {
+/// What is the registrar's: `spin.toml` has the same.
+const REGISTRARS: [&str; 10] = [
+    "/api/v1/products/...",
+    "/api/v1/policies/...",
+    "/api/v1/licenses/...",
+    "/api/v1/tokens/...",
+    "/api/v1/events/...",
+    "/api/v1/stats/...",
+    "/api/v1/outbox/...",
+    "/api/v1/reconcile/...",
+    "/api/v1/audit/...",
+    "/openapi.json",
+];
+
+/// Gives the component both stores: each adapter takes its own. Beside the registrar there is the validator.
+fn manifest(component: &Path, setup: &Setup) -> Result<Value> {
     let stores: &[&str] = if setup.fault == Some(Fault::Denied) { &[] } else { &["default"] };
     let mut settings: Map<String, Value> =
         setup.settings.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     if setup.fault == Some(Fault::Unknown) {
-        settings.insert("store".into(), json!("elsewhere"));
+        let label = if setup.app == App::SqlContract { "database" } else { "store" };
+        settings.insert(label.into(), json!("elsewhere"));
     }
-    json!({
+    let mut routes = vec![json!({ "route": "/...", "component": "countersign" })];
+    let mut components = Map::from_iter([(
+        "countersign".to_owned(),
+        json!({ "source": component, "key_value_stores": stores, "sqlite_databases": stores, "variables": settings }),
+    )]);
+    if setup.app == App::Registrar {
+        routes.extend(REGISTRARS.map(|route| json!({ "route": route, "component": "registrar" })));
+        let registrar = components.remove("countersign").unwrap_or_default();
+        components.insert("registrar".into(), registrar);
+        let validator = artifacts::component("countersign-spin.wasm")?;
+        components.insert("countersign".into(), json!({ "source": validator, "key_value_stores": stores }));
+    }
+    Ok(json!({
         "spin_manifest_version": 2,
         "application": { "name": "countersign", "version": "0.1.0" },
-        "trigger": { "http": [{ "route": "/...", "component": "countersign" }] },
-        "component": {
-            "countersign": {
-                "source": component,
-                "key_value_stores": stores,
-                "sqlite_databases": stores,
-                "variables": settings,
-            },
-        },
-    })
+        "trigger": { "http": routes },
+        "component": components,
+    }))
 }

@@ -1,0 +1,100 @@
+//! A vendor's tour of the registrar and back (`scenarios/registrar.toml`): steps that are asked in their order, each of which may name
+//! what those before it were answered.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{self, Answer};
+
+const STEPS: &str = include_str!("../scenarios/registrar.toml");
+
+/// One request with the answer that is due. The fields are described where they are written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What it shows.
+    pub name: String,
+    send: String,
+    #[serde(default = "administrator")]
+    token: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    status: u16,
+    answer: Option<String>,
+    #[serde(default)]
+    keep: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    step: Vec<Step>,
+}
+
+/// What steps may name.
+pub type Kept = BTreeMap<String, String>;
+
+/// The steps, in their order.
+pub fn steps() -> Result<Vec<Step>> {
+    Ok(toml::from_str::<File>(STEPS).context("scenarios/registrar.toml")?.step)
+}
+
+fn administrator() -> String {
+    "${admin}".into()
+}
+
+impl Step {
+    /// Asks, judges what is answered, and keeps of it what the step says.
+    pub fn walk(&self, host: SocketAddr, kept: &mut Kept) -> Result<()> {
+        let fill = |text: &str| {
+            kept.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+        };
+        let send = fill(&self.send);
+        let (method, target) = send.split_once(' ').context("`send` is a method and a path")?;
+        let token = fill(&self.token);
+        let mut headers =
+            vec![("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
+        headers
+            .retain(|(name, _)| !self.headers.contains_key(*name) && (*name != "authorization" || !token.is_empty()));
+        headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), fill(value))));
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = client::send(host, method, target, &headers, fill(&self.body).as_bytes())?;
+
+        ensure!(answer.status == self.status, "status {} to {send}: {}", answer.status, answer.text());
+        if let Some(due) = &self.answer {
+            let due: Value = serde_json::from_str(&fill(due)).context("the expected answer is not JSON")?;
+            ensure!(has(&answer.json()?, &due), "{} does not have\n{due}", answer.text());
+        }
+        for (name, place) in &self.keep {
+            let found = found(&answer, place)?.with_context(|| format!("no {place} in {}", answer.text()))?;
+            kept.insert(name.clone(), found);
+        }
+        Ok(())
+    }
+}
+
+fn found(answer: &Answer, place: &str) -> Result<Option<String>> {
+    Ok(match place.strip_prefix('@') {
+        Some(header) => answer.headers.get(header).cloned(),
+        None => answer.json()?.pointer(place).and_then(Value::as_str).map(str::to_owned),
+    })
+}
+
+/// Whether this has at least what is due: every member of an object, and each element of an array in its place.
+fn has(found: &Value, due: &Value) -> bool {
+    match (found, due) {
+        (Value::Object(found), Value::Object(due)) => {
+            due.iter().all(|(name, due)| found.get(name).is_some_and(|found| has(found, due)))
+        }
+        (Value::Array(found), Value::Array(due)) => {
+            found.len() == due.len() && found.iter().zip(due).all(|(found, due)| has(found, due))
+        }
+        (found, due) => found == due,
+    }
+}

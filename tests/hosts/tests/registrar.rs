@@ -1,0 +1,220 @@
+//! The vendor's API on every host that has a database: one tour (`scenarios/registrar.toml`), `spin::its-key-is-rotated`, and what only one
+//! of them does.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use countersign_host_tests::hosts::{App, Host, Running, Setup};
+use countersign_host_tests::store::{Expect, Store};
+use countersign_host_tests::tour::{self, Kept, Step};
+use countersign_host_tests::{artifacts, client};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+/// Those that have a database.
+const HOSTS: [Host; 2] = [Host::Native, Host::Spin];
+
+/// The token that Spin's operator sets.
+const OPERATOR: &str = "an-operator-s-token-of-more-than-32-characters";
+
+/// How long is waited for what the host does when it gets round to it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> Result<ExitCode> {
+    artifacts::check()?;
+    let steps: Arc<[Step]> = tour::steps()?.into();
+    let tours = HOSTS.map(|host| Arc::new(Tour { host, steps: steps.clone(), walked: Mutex::default() }));
+    let mut trials = Vec::new();
+    for place in 0..steps.len() {
+        trials.extend(tours.iter().map(|tour| tour.trial(place)));
+    }
+    for (name, run) in [
+        ("the-first-token-is-shown-once", the_first_token_is_shown_once as fn() -> Result<()>),
+        ("each-app-writes-its-own-part-of-the-store", each_app_writes_its_own_part),
+        ("validations-are-counted", validations_are_counted),
+        ("without-a-registrar-there-is-none", without_a_registrar_there_is_none),
+        ("an-operator-may-set-a-token", an_operator_may_set_a_token),
+    ] {
+        trials.push(Trial::test(format!("native::{name}"), move || run().map_err(failed)));
+    }
+    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+}
+
+/// A host on which the steps are walked in their order, each once.
+struct Tour {
+    host: Host,
+    steps: Arc<[Step]>,
+    walked: Mutex<Option<Walked>>,
+}
+
+struct Walked {
+    running: Running,
+    kept: Kept,
+    results: Vec<Result<(), String>>,
+}
+
+impl Tour {
+    fn trial(self: &Arc<Self>, place: usize) -> Trial {
+        let tour = Arc::clone(self);
+        let name = format!("{}::{}", self.host.name(), self.steps[place].name);
+        Trial::test(name, move || tour.walk_to(place)).with_ignored_flag(!self.host.is_there())
+    }
+
+    /// Walks as far as this step, if nobody has, and says how that one went.
+    fn walk_to(&self, place: usize) -> Result<(), Failed> {
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        let walked = match &mut *walked {
+            Some(walked) => walked,
+            none => none.insert(start(self.host).map_err(failed)?),
+        };
+        while walked.results.len() <= place {
+            let step = &self.steps[walked.results.len()];
+            let result = step.walk(walked.running.address(), &mut walked.kept);
+            walked.results.push(result.map_err(|error| format!("{error:#}")));
+        }
+        walked.results[place].clone().map_err(|error| {
+            let log = walked.running.process.log();
+            format!("{error}\nthe host wrote\n{log}").into()
+        })
+    }
+}
+
+fn start(host: Host) -> Result<Walked> {
+    let settings = if host == Host::Spin { vec![("admin_token".into(), OPERATOR.into())] } else { Vec::new() };
+    let running = host.start(&Setup { app: App::Registrar, settings, ..Setup::default() })?;
+    let admin = if host == Host::Spin { OPERATOR.to_owned() } else { first_token(&running)? };
+    Ok(Walked { running, kept: Kept::from([("admin".into(), admin)]), results: Vec::new() })
+}
+
+/// What the native host prints at its first start.
+fn first_token(running: &Running) -> Result<String> {
+    const SHOWN: &str = "admin token  ";
+    let log = running.process.log_when(|log| log.contains(SHOWN));
+    let line = log.lines().find_map(|line| line.strip_prefix(SHOWN)).with_context(|| format!("no token in\n{log}"))?;
+    Ok(line.split(' ').next().unwrap_or_default().to_owned())
+}
+
+fn the_first_token_is_shown_once() -> Result<()> {
+    let running = native()?;
+    let token = first_token(&running)?;
+    ensure!(running.process.log().matches(&token).count() == 1, "it stands in the log more than once");
+    let again = Host::Native.start_beside(&running, &Setup { app: App::Registrar, ..Setup::default() })?;
+    // It has had the time to show one: it answers what is asked after that.
+    ask(&again, &token, "GET", "/api/v1/tokens", "")?;
+    let log = again.process.log();
+    ensure!(!log.contains("admin token"), "another token is shown:\n{log}");
+    Ok(())
+}
+
+fn each_app_writes_its_own_part() -> Result<()> {
+    let running = Host::Native.start(&Setup { app: App::Contract, ..Setup::default() })?;
+    // Where the guest stands in the validator's place, and where in the registrar's.
+    for (path, mine, others) in [
+        ("/store", ["state:a", "operation:a"].as_slice(), ["license:a"].as_slice()),
+        ("/api/v1/licenses/store", &["license:a"], &["state:a", "operation:a"]),
+    ] {
+        let call = |call: Value| -> Result<Value> {
+            client::send(running.address(), "POST", path, &[], call.to_string().as_bytes())?.json()
+        };
+        for key in mine {
+            let put = call(json!({ "op": "put", "key": key, "value": "1" }))?;
+            ensure!(put["ok"]["stored"].is_string(), "{path} does not write {key}: {put}");
+        }
+        for key in others {
+            for expect in [json!("any"), json!("absent"), json!({ "matches": "1" })] {
+                let put = call(json!({ "op": "put", "key": key, "value": "2", "expect": expect }))?;
+                ensure!(put["error"]["kind"] == "access-denied", "{path} writes {key}: {put}");
+            }
+            let deleted = call(json!({ "op": "delete", "key": key }))?;
+            ensure!(deleted["error"]["kind"] == "access-denied", "{path} deletes {key}: {deleted}");
+        }
+    }
+    let store = Store { address: running.address() };
+    for key in ["state:a", "operation:a", "license:a"] {
+        let entry = store.get(key)?.ok().flatten().with_context(|| format!("no {key}"))?;
+        ensure!(entry.value == "1", "{entry:?}");
+    }
+    ensure!(store.put("license:b", "1", Expect::Any)?.is_ok(), "the registrar's part is nobody's");
+    Ok(())
+}
+
+fn validations_are_counted() -> Result<()> {
+    let running = native()?;
+    let token = first_token(&running)?;
+    ask(&running, &token, "POST", "/api/v1/products", r#"{"code":"acme"}"#)?;
+    let issued = ask(
+        &running,
+        &token,
+        "POST",
+        "/api/v1/licenses",
+        r#"{"product":"acme","plan":"pro","domains":["a.example"]}"#,
+    )?;
+    for (domain, times) in [("a.example", 3), ("b.example", 2)] {
+        let body = json!({ "key": issued["key"], "domain": domain }).to_string();
+        for _ in 0..times {
+            client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
+        }
+    }
+    let path = format!("/api/v1/stats?license={}", issued["id"].as_str().context("no id")?);
+    let counted = json!({ "VALID": 3, "DOMAIN_MISMATCH": 2 });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let stats = ask(&running, &token, "GET", &path, "")?;
+        if stats["validations"]["days"][0]["codes"] == counted {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{stats}");
+        thread::sleep(Duration::from_millis(100));
+    }
+
+    // What was not told yet is told at the end.
+    let body = json!({ "key": issued["key"], "domain": "a.example" }).to_string();
+    client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
+    let Running { process, directory } = running;
+    process.stop()?;
+    let again = Host::Native.start_on(directory, &Setup { app: App::Registrar, ..Setup::default() })?;
+    let stats = ask(&again, &token, "GET", &path, "")?;
+    ensure!(stats["validations"]["days"][0]["codes"]["VALID"] == 4, "{stats}");
+    ensure!(stats["validations"]["lost"] == 0, "{stats}");
+    Ok(())
+}
+
+fn without_a_registrar_there_is_none() -> Result<()> {
+    let running = Host::Native.start(&Setup::default())?;
+    let answer = client::send(running.address(), "GET", "/api/v1/licenses", &[], b"")?;
+    ensure!(answer.status == 404 && answer.json()?["code"] == "NO_SUCH_PATH", "{}", answer.text());
+    ensure!(!running.directory.path().join("data/registrar.db").exists(), "it has made a database");
+    Ok(())
+}
+
+fn an_operator_may_set_a_token() -> Result<()> {
+    let settings = vec![("admin_token".into(), OPERATOR.into()), ("host_token".into(), OPERATOR.to_uppercase())];
+    let running = Host::Native.start(&Setup { app: App::Registrar, settings, ..Setup::default() })?;
+    ask(&running, OPERATOR, "GET", "/api/v1/tokens", "")?;
+    let authorization = format!("Bearer {}", OPERATOR.to_uppercase());
+    let headers = [("authorization", authorization.as_str())];
+    let answer = client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?;
+    ensure!(answer.status == 401, "the host's own token was set from outside");
+    Ok(())
+}
+
+fn native() -> Result<Running> {
+    Host::Native.start(&Setup { app: App::Registrar, ..Setup::default() })
+}
+
+fn ask(host: &Running, token: &str, method: &str, target: &str, body: &str) -> Result<Value> {
+    let authorization = format!("Bearer {token}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let answer = client::send(host.address(), method, target, &headers, body.as_bytes())?;
+    if !(200..300).contains(&answer.status) {
+        bail!("status {} to {method} {target}: {}\n{}", answer.status, answer.text(), host.process.log());
+    }
+    answer.json()
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}
