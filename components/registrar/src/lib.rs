@@ -2,9 +2,12 @@
 //! the validator reads them.
 //!
 //! One request, in reading order: `service` finds the verb for a path and what role it takes, `caller` says who asks, and `ask` is what
-//! each verb is given: the request's `fields`, its `query`, and what it expects of the `etag`. Each resource has a file of its own:
-//! `products`, `policies` (whose `terms` licences take), `tokens`, `events`. A verb reads by `db` and writes by `change`, which joins to its statements the events of the
-//! audit, the rows of the `outbox`, and the answer that a retry is to get (`idempotency`). `schema` makes the tables. `answer`, `page` and
+//! each verb is given: the request's `fields`, its `query`, and what it expects of the `etag`. `products`, `policies`, `tokens` and `events`
+//! have a file each; a `license`, whose `terms` are its policy's or its own, has its verbs in `licenses`. `stats` counts, and `reconcile`
+//! compares.
+//!
+//! A verb reads by `db` and writes by `change`, which joins to its statements the events of the audit, the rows of the `outbox`, and the
+//! answer that a retry is to get (`idempotency`). `records` is what the store has, and `schema` makes the tables. `answer`, `page` and
 //! `problem` are what a response is made of; `clock`, `random` and `journal` are the host's.
 
 mod service;

@@ -237,6 +237,7 @@ fn a_token_is_bound_to_its_products() {
 fn an_address_with_wrong_tokens_waits() {
     let registrar = Registrar::start();
     let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
+    let drawn = registrar.token("reader");
     let ask = |token: &str, client: Option<&str>| {
         registrar.anonymous("GET", "/api/v1/products").token(token).client(client).send()
     };
@@ -252,6 +253,9 @@ fn an_address_with_wrong_tokens_waits() {
     ask(OPERATOR, Some(address)).expect(200);
     ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
     ask(OPERATOR, Some(address)).problem(429, "TOO_MANY_FAILURES");
+    ask(&wrong, Some(address)).problem(429, "TOO_MANY_FAILURES");
+    // A token that cannot be guessed is not shut out by who shares its address.
+    ask(&drawn, Some(address)).expect(200);
     assert_eq!(waits(address).as_deref(), Some("1"));
     // Others of the same network are the same customer's; all others are not.
     assert_eq!(waits("2001:db8:1:2:ffff::2").as_deref(), Some("1"));
