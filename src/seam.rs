@@ -1,4 +1,4 @@
-//! The forms of what crosses `store` and `settings`, the same for every adapter.
+//! The forms of what crosses the seams, the same for every adapter and shell.
 
 use crate::limits::{MAX_LIST_KEYS, MAX_SETTING_NAME_BYTES, MAX_STORE_KEY_BYTES};
 use alloc::{string::String, vec::Vec};
@@ -24,6 +24,11 @@ pub fn is_setting_name(name: &str) -> bool {
     name.len() <= MAX_SETTING_NAME_BYTES
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// Whether an app reads this header of a request (its name in lower case). Shells leave out all others, which would only be copied.
+pub fn is_read_header(name: &str) -> bool {
+    matches!(name, "authorization" | "content-type" | "idempotency-key" | "if-match" | "x-request-id")
 }
 
 #[cfg(test)]

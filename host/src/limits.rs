@@ -56,6 +56,12 @@ pub const MAX_REGISTRAR_MEMORY: usize = 64 * 1024 * 1024;
 /// Requests of vendors served at once; further ones wait for their turn within their deadline.
 pub const REGISTRAR_CALLS: usize = 32;
 
+/// Linear memory that stays mapped for the next instance in a place: all that validations touch.
+pub const RESIDENT_MEMORY: usize = 2 * 1024 * 1024;
+
+/// The same of a table of functions, whose entries have 8 bytes each.
+pub const RESIDENT_TABLE: usize = 64 * 1024;
+
 /// Calls to one instance before it is replaced: bounds what a leak can gather, and spreads the cost of a start thin.
 pub const CALLS_PER_INSTANCE: u32 = 10_000;
 

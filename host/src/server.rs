@@ -24,6 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use countersign::seam::is_read_header;
+
 use crate::bindings::service;
 use crate::engine::Engine;
 use crate::limits::{
@@ -186,7 +188,7 @@ fn headers(headers: &HeaderMap) -> Vec<service::Header> {
         name: name.as_str().to_owned(),
         value: value.as_bytes().to_vec(),
     };
-    headers.iter().map(header).collect()
+    headers.iter().filter(|(name, _)| is_read_header(name.as_str())).map(header).collect()
 }
 
 /// The guest's answer; `None` if its status or a header is none.

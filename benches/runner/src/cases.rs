@@ -20,7 +20,8 @@ pub(crate) const LICENSES: u64 = 10_000;
 /// One kind of request.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Bodies, one a line; each request has one of them. Without any it is a `GET /healthz`.
+    pub(crate) path: &'static str,
+    /// Bodies, one a line; each request has one of them. Without any it is a `GET`.
     pub(crate) bodies: Option<PathBuf>,
     /// The first body.
     body: String,
@@ -38,8 +39,15 @@ pub(crate) const MANY: &str = "10,000 rows";
 pub(crate) const DOMAINS_100: &str = "100 domains";
 /// A thousand domains on the licence.
 pub(crate) const DOMAINS_1000: &str = "1,000 domains";
+/// Leases renewed, each by a compare-and-swap that is on the disk before the answer.
+pub(crate) const ACTIVATIONS: &str = "activation, 1,000 rows";
 /// What ends a validation early, or late.
 pub(crate) const OTHERS: [&str; 3] = ["unknown key", "mistyped key", "wrong domain"];
+
+/// Licences of [`ACTIVATIONS`].
+const LEASED: u64 = 1_000;
+/// The first of them: behind all that any store has.
+const FIRST_LEASED: u64 = 1 << 40;
 
 /// Writes the bodies of all cases.
 pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
@@ -49,7 +57,7 @@ pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
     let [unknown_key, mistyped_key, wrong_domain] = OTHERS;
     let one = |name, key: &str, domain, expected| Case::write(directory, name, &[ask(key, domain)], expected);
     Ok(vec![
-        Case { name: FLOOR, bodies: None, body: String::new(), status: 200, code: "" },
+        Case { name: FLOOR, path: "/healthz", bodies: None, body: String::new(), status: 200, code: "" },
         one(HOT, &hot, "example.com", (200, "VALID"))?,
         Case::over(directory, 0..LICENSES)?,
         one(unknown_key, &key(u64::MAX)?, "example.com", (404, "NOT_FOUND"))?,
@@ -57,7 +65,14 @@ pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
         one(wrong_domain, &hot, "notexample.com", (200, "DOMAIN_MISMATCH"))?,
         one(DOMAINS_100, &key(LICENSES)?, "example.com", (200, "VALID"))?,
         one(DOMAINS_1000, &key(LICENSES + 1)?, "example.com", (200, "VALID"))?,
+        Case { path: "/api/v1/activate", ..Case::write(directory, ACTIVATIONS, &activations()?, (200, "VALID"))? },
     ])
+}
+
+/// Each of one machine on a licence of its own.
+fn activations() -> Result<Vec<String>> {
+    let licenses = FIRST_LEASED..FIRST_LEASED + LEASED;
+    licenses.map(|number| Ok(json!({ "key": key(number)?, "fingerprint": "machine" }).to_string())).collect()
 }
 
 /// A status and a code.
@@ -78,18 +93,14 @@ impl Case {
         let file = directory.join(name.replace([' ', ','], "-"));
         fs::write(&file, bodies.join("\n"))?;
         let body = bodies.first().cloned().unwrap_or_default();
-        Ok(Self { name, bodies: Some(file), body, status, code })
-    }
-
-    pub(crate) fn path(&self) -> &'static str {
-        if self.bodies.is_some() { "/api/v1/validate" } else { "/healthz" }
+        Ok(Self { name, path: "/api/v1/validate", bodies: Some(file), body, status, code })
     }
 
     /// Asks once, and looks at the whole answer: under load only its status is.
     pub(crate) fn check(&self, server: &Server) -> Result<()> {
         let method = if self.bodies.is_some() { "POST" } else { "GET" };
         let json = [("content-type", "application/json")];
-        let answer = client::send(server.address(), method, self.path(), &json, self.body.as_bytes())?;
+        let answer = client::send(server.address(), method, self.path, &json, self.body.as_bytes())?;
         let code = answer.json()?["code"].as_str().unwrap_or_default().to_owned();
         ensure!(
             answer.status == self.status && code == self.code,
@@ -126,7 +137,16 @@ pub(crate) fn entry(number: u64, domains: u64) -> Result<(String, String)> {
     Ok((hash.store_key(), record(number, domains).to_string()))
 }
 
-/// Makes a data directory of the native host with `licenses` licences, and two more for many domains; gives its database.
+/// The record of licence `number`, whose seats are leases.
+fn leased(number: u64) -> Value {
+    let mut record = record(number, 0);
+    record["domains"] = json!([]);
+    record["activation"] = json!({ "per": "machine", "limit": 5, "leaseSeconds": 3_600 });
+    record
+}
+
+/// Makes a data directory of the native host with `licenses` licences, two more for many domains, and those whose seats are leased;
+/// gives its database.
 ///
 /// The host's own command makes the store. It would take a transaction, and a write to the disk, for each licence.
 pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
@@ -144,6 +164,9 @@ pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
     for (number, domains) in (0..licenses).map(|number| (number, 1)).chain([(licenses, 100), (licenses + 1, 1_000)]) {
         let (key, value) = entry(number, domains)?;
         insert.execute((key, value.into_bytes()))?;
+    }
+    for number in FIRST_LEASED..FIRST_LEASED + LEASED {
+        insert.execute((key::read(&key(number)?)?.store_key(), leased(number).to_string().into_bytes()))?;
     }
     drop(insert);
     transaction.commit()?;

@@ -85,7 +85,7 @@ impl Load {
         if let Some(bodies) = &case.bodies {
             command.args(["-m", "POST", "-T", "application/json", "-Z"]).arg(bodies);
         }
-        command.arg(format!("http://{}{}", server.address(), case.path()));
+        command.arg(format!("http://{}{}", server.address(), case.path));
         Ok(command)
     }
 }

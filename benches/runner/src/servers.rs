@@ -15,7 +15,7 @@ use countersign_host_tests::{
 };
 use serde_json::{Map, Value};
 
-use crate::cases::{self, DOMAINS_100, DOMAINS_1000, FLOOR, HOT, LICENSES, MANY, OTHERS};
+use crate::cases::{self, ACTIVATIONS, DOMAINS_100, DOMAINS_1000, FLOOR, HOT, LICENSES, MANY, OTHERS};
 
 /// The one that all others are compared with.
 pub(crate) const NATIVE: &str = "native host";
@@ -46,8 +46,9 @@ pub(crate) const SPIN_MEMORY: &str = "Spin, key-value in memory";
 const AXUM: [(&str, &str); 3] = [(AXUM_MAP, "map"), (AXUM_CACHED, "cached"), ("axum, SQLite", "sqlite")];
 const WORKERD: [(&str, &str); 2] = [(WORKERD_MAP, "map"), (WORKERD_KV, "kv")];
 /// Each with arguments of its own.
-const HOSTS: [(&str, Host, &[&str]); 5] = [
-    (WASMTIME, Host::Wasmtime, &[POOLED]),
+const HOSTS: [(&str, Host, &[&str]); 6] = [
+    (WASMTIME, Host::Wasmtime, &RESIDENT),
+    ("wasmtime serve, as it is", Host::Wasmtime, &[POOLED]),
     ("wasmtime serve, reused", Host::Wasmtime, &[POOLED, "--max-instance-reuse-count=10000"]),
     ("Viceroy", Host::Viceroy, &[]),
     ("Spin, key-value", Host::Spin, &[]),
@@ -55,6 +56,13 @@ const HOSTS: [(&str, Host, &[&str]); 5] = [
 ];
 /// The default where it can be had. Asked for, it is had or there is an error.
 const POOLED: &str = "-Opooling-allocator";
+/// As the README proposes: what an instance touched stays mapped for the next.
+const RESIDENT: [&str; 4] = [
+    POOLED,
+    "-Opooling-memory-keep-resident=2097152",
+    "-Opooling-table-keep-resident=65536",
+    "-Opooling-pagemap-scan=auto",
+];
 
 /// Starts all that can be run here, each with a store of its own, and says what cannot.
 pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
@@ -119,7 +127,7 @@ pub(crate) fn native(directory: &Path, licenses: u64, journal: &str) -> Result<S
         command.arg("--component").arg(&component).arg("--no-registrar").args(["--journal", journal]);
         command
     })?;
-    let cases = [&[FLOOR, HOT, MANY][..], &OTHERS, &[DOMAINS_100, DOMAINS_1000]].concat();
+    let cases = [&[FLOOR, HOT, MANY][..], &OTHERS, &[DOMAINS_100, DOMAINS_1000, ACTIVATIONS]].concat();
     Ok(Server { name: NATIVE, cases, is_peer: false, runs: Runs::Here(process) })
 }
 

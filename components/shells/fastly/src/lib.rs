@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use countersign::seam::is_read_header;
 use fastly_sys::service_0_1::exports::fastly::compute::http_incoming::Guest;
 use fastly_sys::service_0_1::fastly::compute::types::Error;
 use fastly_sys::service_0_1::fastly::compute::{async_io, http_body, http_req, http_resp};
@@ -53,7 +54,8 @@ fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
     let mut next_name = Some(0);
     while let Some(cursor) = next_name {
         let (names, next) = incoming.get_header_names(MAX_HEAD_BYTES, cursor)?;
-        for name in names.split_terminator('\0') {
+        // Each costs a call of the host or more.
+        for name in names.split_terminator('\0').filter(|name| is_needed(name)) {
             let mut next_value = Some(0);
             while let Some(cursor) = next_value {
                 let (values, next) = incoming.get_header_values(name, MAX_HEAD_BYTES, cursor)?;
@@ -68,6 +70,11 @@ fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
         next_name = next;
     }
     Ok(headers)
+}
+
+fn is_needed(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "content-length" || is_read_header(&name)
 }
 
 /// The path and the query of an absolute URI: `http://host/a?b` gives `/a` and `b`.

@@ -8,6 +8,7 @@ use std::pin::pin;
 use bindings::countersign::license::service::{self, Body, Header};
 use bytes::Bytes;
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use countersign::seam::is_read_header;
 use futures_util::future::{Either, select};
 use http_body_util::BodyExt;
 use spin_sdk::http::{FullBody, HeaderMap, Request, Response, Result};
@@ -40,7 +41,9 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
 
 /// Their names are in lower case already.
 fn headers(headers: &HeaderMap) -> Vec<Header> {
-    headers.iter().map(|(name, value)| Header { name: name.as_str().into(), value: value.as_bytes().into() }).collect()
+    (headers.iter().filter(|(name, _)| is_read_header(name.as_str())))
+        .map(|(name, value)| Header { name: name.as_str().into(), value: value.as_bytes().into() })
+        .collect()
 }
 
 /// Reads nothing of a body that announces more than the bound.
