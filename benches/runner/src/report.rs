@@ -61,6 +61,11 @@ pub(crate) fn targets(targets: &[Target]) -> String {
             target.is_met().map_or("not measured", |met| if met { "met" } else { "**not met**" }).to_owned(),
         ]);
     }
+    let unmet: Vec<_> = targets.iter().filter(|target| target.is_met() == Some(false)).collect();
+    for alike in unmet.chunk_by(|one, next| one.obstacle == next.obstacle) {
+        let names: Vec<_> = alike.iter().map(|target| target.what.as_str()).collect();
+        let _ = write!(table.text, "\n*{}*: {}\n", names.join("*; *"), alike[0].obstacle);
+    }
     table.text
 }
 
