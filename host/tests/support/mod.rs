@@ -119,7 +119,7 @@ pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
 }
 
 /// The first line, within [`PATIENCE`]. What follows is read and thrown away, so that the process never waits for a reader.
-fn first_line(output: impl Read + Send + 'static) -> String {
+pub(crate) fn first_line(output: impl Read + Send + 'static) -> String {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
