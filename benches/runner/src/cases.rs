@@ -155,6 +155,7 @@ pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
         return Ok(file);
     }
     let mut issue = Command::new(artifacts::countersign()?);
+    issue.env("COUNTERSIGN_REGISTRAR", artifacts::component("countersign-registrar-native.wasm")?);
     issue.args(["issue", "--product", "acme", "--plan", "pro", "--data"]).arg(directory).stdout(Stdio::null());
     ensure!(issue.status()?.success(), "`countersign issue` failed");
 

@@ -8,7 +8,7 @@ use crate::{
     cases::Case,
     load::{Length, Load},
     rounds::{Measured, Plan, run},
-    servers::{self, Server},
+    servers::{self, BARE, Server},
     statistics::Figure,
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn measure(directory: &Path, plan: &Plan) -> Result<Vec<Grown>> {
         let directory = directory.join(format!("growth-{licenses}"));
         fs::create_dir_all(&directory)?;
         let case = Case::over(&directory, (0..KEYS).map(|place| place * (licenses / KEYS)))?;
-        grown.push((licenses, servers::native(&directory, licenses, "none")?, case));
+        grown.push((licenses, servers::native(&directory, licenses, &BARE)?, case));
     }
     let load = Load { connections: plan.connections, length: Length::Time(plan.length), rate: None };
     let mut measured: Vec<_> =

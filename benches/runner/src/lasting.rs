@@ -1,4 +1,4 @@
-//! Whether anything grows: the native host's memory over a million validations of ten thousand licences, with its journal on.
+//! Whether anything grows: the native host's memory over a million validations of ten thousand licences, with its journal and its registrar.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) struct Resident {
 pub(crate) fn measure(directory: &Path, cases: &[Case], connections: u32) -> Result<Resident> {
     eprintln!("lasting: {} requests", SETTLED + LASTING);
     let case = cases.iter().find(|case| case.name == MANY).context("no case is over many rows")?;
-    let server = servers::native(&directory.join("lasting"), LICENSES, "/dev/null")?;
+    let server = servers::native(&directory.join("lasting"), LICENSES, &["--journal", "/dev/null"])?;
     let after = |requests| {
         Load { connections, length: Length::Requests(requests), rate: None }.run(&server, case)?;
         machine::resident(&server)

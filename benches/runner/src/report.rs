@@ -181,7 +181,7 @@ pub(crate) fn inside(inside: &Inside) -> String {
 pub(crate) fn lasting(resident: Option<&Resident>) -> String {
     let Some(Resident { settled, later }) = resident else { return String::new() };
     format!(
-        "\n## Native host with its journal on, resident memory\n\n{} after {SETTLED} validations, {} after {LASTING} more.\n",
+        "\n## Native host with its journal and its registrar, resident memory\n\n{} after {SETTLED} validations, {} after {LASTING} more.\n",
         mebibytes(*settled),
         mebibytes(*later)
     )

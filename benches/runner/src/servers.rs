@@ -67,11 +67,11 @@ const RESIDENT: [&str; 4] = [
 /// Starts all that can be run here, each with a store of its own, and says what cannot.
 pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
     let mut servers = vec![
-        native(&directory.join("native"), LICENSES, "none")?,
+        native(&directory.join("native"), LICENSES, &BARE)?,
         Server {
-            name: "native host, journal",
+            name: "native host, journal and registrar",
             cases: vec![FLOOR, HOT],
-            ..native(&directory.join("journal"), LICENSES, "stdout")?
+            ..native(&directory.join("whole"), LICENSES, &[])?
         },
     ];
     for (name, host, arguments) in HOSTS {
@@ -115,16 +115,21 @@ impl Server {
     }
 }
 
+/// The native host as a server of licence checks and nothing else, as the peers are. Without these options it has a journal, and the
+/// registrar that counts what is in it.
+pub(crate) const BARE: [&str; 3] = ["--no-registrar", "--journal", "none"];
+
 /// The native host over `licenses` licences.
-pub(crate) fn native(directory: &Path, licenses: u64, journal: &str) -> Result<Server> {
+pub(crate) fn native(directory: &Path, licenses: u64, options: &[&str]) -> Result<Server> {
     let data = directory.join("data");
     cases::fill(&data, licenses)?;
     let binary = artifacts::countersign()?;
     let component = artifacts::component("countersign-native.wasm")?;
+    let registrar = artifacts::component("countersign-registrar-native.wasm")?;
     let process = Process::start(&directory.join("logs"), |address| {
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(&data).arg("--listen").arg(address.to_string());
-        command.arg("--component").arg(&component).arg("--no-registrar").args(["--journal", journal]);
+        command.arg("--component").arg(&component).args(options).env("COUNTERSIGN_REGISTRAR", &registrar);
         command
     })?;
     let cases = [&[FLOOR, HOT, MANY][..], &OTHERS, &[DOMAINS_100, DOMAINS_1000, ACTIVATIONS]].concat();
