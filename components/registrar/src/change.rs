@@ -12,7 +12,7 @@ use countersign::key::KeyHash;
 use countersign::limits::{MAX_CHANGE_ATTEMPTS, MAX_CHANGING};
 use countersign::record::{License, LicenseId};
 use countersign::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -41,8 +41,9 @@ pub(crate) struct Change {
 struct Event {
     action: &'static str,
     subject: String,
-    before: Option<Value>,
-    after: Option<Value>,
+    /// As JSON, which takes a fraction of the memory: there may be hundreds of events about licences of a thousand domains.
+    before: Option<String>,
+    after: Option<String>,
 }
 
 impl Change {
@@ -63,6 +64,7 @@ impl Change {
     /// Tells of a change in the audit: `license.created`, the resource's id, and how it was and is. Neither holds a key, a token or a
     /// hash of one; numbers in them are whole, and names are ASCII.
     pub(crate) fn event(&mut self, action: &'static str, subject: &str, before: Option<Value>, after: Option<Value>) {
+        let [before, after] = [before, after].map(|value| value.map(|value| value.to_string()));
         self.events.push(Event { action, subject: subject.into(), before, after });
     }
 
@@ -118,13 +120,19 @@ impl Change {
         for Event { action, subject, before, after } in self.events.drain(..) {
             number += 1;
             let id = id("evt_");
-            let event = json!({
-                "number": number, "id": id, "at": self.at.to_string(), "actor": ask.caller.id, "action": action,
-                "subject": subject, "requestId": ask.request_id, "before": before, "after": after,
-            });
-            let hash = audit::link(&previous, &event);
-            let shown =
-                |value: &Value| optional(Some(value).filter(|value| !value.is_null()), |value| text(value.to_string()));
+            // In the canonical form, member by member.
+            let string = |text: &str| Value::from(text).to_string();
+            let event = format!(
+                r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},"requestId":{},"subject":{}}}"#,
+                string(action),
+                string(&ask.caller.id),
+                after.as_deref().unwrap_or("null"),
+                self.at,
+                before.as_deref().unwrap_or("null"),
+                string(&ask.request_id),
+                string(&subject),
+            );
+            let hash = audit::link_canonical(&previous, event.as_bytes());
             let parameters = vec![
                 integer(number),
                 text(id),
@@ -133,8 +141,8 @@ impl Change {
                 text(action),
                 text(subject),
                 text(&*ask.request_id),
-                shown(&event["before"]),
-                shown(&event["after"]),
+                optional(before, text),
+                optional(after, text),
                 blob(previous),
                 blob(hash),
             ];

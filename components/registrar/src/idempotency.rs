@@ -3,7 +3,7 @@
 //! An answer may hold a licence's key or a token, of which the database otherwise knows hashes alone. So it is sealed under a key that is
 //! made of the caller's token and the idempotency key, neither of which is kept: who has the database has no answer.
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use countersign::limits::{FORGET_ANSWERS, KEEP_ANSWER_SECONDS};
 use countersign::name::IdempotencyKey;
@@ -95,16 +95,20 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
     parts.iter().fold(Sha256::new(), add).finalize().into()
 }
 
-/// RFC 8439, section 2.8: the nonce, and the answer encrypted and bound to the operation. A key seals again only after a day.
+/// RFC 8439, section 2.8: the answer encrypted and bound to the operation, its tag, and the nonce. A key seals again only after a day.
 fn seal(key: &[u8; 32], id: &[u8; 32], nonce: [u8; NONCE_BYTES], answer: &Answer) -> Vec<u8> {
-    let payload = Payload { msg: &answer::encode(answer), aad: id };
-    // It fails for what is longer than 256 GiB alone.
-    let sealed = ChaCha20Poly1305::new(key.into()).encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
-    [nonce.as_slice(), &sealed].concat()
+    // In place, as it may have some megabytes.
+    let mut sealed = answer::encode(answer);
+    // It fails for what is longer than 256 GiB alone; nothing readable is kept then either.
+    if ChaCha20Poly1305::new(key.into()).encrypt_in_place(&Nonce::from(nonce), id, &mut sealed).is_err() {
+        sealed.clear();
+    }
+    sealed.extend(nonce);
+    sealed
 }
 
 fn open(key: &[u8; 32], id: &[u8; 32], sealed: &[u8]) -> Option<Answer> {
-    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+    let (sealed, nonce) = sealed.split_last_chunk::<NONCE_BYTES>()?;
     let payload = Payload { msg: sealed, aad: id };
     let answer = ChaCha20Poly1305::new(key.into()).decrypt(&Nonce::from(*nonce), payload).ok()?;
     serde_json::from_slice(&answer).ok()

@@ -1,7 +1,7 @@
 //! Pages of lists: items in the order in which they were made, and a cursor where more follow.
 
 use countersign::crockford;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::answer;
 use crate::bindings::exports::countersign::license::service::Response;
@@ -16,22 +16,22 @@ pub(crate) fn answer(
     item: impl FnMut(&Row) -> Result<Value, Problem>,
 ) -> Result<Response, Problem> {
     let (items, next) = page(rows, limit, item)?;
-    let mut body = json!({ "items": items });
+    let mut body = Value::Object(Map::from_iter([("items".into(), Value::Array(items))]));
     if let Some(next) = next {
-        body["next"] = next.into();
+        body["next"] = cursor(next).into();
     }
     Ok(answer::json(200, &body))
 }
 
-/// The items, and the cursor where more follow.
+/// The items, and the number of the last one where more follow.
 pub(crate) fn page<T>(
     mut rows: Vec<Row>,
     limit: u32,
     item: impl FnMut(&Row) -> Result<T, Problem>,
-) -> Result<(Vec<T>, Option<String>), Problem> {
+) -> Result<(Vec<T>, Option<i64>), Problem> {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| row.integer(0)).transpose()?.map(cursor);
+    let next = rows.last().filter(|_| more).map(|row| row.integer(0)).transpose()?;
     Ok((rows.iter().map(item).collect::<Result<_, _>>()?, next))
 }
 

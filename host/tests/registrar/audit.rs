@@ -21,7 +21,7 @@ fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {
 /// The number of the first event that is not as it was written, in its place.
 fn first_fault(registrar: &Registrar) -> Option<u64> {
     let (events, head) = events(registrar, 100);
-    let (mut previous, mut number) = (BEGINNING, 0);
+    let (mut previous, mut number) = (BEGINNING, 0u64);
     for mut event in events {
         number += 1;
         let members = event.as_object_mut().unwrap();
@@ -125,4 +125,20 @@ fn events_are_found_by_what_they_tell() {
     ] {
         refused(registrar.get(&format!("/api/v1/events?{query}")), field);
     }
+}
+
+#[test]
+fn a_page_of_large_events_ends_early() {
+    let registrar = Registrar::start();
+    let license = registrar.license();
+    let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
+    let domains: Vec<_> = (0..1_000).map(|number| format!("shop-number-{number}.some-longer-example.com")).collect();
+    registrar.patch(&path, &json!({ "domains": domains })).expect(200);
+    for round in 0..25 {
+        registrar.patch(&path, &json!({ "owner": format!("owner {round}") })).expect(200);
+    }
+    let first = registrar.get("/api/v1/events?limit=100").expect(200);
+    assert!(first["items"].as_array().unwrap().len() < 28 && first["next"].is_string());
+    assert_eq!(events(&registrar, 100).0.len(), 28);
+    assert_eq!(first_fault(&registrar), None);
 }

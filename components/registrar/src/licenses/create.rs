@@ -2,7 +2,7 @@
 
 use countersign::limits::MAX_PAGE_ITEMS;
 use countersign::request::FieldError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::draft::{Draft, NewKey, brought_key};
 use crate::answer::Answer;
@@ -47,9 +47,10 @@ pub(crate) fn batch(ask: &Ask<'_>) -> Result<Response, Problem> {
         for _ in 0..count {
             let (issued, key) = draft.issue(ask, None, ask.now)?;
             issued.insert(&mut change, ACTION);
-            items.push(shown(&issued, key));
+            items.push(Value::Object(shown(&issued, key)));
         }
-        let answer = Answer { status: 201, body: json!({ "items": items }), etag: None, location: None };
+        let body = Value::Object(Map::from_iter([("items".to_owned(), Value::Array(items))]));
+        let answer = Answer { status: 201, body, etag: None, location: None };
         Ok((change, answer))
     })
 }
