@@ -31,7 +31,7 @@ use crate::idle::Idle;
 use crate::imports::{Guest, Imports};
 use crate::limits::{
     CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_INSTANCES, MAX_REGISTRAR_MEMORY,
-    RESIDENT_MEMORY, RESIDENT_TABLE, WARM_INSTANCES,
+    RESIDENT_MEMORY, RESIDENT_TABLE,
 };
 
 /// What the components of one process run on: a compiler, a pool of instances, a clock of epochs, and turns for slow calls.
@@ -56,6 +56,8 @@ pub struct Bounds {
     pub deadline: Duration,
     /// Bytes of all linear memories of one instance; [`MAX_REGISTRAR_MEMORY`] at most.
     pub memory: usize,
+    /// Instances that are kept between calls.
+    pub warm: usize,
 }
 
 struct Instance {
@@ -100,7 +102,7 @@ impl Machine {
         imports.link(&mut linker)?;
         let app = AppPre::new(linker.instantiate_pre(&component)?)?;
         let (imports, slow_calls) = (Arc::new(imports), self.slow_calls.clone());
-        let engine = Engine { app, imports, warm: Idle::new(WARM_INSTANCES), slow_calls, bounds };
+        let engine = Engine { app, imports, warm: Idle::new(bounds.warm), slow_calls, bounds };
         engine.warm.put(engine.start().await?);
         Ok(engine)
     }

@@ -65,8 +65,11 @@ pub const RESIDENT_TABLE: usize = 64 * 1024;
 /// Calls to one instance before it is replaced: bounds what a leak can gather, and spreads the cost of a start thin.
 pub const CALLS_PER_INSTANCE: u32 = 10_000;
 
-/// Instances kept warm between requests; more are made while more requests run at once.
+/// Instances of the validator kept warm between requests; more are made while more requests run at once.
 pub const WARM_INSTANCES: usize = 64;
+
+/// The same of the registrar: each keeps the memory that its largest request took.
+pub const WARM_REGISTRARS: usize = 4;
 
 /// Database connections kept open between store calls.
 pub const WARM_CONNECTIONS: usize = 16;

@@ -18,7 +18,7 @@ use crate::bindings::sql;
 use crate::engine::{Bounds, Engine, Failure, Machine};
 use crate::imports::{Imports, Shared};
 use crate::journal::Journal;
-use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE};
+use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, WARM_REGISTRARS};
 use crate::settings::Settings;
 use crate::sql::Sql;
 
@@ -78,7 +78,7 @@ impl Registrar {
         let token = token()?;
         let settings = settings.with(HOST_TOKEN, token.clone());
         let imports = Imports::of_registrar(shared, settings, journal, sql);
-        let bounds = Bounds { deadline: REGISTRAR_DEADLINE, memory: MAX_REGISTRAR_MEMORY };
+        let bounds = Bounds { deadline: REGISTRAR_DEADLINE, memory: MAX_REGISTRAR_MEMORY, warm: WARM_REGISTRARS };
         let engine = machine.load(component, imports, bounds).await;
         let engine = engine.map_err(|error| LoadError::Component(component.to_owned(), error))?;
         Ok(Self { engine, token, calls: Semaphore::new(REGISTRAR_CALLS), changed: Notify::new() })

@@ -13,7 +13,9 @@ use countersign_host::counts::Counts;
 use countersign_host::engine::{Bounds, Machine};
 use countersign_host::imports::{Imports, Shared};
 use countersign_host::journal::{Destination, Journal};
-use countersign_host::limits::{COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT};
+use countersign_host::limits::{
+    COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
+};
 use countersign_host::registrar::{Registrar, chores};
 use countersign_host::registry::RegistryError;
 use countersign_host::server::{self, Apps};
@@ -90,7 +92,11 @@ impl Serve {
         let settings = Settings::of_process(&self.settings);
 
         let imports = Imports::of_validator(shared.clone(), settings.clone(), journal.clone());
-        let bounds = Bounds { deadline: Duration::from_millis(self.deadline_ms), memory: MAX_GUEST_MEMORY };
+        let bounds = Bounds {
+            deadline: Duration::from_millis(self.deadline_ms),
+            memory: MAX_GUEST_MEMORY,
+            warm: WARM_INSTANCES,
+        };
         let validator = machine.load(&component, imports, bounds).await;
         let validator = validator.map_err(|error| anyhow!("cannot run {}: {error:#}", component.display()))?;
         let registrar = match registrar {

@@ -9,7 +9,8 @@
     (type $body' (variant (case "complete" (list u8)) (case "too-large") (case "incomplete")))
     (export $body "body" (type $body'))
     (type $request' (record
-      (field "method" string) (field "path" string) (field "headers" (list $header)) (field "body" $body)))
+      (field "method" string) (field "path" string) (field "query" (option string)) (field "client" (option string))
+      (field "headers" (list $header)) (field "body" $body)))
     (export $request "request" (type $request'))
     (type $response' (record (field "status" u16) (field "headers" (list $header)) (field "body" (list u8))))
     (export $response "response" (type $response'))
@@ -26,8 +27,9 @@
         (local.get $start))
 
       (func (export "handle")
-        (param $method i32) (param i32) (param $path i32) (param i32) (param $headers i32) (param i32)
-        (param $body i32) (param i32) (param i32) (result i32)
+        (param $method i32) (param i32) (param $path i32) (param i32)
+        (param $query i32) (param i32) (param i32) (param $client i32) (param i32) (param i32)
+        (param $headers i32) (param i32) (param $body i32) (param i32) (param i32) (result i32)
         (local $letter i32)
         (local.set $letter (i32.load8_u offset=1 (local.get $path)))
         (global.set $free (i32.const 4096))

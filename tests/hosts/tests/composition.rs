@@ -1,5 +1,5 @@
-//! The validator is one file: its bytes stand unchanged in each composition, whatever host that is for. Our own host is given
-//! that file as the compiler wrote it.
+//! Each app is one file: its bytes stand unchanged in each composition, whatever host that is for. Our own host is given that file as
+//! the compiler wrote it.
 
 use std::fs;
 use std::process::ExitCode;
@@ -8,29 +8,31 @@ use anyhow::{Result, ensure};
 use countersign_host_tests::artifacts;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-const VALIDATOR: &str = "countersign-native.wasm";
+const VALIDATOR: &str = "countersign-native";
+const REGISTRAR: &str = "countersign-registrar-native";
 
-const COMPOSITIONS: [&str; 6] = [
-    "countersign-wasi",
-    "countersign-fastly",
-    "countersign-spin",
-    "countersign-spin-sqlite",
-    "countersign-spin3",
-    "tests/embedded",
+const COMPOSITIONS: [(&str, &str); 7] = [
+    ("countersign-wasi", VALIDATOR),
+    ("countersign-fastly", VALIDATOR),
+    ("countersign-spin", VALIDATOR),
+    ("countersign-spin-sqlite", VALIDATOR),
+    ("countersign-spin3", VALIDATOR),
+    ("tests/embedded", VALIDATOR),
+    ("countersign-registrar-spin", REGISTRAR),
 ];
 
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
-    let trials = COMPOSITIONS.map(|name| {
-        let run = move || holds_the_validator(name).map_err(|error| Failed::from(format!("{error:#}")));
-        Trial::test(format!("{name}::holds-the-validator-unchanged"), run)
+    let trials = COMPOSITIONS.map(|(name, app)| {
+        let run = move || holds(name, app).map_err(|error| Failed::from(format!("{error:#}")));
+        Trial::test(format!("{name}::holds-its-app-unchanged"), run)
     });
     Ok(libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code())
 }
 
-fn holds_the_validator(composition: &str) -> Result<()> {
-    let validator = fs::read(artifacts::component(VALIDATOR)?)?;
+fn holds(composition: &str, app: &str) -> Result<()> {
+    let app = fs::read(artifacts::component(&format!("{app}.wasm"))?)?;
     let composed = fs::read(artifacts::component(&format!("{composition}.wasm"))?)?;
-    ensure!(!validator.is_empty() && composed.windows(validator.len()).any(|part| part == validator), "it does not");
+    ensure!(!app.is_empty() && composed.windows(app.len()).any(|part| part == app), "it does not");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The vendor's API on every host that has a database: one tour (`scenarios/registrar.toml`), `spin::its-key-is-rotated`, and what only one
 //! of them does.
 
+use std::fs;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -35,6 +36,7 @@ fn main() -> Result<ExitCode> {
         ("the-first-token-is-shown-once", the_first_token_is_shown_once as fn() -> Result<()>),
         ("each-app-writes-its-own-part-of-the-store", each_app_writes_its_own_part),
         ("validations-are-counted", validations_are_counted),
+        ("what-the-store-missed-is-delivered", what_the_store_missed_is_delivered),
         ("without-a-registrar-there-is-none", without_a_registrar_there_is_none),
         ("an-operator-may-set-a-token", an_operator_may_set_a_token),
     ] {
@@ -144,21 +146,14 @@ fn each_app_writes_its_own_part() -> Result<()> {
 fn validations_are_counted() -> Result<()> {
     let running = native()?;
     let token = first_token(&running)?;
-    ask(&running, &token, "POST", "/api/v1/products", r#"{"code":"acme"}"#)?;
-    let issued = ask(
-        &running,
-        &token,
-        "POST",
-        "/api/v1/licenses",
-        r#"{"product":"acme","plan":"pro","domains":["a.example"]}"#,
-    )?;
+    let (key, id) = issue(&running, &token)?;
     for (domain, times) in [("a.example", 3), ("b.example", 2)] {
-        let body = json!({ "key": issued["key"], "domain": domain }).to_string();
+        let body = json!({ "key": key, "domain": domain }).to_string();
         for _ in 0..times {
             client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
         }
     }
-    let path = format!("/api/v1/stats?license={}", issued["id"].as_str().context("no id")?);
+    let path = format!("/api/v1/stats?license={id}");
     let counted = json!({ "VALID": 3, "DOMAIN_MISMATCH": 2 });
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -171,7 +166,7 @@ fn validations_are_counted() -> Result<()> {
     }
 
     // What was not told yet is told at the end.
-    let body = json!({ "key": issued["key"], "domain": "a.example" }).to_string();
+    let body = json!({ "key": key, "domain": "a.example" }).to_string();
     client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
     let Running { process, directory } = running;
     process.stop()?;
@@ -180,6 +175,31 @@ fn validations_are_counted() -> Result<()> {
     ensure!(stats["validations"]["days"][0]["codes"]["VALID"] == 4, "{stats}");
     ensure!(stats["validations"]["lost"] == 0, "{stats}");
     Ok(())
+}
+
+/// By the host alone, once the store is back: nobody asks for it.
+fn what_the_store_missed_is_delivered() -> Result<()> {
+    let running = native()?;
+    let token = first_token(&running)?;
+    let (key, id) = issue(&running, &token)?;
+    let data = running.directory.path().join("data");
+    let (store, aside) = (data.join("countersign.db"), data.join("aside.db"));
+    fs::rename(&store, &aside)?;
+    let suspended = ask(&running, &token, "POST", &format!("/api/v1/licenses/{id}/suspend"), "")?;
+    ensure!(suspended["status"] == "suspended" && suspended["propagated"] == false, "{suspended}");
+    let outbox = ask(&running, &token, "GET", "/api/v1/stats", "")?["outbox"].take();
+    ensure!(outbox["depth"] == 1 && outbox["oldestSeconds"].is_u64(), "{outbox}");
+    fs::rename(&aside, &store)?;
+    let body = json!({ "key": key }).to_string();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let verdict = client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
+        match verdict.json()?["code"].as_str() {
+            Some("SUSPENDED") => return Ok(()),
+            _ => ensure!(Instant::now() < deadline, "{}\n{}", verdict.text(), running.process.log()),
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn without_a_registrar_there_is_none() -> Result<()> {
@@ -199,6 +219,15 @@ fn an_operator_may_set_a_token() -> Result<()> {
     let answer = client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?;
     ensure!(answer.status == 401, "the host's own token was set from outside");
     Ok(())
+}
+
+/// The key and the id of a licence for `a.example`.
+fn issue(host: &Running, token: &str) -> Result<(String, String)> {
+    ask(host, token, "POST", "/api/v1/products", r#"{"code":"acme"}"#)?;
+    let issued = r#"{"product":"acme","plan":"pro","domains":["a.example"]}"#;
+    let issued = ask(host, token, "POST", "/api/v1/licenses", issued)?;
+    let text = |name: &str| issued[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {issued}"));
+    Ok((text("key")?, text("id")?))
 }
 
 fn native() -> Result<Running> {
