@@ -23,7 +23,8 @@ use countersign_host::settings::{Settings, parse_setting};
 use countersign_host::store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{JoinHandle, spawn};
+use tokio::sync::oneshot;
+use tokio::task::spawn;
 use tokio::time::timeout;
 
 use super::CommandError;
@@ -118,31 +119,36 @@ impl Serve {
                 _ = interrupt.recv() => {}
             }
         };
+        let (stopped, stops) = oneshot::channel();
         let chores =
-            registrar.clone().zip(counts.clone()).map(|(registrar, counts)| spawn(do_chores(registrar, counts)));
-        server::serve(listener, Arc::new(Apps { validator, registrar: registrar.clone() }), stop).await;
-        if let Some((registrar, counts)) = registrar.zip(counts) {
-            chores.inspect(JoinHandle::abort);
+            registrar.clone().zip(counts).map(|(registrar, counts)| spawn(do_chores(registrar, counts, stops)));
+        server::serve(listener, Arc::new(Apps { validator, registrar }), stop).await;
+        if let Some(chores) = chores {
             journal.settle();
-            match timeout(STOP_TIMEOUT, chores::tell(&registrar, &counts)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "the last validations are not counted"),
-                Err(_) => tracing::warn!("the last validations are not counted: it took too long"),
+            drop(stopped);
+            if timeout(STOP_TIMEOUT, chores).await.is_err() {
+                tracing::warn!("the last validations are not counted: it took too long");
             }
         }
         Ok(())
     }
 }
 
-/// Whatever fails of these is logged, and tried again: licence checks do not depend on it.
-async fn do_chores(registrar: Arc<Registrar>, counts: Counts) {
-    match registrar.first_token().await {
-        Ok(Some(token)) => {
-            // Where nobody reads it, the command line makes another.
-            let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
+/// Does the registrar's chores until it stops. Whatever fails of them is logged, and most is tried again: licence checks do not depend on it.
+async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Receiver<()>) {
+    let others = async {
+        match registrar.first_token().await {
+            Ok(Some(token)) => {
+                // Where nobody reads it, the command line makes another.
+                let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "there may be no admin token yet"),
         }
-        Ok(None) => {}
-        Err(error) => tracing::error!(%error, "there may be no admin token yet"),
+        chores::deliver(&registrar).await;
+    };
+    tokio::select! {
+        () = others => {}
+        () = chores::tell_counts(&registrar, &counts, stops) => {}
     }
-    tokio::join!(chores::deliver(&registrar), chores::tell_counts(&registrar, &counts));
 }

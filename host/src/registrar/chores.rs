@@ -1,7 +1,8 @@
 //! What a server does for its registrar beside passing requests on: it delivers the outbox and tells of validations.
 
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::{Refusal, Registrar};
 use crate::counts::{Counts, Taken};
@@ -32,11 +33,12 @@ pub async fn deliver(registrar: &Registrar) {
     }
 }
 
-/// Tells the registrar of validations, now and then for as long as this is polled.
-pub async fn tell_counts(registrar: &Registrar, counts: &Counts) {
+/// Tells the registrar of validations, now and then, and a last time when `stops` says so or is dropped.
+pub async fn tell_counts(registrar: &Registrar, counts: &Counts, mut stops: oneshot::Receiver<()>) {
     let mut is_failing = false;
-    loop {
-        sleep(COUNTS_PAUSE).await;
+    let mut is_last = false;
+    while !is_last {
+        is_last = timeout(COUNTS_PAUSE, &mut stops).await.is_ok();
         let told = tell(registrar, counts).await;
         if let (Err(error), false) = (&told, is_failing) {
             tracing::warn!(%error, "validations are not counted");
@@ -47,7 +49,7 @@ pub async fn tell_counts(registrar: &Registrar, counts: &Counts) {
 
 /// Tells it of all that was counted so far. What it refuses is kept for the next time; what it may have counted without saying so is
 /// lost, and counted as that.
-pub async fn tell(registrar: &Registrar, counts: &Counts) -> Result<(), Refusal> {
+async fn tell(registrar: &Registrar, counts: &Counts) -> Result<(), Refusal> {
     let Taken { counts: mut left, mut lost } = counts.take();
     while !left.is_empty() || lost > 0 {
         let now = Taken { counts: left.split_off(left.len().saturating_sub(COUNTS_PER_REQUEST)), lost };
