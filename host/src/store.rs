@@ -37,11 +37,6 @@ const SCHEMA: &str = "
         expires INTEGER                 -- seconds since 1970-01-01T00:00:00Z; NULL: never
     ) STRICT;
     CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL;
-    -- How a command finds a licence by its id. Requests go by the key's hash, which is the entry's key.
-    CREATE TABLE licenses (
-        id        TEXT PRIMARY KEY,
-        store_key TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
 
@@ -158,14 +153,6 @@ impl Store {
         Ok(answer)
     }
 
-    /// The store's key of the licence with this id.
-    pub fn find_license(&self, id: &str) -> Result<Option<String>, Error> {
-        self.check_file()?;
-        let mut select =
-            self.connection.prepare_cached("SELECT store_key FROM licenses WHERE id = ?1").map_err(fault)?;
-        select.query_row([id], |row| row.get(0)).optional().map_err(fault)
-    }
-
     fn check_file(&self) -> Result<(), Error> {
         Ok(self.file.check(&self.path)?)
     }
@@ -209,14 +196,6 @@ impl Write<'_> {
     /// Whether the transaction is still there: a step that failed may have ended it, with all that was done in it.
     pub(crate) fn is_open(&self) -> bool {
         !self.transaction.is_autocommit()
-    }
-
-    /// Lets [`Store::find_license`] find the licence under `store_key` by its id.
-    pub fn name_license(&self, id: &str, store_key: &str) -> Result<(), Error> {
-        let mut insert =
-            self.transaction.prepare_cached("INSERT INTO licenses (id, store_key) VALUES (?1, ?2)").map_err(fault)?;
-        insert.execute([id, store_key]).map_err(fault)?;
-        Ok(())
     }
 
     /// Whoever adds entries that expire pays for removing those that have.

@@ -128,7 +128,8 @@ fn an_issued_licence_survives_whatever_is_killed_beside_it() {
     let mut keys = Vec::new();
     for round in 0..12 {
         let mut beside = support::countersign(directory.path(), &issue).stdout(Stdio::piped()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(round));
+        // An `issue` takes some 60 ms.
+        thread::sleep(Duration::from_millis(8 * round));
         beside.kill().unwrap();
         let printed = beside.wait_with_output().unwrap().stdout;
         let (code, stdout, stderr) = support::run(directory.path(), &issue);

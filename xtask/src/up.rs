@@ -40,7 +40,7 @@ pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
         .arg("--component")
         .arg(compose::directory().join("countersign-native.wasm"))
         .arg("--registrar")
-        .arg(compose::directory().join("countersign-registrar-native.wasm"))
+        .arg(registrar())
         .exec();
     Err(error).context("the server cannot be started")
 }
@@ -49,6 +49,10 @@ pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
 pub(crate) fn build_host() -> Result<PathBuf> {
     run(cargo().args(["build", "--release", "--package", "countersign-host"]))?;
     Ok(target_directory()?.join("release/countersign"))
+}
+
+fn registrar() -> PathBuf {
+    compose::directory().join("countersign-registrar-native.wasm")
 }
 
 /// The key of the licence made on the first run. Keys are stored nowhere else: this one is kept, for its owner alone to read, because it
@@ -60,7 +64,9 @@ fn sample_key(server: &Path, data: &Path) -> Result<String> {
             Command::new(server)
                 .args(["issue", "--json", "--product", "sample", "--plan", "pro", "--domain", "example.com"])
                 .args(["--feature", "export", "--data"])
-                .arg(data),
+                .arg(data)
+                .arg("--registrar")
+                .arg(registrar()),
         )?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?.write_all(issued.as_bytes())?;
     }

@@ -157,6 +157,7 @@ pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
     let mut issue = Command::new(artifacts::countersign()?);
     issue.env("COUNTERSIGN_REGISTRAR", artifacts::component("countersign-registrar-native.wasm")?);
     issue.args(["issue", "--product", "acme", "--plan", "pro", "--data"]).arg(directory).stdout(Stdio::null());
+    issue.arg("--registrar").arg(artifacts::component("countersign-registrar-native.wasm")?);
     ensure!(issue.status()?.success(), "`countersign issue` failed");
 
     let mut connection = Connection::open(&file)?;

@@ -1,16 +1,26 @@
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
+use countersign_host::limits::API_BULK_PAGE;
 use countersign_host::registry::Registry;
+use indicatif::ProgressBar;
+use serde_json::Value;
 
-use super::CommandError;
+use super::api::{Answer, path, percent_encode, query};
+use super::connection::Connection;
+use super::list::Filters;
+use super::{CommandError, progress};
 
-/// Write all licences for another host's local store
+/// Write licences, for `import` or for another host's local store
+///
+/// ndjson, csv: everything about each licence but its key, of which it has the hash; `import` takes it back.
+///
+/// The others write the store of a data directory as it is, for another host:
 ///
 /// fastly: a JSON file for Viceroy's `[local_server.kv_stores.NAME]` with `format = "json"`.
 ///
@@ -26,87 +36,146 @@ use super::CommandError;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Export {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// For which host
-    #[arg(long)]
+    /// In which form
+    #[arg(long, default_value = "ndjson")]
     format: Format,
     /// Write to this file (mode 0600) instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
+    Ndjson,
+    Csv,
     Fastly,
     Spin,
     SpinSqlite,
     Wasmtime,
 }
 
+/// How a host's own tools take entries of a store.
+struct Shape {
+    begin: &'static str,
+    between: &'static str,
+    /// A licence's key in the store and its record.
+    entry: fn(&str, &str) -> String,
+    end: &'static str,
+}
+
+const FASTLY: Shape = Shape {
+    begin: "{",
+    between: ",",
+    entry: |key, record| format!("\n  \"{key}\": {}", Value::from(record)),
+    end: "\n}\n",
+};
+
+const SPIN: Shape =
+    Shape { begin: "", between: "", entry: |key, record| format!("--key-value={key}={record}\n"), end: "" };
+
+const SPIN_SQLITE: Shape = Shape {
+    // As the adapter over Spin's SQLite makes it.
+    begin: include_str!("../../../components/stores/spin-sqlite/table.sql"),
+    between: "",
+    entry: |key, record| {
+        // The one special character in a literal of SQL is the quote.
+        let literal = record.replace('\'', "''");
+        format!(
+            "INSERT INTO countersign_store (key, value, version) VALUES ('{key}', CAST('{literal}' AS BLOB), random()) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version;\n"
+        )
+    },
+    end: "",
+};
+
+const WASMTIME: Shape = Shape {
+    begin: "",
+    between: "",
+    entry: |key, record| format!("-Skeyvalue-in-memory-data={key}={}\n", percent_encode(record)),
+    end: "",
+};
+
 impl Export {
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        let registry = Registry::open(&self.data)?;
-        let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &self.output {
-            Some(path) => Box::new(
-                OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(path)
-                    .with_context(|| format!("cannot write {}", path.display()))?,
-            ),
-            None => Box::new(io::stdout()),
-        });
-        if let Format::SpinSqlite = self.format {
-            out.write_all(SPIN_SQLITE_TABLE.as_bytes())?;
+        match self.format {
+            Format::Ndjson => self.pages("ndjson")?,
+            Format::Csv => self.pages("csv")?,
+            Format::Fastly => self.store(&FASTLY)?,
+            Format::Spin => self.store(&SPIN)?,
+            Format::SpinSqlite => self.store(&SPIN_SQLITE)?,
+            Format::Wasmtime => self.store(&WASMTIME)?,
         }
-        let mut count = 0_u64;
-        registry.for_each(|key, license| {
-            let record = String::from_utf8_lossy(&license.to_json()).into_owned();
-            match self.format {
-                Format::Fastly => {
-                    let separator = if count == 0 { "{" } else { "," };
-                    write!(out, "{separator}\n  \"{key}\": {}", serde_json::Value::String(record))?;
-                }
-                Format::Spin => writeln!(out, "--key-value={key}={record}")?,
-                Format::SpinSqlite => writeln!(
-                    out,
-                    "INSERT INTO countersign_store (key, value, version) VALUES ('{key}', CAST({} AS BLOB), random()) \
-                     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version;",
-                    sql_text(&record)
-                )?,
-                Format::Wasmtime => writeln!(out, "-Skeyvalue-in-memory-data={key}={}", percent_encode(&record))?,
-            }
-            count += 1;
-            Ok::<_, CommandError>(())
-        })?;
-        if let Format::Fastly = self.format {
-            out.write_all(if count == 0 { b"{}\n" } else { b"\n}\n" })?;
-        }
-        out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
-}
 
-/// As the adapter over Spin's SQLite makes it.
-const SPIN_SQLITE_TABLE: &str = include_str!("../../../components/stores/spin-sqlite/table.sql");
-
-/// A string literal of SQL: its one special character is the quote.
-fn sql_text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// RFC 3986, section 2.1: every byte that is not unreserved (section 2.3).
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(2 * text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+    /// Writes what the API exports, page by page.
+    fn pages(&self, format: &str) -> Result<(), CommandError> {
+        let api = self.connection.open()?;
+        let mut out = self.out()?;
+        // A file has the lines; a terminal that shows them needs no count beside.
+        let bar = if self.output.is_some() { progress::items("licences") } else { ProgressBar::hidden() };
+        let mut parameters = self.filters.parameters();
+        parameters.push(("format", Some(format.to_owned())));
+        parameters.push(("limit", Some(API_BULK_PAGE.to_string())));
+        let first = query(path(&["licenses", "export"]), &parameters);
+        let mut next = Some(first.clone());
+        while let Some(page) = next {
+            let answer = api.get(page)?;
+            let mut lines = answer.bytes();
+            if format == "csv" && bar.position() > 0 {
+                // Each page has a line with the names of the columns.
+                lines = lines.split_at(lines.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1)).1;
+            }
+            out.write_all(lines)?;
+            bar.inc(lines.iter().filter(|&&byte| byte == b'\n').count() as u64);
+            next = next_cursor(&answer)?.map(|cursor| format!("{first}&cursor={cursor}"));
         }
+        bar.finish_and_clear();
+        Ok(out.flush()?)
     }
-    encoded
+
+    /// Writes what the data directory's store has, as another host's store takes it.
+    fn store(&self, shape: &Shape) -> Result<(), CommandError> {
+        let is_given = |(_, value): &(_, Option<String>)| value.is_some();
+        if self.filters.parameters().iter().any(is_given) {
+            return Err(CommandError::Input("a store is exported as a whole: filters are for ndjson and csv".into()));
+        }
+        let registry = Registry::open(self.connection.data_directory()?)?;
+        let mut out = self.out()?;
+        out.write_all(shape.begin.as_bytes())?;
+        let mut separator = "";
+        registry.for_each(|key, license| {
+            let entry = (shape.entry)(key, &String::from_utf8_lossy(&license.to_json()));
+            write!(out, "{separator}{entry}")?;
+            separator = shape.between;
+            Ok::<_, CommandError>(())
+        })?;
+        out.write_all(shape.end.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    fn out(&self) -> Result<BufWriter<Box<dyn Write>>, CommandError> {
+        Ok(BufWriter::new(match &self.output {
+            Some(path) => Box::new(create(path)?),
+            None => Box::new(io::stdout()),
+        }))
+    }
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Where the next page begins, as the answer's `Link` says it (RFC 8288): percent-encoded.
+fn next_cursor(answer: &Answer) -> anyhow::Result<Option<&str>> {
+    let Some(link) = answer.header("link").filter(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
+    let target = link.split_once('>').map_or(link, |(target, _)| target);
+    let cursor = target.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("cursor="));
+    cursor.map(Some).ok_or_else(|| anyhow!("the answer says that there are more licences, and not where"))
 }

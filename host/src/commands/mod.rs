@@ -1,38 +1,65 @@
-//! The command line: one file a command.
+//! The command line: one file a command. Licences have verbs of their own, everything else a noun and a verb.
 
 mod activations;
+mod api;
+mod audit;
+mod body;
+mod change;
+mod completions;
+mod connection;
+mod domains;
+mod events;
 mod export;
+mod import;
 mod issue;
+mod licenses;
 mod list;
+mod pages;
+mod policy;
 mod print;
+mod product;
+mod progress;
+mod reconcile;
 mod serve;
 mod show;
-mod status;
+mod stats;
+mod terms;
+mod token;
+mod update;
 mod validate;
 
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use countersign::limits::MAX_KEY_BYTES;
-use countersign::record::Status;
 use countersign::time::Timestamp;
 use countersign_host::registry::RegistryError;
 
+use api::ApiError;
+
 const EXIT_CODES: &str = "\
+Where: every command but `serve` works on a data directory (`--data DIR`) in this process, or asks a server (`--server URL`, with the token
+in $COUNTERSIGN_TOKEN or `--token-file FILE`; `--profile NAME` has both). A profile is a table of ~/.config/countersign/profiles.toml
+(mode 0600):
+
+  [production]
+  server = \"https://licences.example.com\"
+  token = \"cst_…\"
+
 Exit codes:
   0  done; of `validate`: the licence is valid
-  1  `validate` alone: the verdict is that it is not valid
+  1  `validate`: the verdict is that it is not valid; `import`: lines failed; `audit verify`: the events are not as they were written
   2  the command line, a value in it or a key is wrong
-  3  could not be done or checked: the store, a record in it, a file or an address is at fault
-  4  there is no such licence (`validate` answers NOT_FOUND with 1)
-  5  the licence's state does not allow it: it is revoked, or there is one with this key already
+  3  could not be done or checked: the store, a record in it, a file, an address or the server is at fault
+  4  there is no such thing (`validate` answers NOT_FOUND with 1)
+  5  the state does not allow it: the licence is revoked, the key or name is taken, something is in use, or others were faster
+  6  the token is missing, unknown or expired, or its role does not allow it
 
 A key on the command line stands in the shell's history and the process list; `-` in its place reads it from standard input.";
 
-/// Licence checks: serves them, and issues and changes the licences they are about.
+/// Licence checks: serves them, and manages the licences they are about.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -43,29 +70,42 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    Issue(issue::Issue),
+    Issue(Box<issue::Issue>),
     List(list::List),
     Show(show::Show),
-    Activations(activations::Activations),
+    Update(Box<update::Update>),
     /// Suspend a licence, until `resume`
-    Suspend(status::Change),
+    Suspend(change::Change),
     /// Resume a suspended licence
-    Resume(status::Change),
+    Resume(change::Change),
     /// Revoke a licence, for good
-    Revoke(status::Change),
+    Revoke(change::Change),
+    Renew(change::Renew),
+    RotateKey(change::RotateKey),
+    ChangePolicy(change::ChangePolicy),
+    AddDomain(domains::AddDomain),
+    RemoveDomain(domains::RemoveDomain),
+    Activations(activations::Activations),
+    Delete(change::Delete),
     Validate(validate::Validate),
+    Import(import::Import),
     Export(export::Export),
-}
-
-/// What every command has.
-#[derive(Debug, Args)]
-struct Common {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    /// What is licensed
+    #[command(subcommand)]
+    Product(product::Product),
+    /// What licences are issued from
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Who may use a server's API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    Events(events::Events),
+    /// What was written of every change
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    Stats(stats::Stats),
+    Reconcile(reconcile::Reconcile),
+    Completions(completions::Completions),
 }
 
 /// Why a command failed, in one line.
@@ -73,6 +113,10 @@ struct Common {
 pub(crate) enum CommandError {
     #[error("{0}")]
     Input(String),
+    #[error("{0}")]
+    Unauthorised(String),
+    #[error(transparent)]
+    Api(#[from] ApiError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("{0:#}")]
@@ -82,13 +126,10 @@ pub(crate) enum CommandError {
 impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Input(_) | Self::Registry(RegistryError::Name(_)) => 2,
-            Self::Registry(
-                RegistryError::NoStore | RegistryError::Store(_) | RegistryError::Record(..) | RegistryError::State(..),
-            ) => 3,
-            Self::Other(_) => 3,
-            Self::Registry(RegistryError::NoSuchLicense) => 4,
-            Self::Registry(RegistryError::KeyTaken | RegistryError::Revoked) => 5,
+            Self::Input(_) => 2,
+            Self::Registry(_) | Self::Other(_) => 3,
+            Self::Unauthorised(_) => 6,
+            Self::Api(error) => error.exit_code(),
         })
     }
 }
@@ -106,12 +147,28 @@ impl Cli {
             Command::Issue(issue) => issue.run(),
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),
+            Command::Update(update) => update.run(),
+            Command::Suspend(change) => change.run("suspend"),
+            Command::Resume(change) => change.run("resume"),
+            Command::Revoke(change) => change.run("revoke"),
+            Command::Renew(renew) => renew.run(),
+            Command::RotateKey(rotate) => rotate.run(),
+            Command::ChangePolicy(change) => change.run(),
+            Command::AddDomain(add) => add.run(),
+            Command::RemoveDomain(remove) => remove.run(),
             Command::Activations(activations) => activations.run(),
-            Command::Suspend(change) => change.run(Status::Suspended),
-            Command::Resume(change) => change.run(Status::Active),
-            Command::Revoke(change) => change.run(Status::Revoked),
+            Command::Delete(delete) => delete.run(),
             Command::Validate(validate) => validate.run(),
+            Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
+            Command::Product(product) => product.run(),
+            Command::Policy(policy) => policy.run(),
+            Command::Token(token) => token.run(),
+            Command::Events(events) => events.run(),
+            Command::Audit(audit) => audit.run(),
+            Command::Stats(stats) => stats.run(),
+            Command::Reconcile(reconcile) => reconcile.run(),
+            Command::Completions(completions) => completions.run(),
         }
     }
 }

@@ -1,75 +1,192 @@
-//! Licences on standard output, for people and for scripts.
+//! The API's answers on standard output, for people and for scripts.
 
 use std::io::{self, Write};
 
 use comfy_table::{Table, TableStyle};
-use countersign::decide::occupancy;
-use countersign::period::Period;
-use countersign::record::{ExpiryBasis, License};
-use countersign::state::State;
+use countersign::time::Timestamp;
+use serde_json::Value;
 
-use super::{CommandError, now};
+use super::CommandError;
+use super::api::Answer;
 
-/// One line of JSON.
+/// What a resource is called stands first; the other fields follow by their names.
+const FIRST: [&str; 4] = ["code", "id", "name", "product"];
+
+/// One line of JSON, if there is any.
 pub(super) fn json(json: &[u8]) -> Result<(), CommandError> {
+    if json.is_empty() {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     out.write_all(json)?;
     Ok(out.write_all(b"\n")?)
 }
 
-/// A licence and what has become of it, a line for each field that says something.
-pub(super) fn license(license: &License, state: &State) -> Result<(), CommandError> {
-    let mut table = Table::new();
-    let mut row = |name: &str, value: String| {
-        if !value.is_empty() {
-            table.add_row([name, &value]);
-        }
-    };
-    row("id", license.id.to_string());
-    row("status", license.status.to_string());
-    row("product", license.product.to_string());
-    row("plan", license.plan.to_string());
-    row("key ends in", license.hint.as_ref().map(ToString::to_string).unwrap_or_default());
-    row("issued", license.issued_at.to_string());
-    row("valid from", license.not_before.as_ref().map(ToString::to_string).unwrap_or_default());
-    let ends_at = license.ends_at(state.begun_at);
-    row(
-        "expires",
-        match (ends_at, license.duration_seconds) {
-            (Some(at), _) => at.to_string(),
-            (None, Some(seconds)) => {
-                format!("{seconds} s after its {}", license.expiry_basis.as_str().replace('-', " "))
-            }
-            (None, None) => "never".into(),
-        },
-    );
-    if ends_at.is_some() || license.expiry_basis != ExpiryBasis::Issue {
-        row("after expiry", license.expiry_strategy.to_string());
-        row("grace", if license.grace_seconds > 0 { format!("{} s", license.grace_seconds) } else { String::new() });
+/// A licence that was changed.
+pub(super) fn changed(answer: &Answer, as_json: bool) -> Result<(), CommandError> {
+    if as_json {
+        return json(answer.bytes());
     }
-    row("features", join(&license.features));
-    row("domains", join(&license.domains));
-    if let Some(versions) = &license.versions {
-        row("versions from", versions.from.as_ref().map(ToString::to_string).unwrap_or_default());
-        row("versions below", versions.below.as_ref().map(ToString::to_string).unwrap_or_default());
-    }
-    row("must be sent", join(&license.requires));
-    if let (Some(activation), Some(seats)) = (&license.activation, occupancy(license, state, now())) {
-        row("seats", format!("{} of {} taken, one per {}", seats.used, seats.limit, activation.per));
-        row("seats over the limit", activation.overage.to_string());
-        row("lease", activation.lease_seconds.map_or("until given back".into(), |seconds| format!("{seconds} s")));
-    }
-    for allowance in &license.allowances {
-        let (used, _) = state.used(allowance, now());
-        let period =
-            if allowance.period == Period::Total { String::new() } else { format!(" this {}", allowance.period) };
-        row(&format!("allowance {}", allowance.name), format!("{used} of {} used{period}", allowance.limit));
-    }
-    row("generation", license.generation.to_string());
-    self::table(table)
+    let license = answer.json()?;
+    let (id, status) = (text(&license, "id"), text(&license, "status"));
+    let expiry = if status == "revoked" { String::new() } else { expiry_phrase(&license) };
+    writeln!(io::stdout(), "{id} is {status}{expiry}")?;
+    note_propagation(&license);
+    Ok(())
 }
 
-/// A table in columns without rules, as other commands print them.
+/// What was done, where the answer may say nothing.
+pub(super) fn done(answer: &Answer, sentence: &str, as_json: bool) -> Result<(), CommandError> {
+    if as_json {
+        return json(answer.bytes());
+    }
+    writeln!(io::stdout(), "{sentence}")?;
+    if !answer.bytes().is_empty() {
+        note_propagation(&answer.json()?);
+    }
+    Ok(())
+}
+
+/// Says it where a change has not reached the store yet.
+pub(super) fn note_propagation(answer: &Value) {
+    if answer["propagated"] == false {
+        eprintln!(
+            "written, but the store of licences could not be: it is told later, and validations go by what was before"
+        );
+    }
+}
+
+/// A product or a policy: a line for each field that says something.
+pub(super) fn resource(answer: &Answer, as_json: bool) -> Result<(), CommandError> {
+    if as_json {
+        return json(answer.bytes());
+    }
+    let resource = answer.json()?;
+    let members = resource.as_object().into_iter().flatten();
+    let (named, others): (Vec<_>, Vec<_>) = members.partition(|(name, _)| FIRST.contains(&name.as_str()));
+    let mut out = Table::new();
+    let mut row = |name: &str, value: &Value| {
+        let value = if name.ends_with("Seconds") { span(value) } else { cell(value) };
+        if !value.is_empty() {
+            out.add_row([plain(name), plain(&value)]);
+        }
+    };
+    for (name, value) in named.into_iter().chain(others) {
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(member, value)| row(&format!("{name}.{member}"), value))
+            }
+            value => row(name, value),
+        }
+    }
+    table(out)
+}
+
+/// A licence, and what has become of it where that was asked for: a line for each field that says something.
+pub(super) fn license(license: &Value, used: Option<&Value>) -> Result<(), CommandError> {
+    let mut out = Table::new();
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            out.add_row([plain(name), plain(&value)]);
+        }
+    };
+    let begun_at = used.and_then(|used| used["begunAt"].as_str());
+    for (name, field) in [
+        ("id", "id"),
+        ("status", "status"),
+        ("product", "product"),
+        ("policy", "policy"),
+        ("plan", "plan"),
+        ("owner", "owner"),
+        ("key ends in", "hint"),
+        ("issued", "issuedAt"),
+        ("valid from", "notBefore"),
+    ] {
+        row(name, text(license, field));
+    }
+    row("expires", expiry(license, begun_at));
+    if license.get("expiresAt").is_some() || license.get("durationSeconds").is_some() {
+        row("after expiry", text(license, "expiryStrategy"));
+        row("grace", span(&license["graceSeconds"]));
+    }
+    for (name, value) in [
+        ("features", &license["features"]),
+        ("domains", &license["domains"]),
+        ("domains at most", &license["maxDomains"]),
+        ("versions from", &license["versions"]["from"]),
+        ("versions below", &license["versions"]["below"]),
+        ("must be sent", &license["requires"]),
+    ] {
+        row(name, cell(value));
+    }
+    let activation = &license["activation"];
+    if activation.is_object() {
+        let taken = used.and_then(|used| used["activations"].as_array()).map_or(0, Vec::len);
+        row("seats", format!("{taken} of {} taken, one per {}", text(activation, "limit"), text(activation, "per")));
+        row("seats over the limit", text(activation, "overage"));
+        let lease = span(&activation["leaseSeconds"]);
+        row("lease", if lease.is_empty() { "until given back".into() } else { lease });
+    }
+    for allowance in license["allowances"].as_array().into_iter().flatten() {
+        let mut counted = used.and_then(|used| used["usage"].as_array()).into_iter().flatten();
+        let counted = counted.find(|counted| counted["name"] == allowance["name"]);
+        let consumed = counted.and_then(|counted| counted["used"].as_u64()).unwrap_or(0);
+        let period = match allowance["period"].as_str() {
+            None | Some("total") => String::new(),
+            Some(period) => format!(" this {period}"),
+        };
+        let limit = text(allowance, "limit");
+        row(&format!("allowance {}", text(allowance, "name")), format!("{consumed} of {limit} used{period}"));
+    }
+    for (name, value) in license["metadata"].as_object().into_iter().flatten() {
+        row(&format!("metadata {name}"), cell(value));
+    }
+    row("generation", text(license, "generation"));
+    table(out)
+}
+
+/// When a licence's time is over, for a column.
+pub(super) fn expiry(license: &Value, begun_at: Option<&str>) -> String {
+    if let Some(at) = license["expiresAt"].as_str() {
+        return at.to_owned();
+    }
+    let begun_at = begun_at.and_then(|begun_at| Timestamp::parse(begun_at).ok());
+    let seconds = license["durationSeconds"].as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    match (seconds, begun_at) {
+        (Some(seconds), Some(begun_at)) => begun_at.plus_seconds(seconds).to_string(),
+        (Some(_), None) => duration(license),
+        (None, _) => "never".to_owned(),
+    }
+}
+
+/// How long a licence is valid from when, for a column.
+pub(super) fn duration(terms: &Value) -> String {
+    let basis = terms["expiryBasis"].as_str().unwrap_or("issue").replace('-', " ");
+    match span(&terms["durationSeconds"]) {
+        none if none.is_empty() => none,
+        span => format!("{span} after its {basis}"),
+    }
+}
+
+/// Seconds as options have them: `30d`. Nothing for none.
+fn span(seconds: &Value) -> String {
+    match seconds.as_u64() {
+        None | Some(0) => String::new(),
+        Some(seconds) if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        Some(seconds) if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        Some(seconds) if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        Some(seconds) => format!("{seconds}s"),
+    }
+}
+
+fn expiry_phrase(license: &Value) -> String {
+    match expiry(license, None) {
+        never if never == "never" => ", never expires".to_owned(),
+        at => format!(", expires {at}"),
+    }
+}
+
+/// A table in columns without rules.
 pub(super) fn table(mut table: Table) -> Result<(), CommandError> {
     table.load_style(TableStyle::new());
     for column in table.column_iter_mut() {
@@ -78,7 +195,22 @@ pub(super) fn table(mut table: Table) -> Result<(), CommandError> {
     Ok(writeln!(io::stdout(), "{}", table.trim_fmt())?)
 }
 
-/// The items in one cell.
-pub(super) fn join(items: &[impl ToString]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// A member as text.
+pub(super) fn text(value: &Value, name: &str) -> String {
+    cell(&value[name])
+}
+
+/// A value as text: nothing for `null`, the items of an array with commas between them.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Text of others without what a terminal obeys.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

@@ -51,7 +51,7 @@ pub(super) struct Serve {
     #[arg(long)]
     no_registrar: bool,
     /// Where compiled components are kept [default: DIR/cache]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_CACHE")]
     cache: Option<PathBuf>,
     /// What a licence check may take, in milliseconds, before it is answered with 503
     #[arg(long, value_name = "MS", default_value_t = REQUEST_DEADLINE.as_millis() as u64, value_parser = value_parser!(u64).range(1..))]

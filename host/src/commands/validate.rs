@@ -3,18 +3,23 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign::decide::judge;
-use countersign::request::{Fields, Verb};
+use countersign::request::{Request, Verb};
 use countersign_host::registry::Registry;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{CommandError, Common, given_or_stdin, now, print};
+use super::api::path;
+use super::body::body;
+use super::connection::Connection;
+use super::{CommandError, given_or_stdin, now, print};
 
 /// Validate a key, by the rules that the server goes by
 ///
-/// It changes nothing: the time of a licence that begins with its first validation does not begin.
-#[derive(Debug, Args)]
+/// On a data directory it changes nothing: the time of a licence that begins with its first validation does not begin. A server is asked as a
+/// program asks it, without a token, and begins it.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Validate {
-    #[command(flatten)]
-    common: Common,
     /// The key; `-` reads it from standard input
     key: String,
     /// The product that asks
@@ -41,38 +46,40 @@ pub(super) struct Validate {
     /// An allowance of which something must be left
     #[arg(long, value_name = "NAME")]
     allowance: Option<String>,
+    #[command(flatten)]
+    #[serde(skip)]
+    connection: Connection,
 }
 
 impl Validate {
-    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        let fields = Fields {
-            key: Some(given_or_stdin(self.key)?),
-            product: self.product,
-            domain: self.domain,
-            version: self.version,
-            released_at: self.released_at,
-            features: Some(self.features),
-            fingerprint: Some(self.fingerprint).filter(|components| !components.is_empty()),
-            user: self.user,
-            allowance: self.allowance,
-            ..Fields::default()
+    pub(super) fn run(mut self) -> Result<ExitCode, CommandError> {
+        self.key = given_or_stdin(self.key)?;
+        let verdict = match self.connection.public_server()? {
+            Some(server) => server.verdict(path(&["validate"]), &body(&self)?)?.bytes().to_vec(),
+            None => self.judge()?,
         };
-        let request = fields.verify(Verb::Validate).map_err(|error| CommandError::Input(error.detail))?;
-        let registry = Registry::open(&self.common.data)?;
-        let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
-        let (license, state) = found.unzip();
-        let verdict = judge(license.as_ref(), &state.unwrap_or_default(), &request, now());
-        if self.common.json {
-            print::json(&verdict.to_json(&request))?;
+        let json: Value = serde_json::from_slice(&verdict).map_err(anyhow::Error::from)?;
+        if self.connection.json {
+            print::json(&verdict)?;
         } else {
-            writeln!(io::stdout(), "{}: {}", verdict.code, verdict.code.detail())?;
-            for warning in &verdict.warnings {
+            writeln!(io::stdout(), "{}: {}", print::text(&json, "code"), print::text(&json, "detail"))?;
+            for warning in json["warnings"].as_array().into_iter().flatten() {
                 writeln!(io::stdout(), "warning: {warning}")?;
             }
-            if verdict.grace {
+            if json["grace"] == true {
                 writeln!(io::stdout(), "valid only because the grace period after expiry still runs")?;
             }
         }
-        Ok(if verdict.is_valid() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        Ok(if json["valid"] == true { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    /// The verdict by what the store has.
+    fn judge(&self) -> Result<Vec<u8>, CommandError> {
+        let request = Request::from_json(Verb::Validate, body(self)?.to_string().as_bytes());
+        let request = request.map_err(|error| CommandError::Input(error.detail))?;
+        let registry = Registry::open(self.connection.data_directory()?)?;
+        let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
+        let (license, state) = found.unzip();
+        Ok(judge(license.as_ref(), &state.unwrap_or_default(), &request, now()).to_json(&request))
     }
 }

@@ -1,8 +1,7 @@
 //! The registrar for a program that serves nobody: the command line on a data directory.
 
-use std::env;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,9 +16,6 @@ use crate::registry::RegistryError;
 use crate::settings::Settings;
 use crate::store::Store;
 
-/// The variable of the environment that names another file of the component.
-const VARIABLE: &str = "COUNTERSIGN_REGISTRAR";
-
 /// The registrar of a data directory, in this process.
 ///
 /// It may be used beside a server on the same directory: each sees at once what the other has written.
@@ -28,7 +24,7 @@ const VARIABLE: &str = "COUNTERSIGN_REGISTRAR";
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use countersign_host::registrar::Local;
 ///
-/// let registrar = Local::open("data".as_ref())?;
+/// let registrar = Local::open("data".as_ref(), None, None)?;
 /// let answer = registrar.call("GET", "/api/v1/licenses?limit=5", &[], Vec::new())?;
 /// assert_eq!(answer.status, 200);
 /// let answer = registrar.call("POST", "/api/v1/products", &[], br#"{"code":"acme"}"#.to_vec())?;
@@ -64,26 +60,27 @@ pub enum OpenError {
 impl Local {
     /// The registrar of a data directory that has a store; its own database is made if it is not there.
     ///
-    /// The component is `countersign-registrar-native.wasm`, looked for by [`components::find`], or the file that the environment's
-    /// `COUNTERSIGN_REGISTRAR` names. It is compiled once, and kept in the directory's `cache`.
-    pub fn open(data: &Path) -> Result<Self, OpenError> {
+    /// `component` is the component's file, if that is not to be found (see [`components::find`]). It is compiled once, and kept in `cache`,
+    /// or in the directory's `cache` if none is given.
+    pub fn open(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
         Store::open(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
-        Self::start(data)
+        Self::start(data, component, cache)
     }
 
     /// As [`open`](Self::open); makes the directory and its store if they are not there.
-    pub fn create(data: &Path) -> Result<Self, OpenError> {
+    pub fn create(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
         Store::create(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
-        Self::start(data)
+        Self::start(data, component, cache)
     }
 
-    fn start(data: &Path) -> Result<Self, OpenError> {
-        let component = match env::var_os(VARIABLE) {
-            Some(file) => PathBuf::from(file),
-            None => components::find(components::REGISTRAR, VARIABLE)?,
+    fn start(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
+        let component = match component {
+            Some(file) => file.to_owned(),
+            None => components::find(components::REGISTRAR, "--registrar")?,
         };
+        let cache = cache.map_or_else(|| data.join("cache"), Path::to_owned);
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let machine = Machine::new(Some(&data.join("cache")), 1).map_err(OpenError::Engine)?;
+        let machine = Machine::new(Some(&cache), 1).map_err(OpenError::Engine)?;
         let (journal, _) = Journal::start(&Destination::None, None)?;
         let settings = Settings::of_process(&[]);
         let shared = Shared::new(data.to_owned())?;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod place;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -24,8 +26,8 @@ pub(crate) fn components() -> PathBuf {
 
 /// The program, as it would be called with these arguments.
 pub(crate) fn countersign(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command.args(arguments).arg("--data").arg(data).env_remove("COUNTERSIGN_COMPONENT").stdin(Stdio::null());
+    let mut command = place::program(arguments);
+    command.arg("--data").arg(data);
     command
 }
 
@@ -118,13 +120,18 @@ pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
     Ok((status, String::from_utf8(body).unwrap()))
 }
 
-/// The first line, within [`PATIENCE`]. What follows is read and thrown away, so that the process never waits for a reader.
+/// The first line, within [`PATIENCE`].
 pub(crate) fn first_line(output: impl Read + Send + 'static) -> String {
+    lines(output).recv_timeout(PATIENCE).expect("the server prints its address")
+}
+
+/// Lines as they come. They are read whether anyone waits for them or not, so that the process never waits for a reader.
+fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             let _ = sender.send(line);
         }
     });
-    receiver.recv_timeout(PATIENCE).expect("the server prints its address")
+    receiver
 }

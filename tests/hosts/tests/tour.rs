@@ -107,6 +107,7 @@ impl Vendor {
             .arg("--data")
             .arg(self.native()?.directory.path().join("data"))
             .args(rest)
+            .env("COUNTERSIGN_REGISTRAR", artifacts::component("countersign-registrar-native.wasm")?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,0 +1,156 @@
+//! The registrar's API as the commands speak it: the same requests in process on a data directory and over HTTP to a server.
+
+mod error;
+mod local;
+mod path;
+mod remote;
+
+use std::thread;
+
+use countersign_host::limits::{API_ATTEMPTS, API_FIRST_PAUSE, LOCAL_CONCURRENCY, REMOTE_CONCURRENCY};
+use serde_json::Value;
+
+pub(crate) use error::ApiError;
+pub(super) use local::LocalApi;
+pub(super) use path::{path, percent_encode, query};
+pub(super) use remote::{Remote, Token};
+
+/// Where requests go.
+pub(crate) enum Api {
+    /// The registrar in this process, on a data directory.
+    Local(LocalApi),
+    /// A server.
+    Remote(Remote),
+}
+
+/// One request: its path begins with `/api/v1` and has its query with it.
+pub(super) struct Request {
+    method: &'static str,
+    path: String,
+    body: Option<Body>,
+    /// Every POST has one, so that sending it twice does it once.
+    idempotency_key: Option<String>,
+}
+
+struct Body {
+    content_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+/// An answer whose status says that it was done.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: u16,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(super) fn get(path: String) -> Self {
+        Self { method: "GET", path, body: None, idempotency_key: None }
+    }
+
+    pub(super) fn delete(path: String) -> Self {
+        Self { method: "DELETE", path, body: None, idempotency_key: None }
+    }
+
+    /// A JSON merge patch: RFC 7396.
+    pub(super) fn patch(path: String, changes: &Value) -> Self {
+        let body = Body { content_type: "application/merge-patch+json", bytes: changes.to_string().into_bytes() };
+        Self { method: "PATCH", path, body: Some(body), idempotency_key: None }
+    }
+
+    pub(super) fn post(path: String, body: &Value) -> Result<Self, ApiError> {
+        Self::post_bytes(path, "application/json", body.to_string().into_bytes())
+    }
+
+    pub(super) fn post_bytes(path: String, content_type: &'static str, bytes: Vec<u8>) -> Result<Self, ApiError> {
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random).map_err(|_| ApiError::NoRandomness)?;
+        let idempotency_key = Some(format!("{:032x}", u128::from_be_bytes(random)));
+        Ok(Self { method: "POST", path, body: Some(Body { content_type, bytes }), idempotency_key })
+    }
+
+    /// Whether doing it twice is doing it once. A DELETE done twice would be told that there is nothing there.
+    fn can_repeat(&self) -> bool {
+        self.method != "DELETE"
+    }
+
+    /// Its headers but for the token, which is the way's.
+    fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let content_type = self.body.as_ref().map(|body| ("content-type", body.content_type));
+        let idempotency_key = self.idempotency_key.as_deref().map(|key| ("idempotency-key", key));
+        content_type.into_iter().chain(idempotency_key)
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(super) fn json(&self) -> Result<Value, ApiError> {
+        serde_json::from_slice(&self.body).map_err(|_| ApiError::Foreign { status: self.status })
+    }
+}
+
+impl Api {
+    /// How many requests it is worth to have under way at once.
+    pub(super) fn concurrency(&self) -> usize {
+        match self {
+            Self::Local(_) => LOCAL_CONCURRENCY,
+            Self::Remote(_) => REMOTE_CONCURRENCY,
+        }
+    }
+
+    /// Sends a request, again where it ended without an answer or was answered 503, as often as is bounded.
+    pub(super) fn send(&self, request: &Request) -> Result<Answer, ApiError> {
+        self.send_for(request, |answer| (200..300).contains(&answer.status))
+    }
+
+    /// Asks for a verdict. That there is no such key is one, with status 404.
+    pub(super) fn verdict(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
+        let is_verdict = |answer: &Answer| answer.json().is_ok_and(|json| json["valid"].is_boolean());
+        self.send_for(&Request::post(path, body)?, is_verdict)
+    }
+
+    fn send_for(&self, request: &Request, is_wanted: impl Fn(&Answer) -> bool) -> Result<Answer, ApiError> {
+        let attempt = || {
+            let answer = match self {
+                Self::Local(local) => local.call(request),
+                Self::Remote(remote) => remote.call(request),
+            }?;
+            if is_wanted(&answer) { Ok(answer) } else { Err(ApiError::of(&answer)) }
+        };
+        let mut pause = API_FIRST_PAUSE;
+        for _ in 1..if request.can_repeat() { API_ATTEMPTS } else { 1 } {
+            match attempt() {
+                Err(error) if error.may_pass() => thread::sleep(pause),
+                outcome => return outcome,
+            }
+            pause *= 2;
+        }
+        attempt()
+    }
+
+    pub(super) fn get(&self, path: String) -> Result<Answer, ApiError> {
+        self.send(&Request::get(path))
+    }
+
+    pub(super) fn post(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
+        self.send(&Request::post(path, body)?)
+    }
+
+    pub(super) fn patch(&self, path: String, changes: &Value) -> Result<Answer, ApiError> {
+        self.send(&Request::patch(path, changes))
+    }
+
+    pub(super) fn delete(&self, path: String) -> Result<Answer, ApiError> {
+        self.send(&Request::delete(path))
+    }
+}

@@ -1,0 +1,119 @@
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use countersign::name::Product;
+use serde::Serialize;
+
+use super::api::path;
+use super::body::{body, patch};
+use super::connection::Connection;
+use super::pages::{self, Column, Paging};
+use super::terms::Terms;
+use super::{CommandError, print};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    Create(Box<Create>),
+    /// List policies
+    List(List),
+    /// Show a policy
+    Show(Named),
+    Update(Box<Update>),
+    /// Delete a policy that no licence has
+    Delete(Named),
+}
+
+/// Make a policy
+#[derive(Debug, Args, Serialize)]
+pub(super) struct Create {
+    /// What people call it
+    name: String,
+    /// The product it is for
+    #[arg(long)]
+    product: Product,
+    #[command(flatten)]
+    #[serde(flatten)]
+    terms: Terms,
+    #[command(flatten)]
+    #[serde(skip)]
+    connection: Connection,
+}
+
+/// Change a policy; licences that were issued from it keep their terms
+#[derive(Debug, Args, Serialize)]
+pub(super) struct Update {
+    /// The policy: `pol_…`
+    #[serde(skip)]
+    id: String,
+    /// What people call it
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    terms: Terms,
+    /// A field to take away, as JSON calls it: `versions`, `activation.leaseSeconds`; repeat for more
+    #[arg(long, value_name = "FIELD")]
+    #[serde(skip)]
+    unset: Vec<String>,
+    #[command(flatten)]
+    #[serde(skip)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Those of this product
+    #[arg(long)]
+    product: Option<Product>,
+    #[command(flatten)]
+    paging: Paging,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The policy: `pol_…`
+    id: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const COLUMNS: [Column; 6] = [
+    ("ID", |policy| print::text(policy, "id")),
+    ("PRODUCT", |policy| print::text(policy, "product")),
+    ("NAME", |policy| print::text(policy, "name")),
+    ("PLAN", |policy| print::text(policy, "plan")),
+    ("LASTS", |policy| print::duration(policy)),
+    ("FEATURES", |policy| print::text(policy, "features")),
+];
+
+impl Policy {
+    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Create(mut create) => {
+                create.terms = create.terms.complete()?;
+                let body = body(&create)?;
+                let answer = create.connection.create()?.post(path(&["policies"]), &body)?;
+                print::resource(&answer, create.connection.json)?;
+            }
+            Self::List(List { product, paging, connection }) => {
+                let filters = vec![("product", product.map(|product| product.to_string()))];
+                pages::list(&connection.open()?, &path(&["policies"]), filters, paging, connection.json, &COLUMNS)?;
+            }
+            Self::Show(Named { id, connection }) => {
+                print::resource(&connection.open()?.get(path(&["policies", &id]))?, connection.json)?;
+            }
+            Self::Update(update) => {
+                let changes = patch(&update, &update.unset)?;
+                let answer = update.connection.open()?.patch(path(&["policies", &update.id]), &changes)?;
+                print::resource(&answer, update.connection.json)?;
+            }
+            Self::Delete(Named { id, connection }) => {
+                let answer = connection.open()?.delete(path(&["policies", &id]))?;
+                print::done(&answer, &format!("{id} is deleted"), connection.json)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,104 @@
+//! `countersign audit verify` finds what was done to the events behind the registrar's back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use support::place::{Place, Printed};
+
+/// Six events: a product made and changed five times.
+fn place() -> Place {
+    let place = Place::data();
+    assert_eq!(place.run(&["product", "create", "acme"]).code, 0);
+    for name in ["a", "b", "c", "d", "e"] {
+        assert_eq!(place.run(&["product", "update", "acme", "--name", name]).code, 0);
+    }
+    place
+}
+
+fn tamper(place: &Place, statements: &str) {
+    Connection::open(place.directory().join("registrar.db")).unwrap().execute_batch(statements).unwrap();
+}
+
+/// What is wrong, from the JSON and the exit code.
+fn verify(place: &Place, known: &[&str]) -> Option<(u64, String)> {
+    let Printed { code, out, err } = place.run(&[&["audit", "verify", "--json"], known].concat());
+    let verdict: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert_eq!((code, verdict["verified"] == true), if code == 0 { (0, true) } else { (1, false) });
+    let wrong = verdict["wrong"].as_object()?;
+    Some((wrong["number"].as_u64().unwrap(), wrong["detail"].as_str().unwrap().to_owned()))
+}
+
+fn finds(statements: &str, number: u64, detail: &str) {
+    let place = place();
+    assert_eq!(verify(&place, &[]), None);
+    tamper(&place, statements);
+    assert_eq!(verify(&place, &[]), Some((number, detail.to_owned())));
+    let Printed { code, out, err } = place.run(&["audit", "verify"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (1, format!("event {number} {detail}\n").as_str(), ""));
+}
+
+#[test]
+fn an_event_that_was_changed() {
+    finds("UPDATE events SET actor = 'nobody' WHERE number = 3", 3, "was changed");
+    finds("UPDATE events SET after = replace(after, '\"c\"', '\"z\"') WHERE number = 4", 4, "was changed");
+    finds("UPDATE events SET at = at - 1 WHERE number = 6", 6, "was changed");
+}
+
+#[test]
+fn an_event_that_was_removed() {
+    finds("DELETE FROM events WHERE number = 1", 1, "is missing, or stands in another place");
+    finds("DELETE FROM events WHERE number = 3", 3, "is missing, or stands in another place");
+    finds("DELETE FROM events WHERE number = 6", 6, "is missing");
+    finds("DELETE FROM events", 1, "is missing");
+    let close_the_gap = "DELETE FROM events WHERE number = 3; UPDATE events SET number = number - 1 WHERE number > 3";
+    finds(close_the_gap, 3, "does not follow the one before it");
+}
+
+#[test]
+fn events_that_were_reordered() {
+    let swap = "UPDATE events SET number = 100 WHERE number = 3; UPDATE events SET number = 3 WHERE number = 4;
+        UPDATE events SET number = 4 WHERE number = 100";
+    finds(swap, 3, "does not follow the one before it");
+}
+
+#[test]
+fn an_end_that_was_cut_off_and_covered_up() {
+    let place = place();
+    let Printed { out, .. } = place.run(&["audit", "verify"]);
+    let known = out.lines().last().unwrap().to_owned();
+    assert!(known.starts_with("6:"), "{known}");
+    assert_eq!(place.run(&["product", "update", "acme", "--name", "f"]).code, 0);
+    assert_eq!(verify(&place, &["--known", &known]), None, "more has come since");
+
+    tamper(
+        &place,
+        "DELETE FROM events WHERE number > 5;
+         UPDATE chain SET number = 5, hash = (SELECT hash FROM events WHERE number = 5)",
+    );
+    assert_eq!(verify(&place, &[]), None, "the chain itself is whole");
+    assert_eq!(verify(&place, &["--known", &known]), Some((6, "is missing".to_owned())));
+    assert_eq!(place.run(&["product", "update", "acme", "--name", "g"]).code, 0);
+    assert_eq!(verify(&place, &["--known", &known]), Some((6, "is another one than it was".to_owned())));
+    assert_eq!(place.run(&["audit", "verify", "--known", "6:00"]).code, 2);
+}
+
+#[test]
+fn more_events_than_a_page_has() {
+    let place = place();
+    for round in 0..12 {
+        let lines: String = (0..10)
+            .map(|line| {
+                format!("{{\"key\":\"key-from-elsewhere-{round}-{line}\",\"product\":\"acme\",\"plan\":\"pro\"}}\n")
+            })
+            .collect();
+        let imported = support::place::run(&mut place.command(&["import", "-"]), &lines);
+        assert_eq!(imported.code, 0, "{}", imported.err);
+    }
+    assert_eq!(verify(&place, &[]), None);
+    assert_eq!(place.json(&["audit", "verify"])["head"]["number"], json!(126));
+    tamper(&place, "UPDATE events SET subject = 'x' WHERE number = 111");
+    assert_eq!(verify(&place, &[]), Some((111, "was changed".to_owned())));
+}

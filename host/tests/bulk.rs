@@ -1,0 +1,189 @@
+//! Imports and exports of many licences.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use support::place::{Place, Printed, file, run};
+
+/// Lines of NDJSON, each with a key of its own.
+fn lines(numbers: std::ops::Range<u32>) -> String {
+    numbers.map(|number| line(&json!({ "key": key(number), "owner": format!("owner {number}") }))).collect()
+}
+
+fn line(fields: &Value) -> String {
+    let mut line = json!({ "product": "acme", "plan": "pro" });
+    line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    format!("{line}\n")
+}
+
+fn key(number: u32) -> String {
+    format!("brought-from-elsewhere-{number:06}")
+}
+
+/// A place with the product.
+fn acme(place: Place) -> Place {
+    assert_eq!(place.run(&["product", "create", "acme"]).code, 0);
+    place
+}
+
+fn both() -> [Place; 2] {
+    [acme(Place::data()), acme(Place::server())]
+}
+
+#[test]
+fn bad_lines_are_told_and_change_nothing_else() {
+    for place in both() {
+        let mut given: Vec<String> = lines(0..1_200).lines().map(str::to_owned).collect();
+        given[3] = "{\"key\":".into();
+        given[700] = line(&json!({ "key": key(700), "colour": "red" })).trim_end().into();
+        // Of the same request: of two requests either may come first.
+        given[1_100] = line(&json!({ "key": key(1_050) })).trim_end().into();
+        given[1_150] = format!("{{\"key\":\"{}\"}}", "x".repeat(70_000));
+        let path = file(&place.directory(), "licences.ndjson", &given.join("\n"));
+
+        let Printed { code, out, err } = place.run(&["import", &path, "--dry-run"]);
+        assert_eq!((code, out.as_str()), (1, "1196 lines can be imported, 4 wrong\n"), "{err}");
+        assert_eq!(place.json(&["stats"])["licenses"]["active"], 0);
+
+        let Printed { code, out, err } = place.run(&["import", &path]);
+        assert_eq!((code, out.as_str()), (1, "1196 lines imported, 4 wrong\n"), "{err}");
+        let told: BTreeSet<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
+        assert_eq!(told, BTreeSet::from(["line 4", "line 701", "line 1101", "line 1151"]), "{err}");
+        assert!(err.contains("colour") && !err.contains(&key(1_050)), "{err}");
+        assert_eq!(place.json(&["stats"])["licenses"]["active"], 1_196);
+        assert_eq!(place.run(&["validate", &key(1_199)]).code, 0);
+
+        let Printed { code, out, .. } = place.run(&["import", &path, "--json"]);
+        assert_eq!(code, 1, "each is there by now");
+        let sums: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(sums, json!({ "imported": 0, "failed": 1_200, "dryRun": false, "propagated": true }));
+    }
+}
+
+#[test]
+fn keys_that_are_made_go_to_a_file_of_the_owner_alone() {
+    for place in both() {
+        let text = lines(0..2) + &line(&json!({ "owner": "ünïcode" }));
+        let path = file(&place.directory(), "licences.ndjson", &text);
+        let Printed { code, err, .. } = place.run(&["import", &path]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("line 3 has no key") && err.contains("--keys"), "{err}");
+        assert_eq!(place.run(&["import", &path, "--dry-run"]).code, 0, "which makes none");
+
+        let keys = place.directory().join("keys.ndjson");
+        let Printed { code, out, err } = place.run(&["import", &path, "--keys", keys.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (0, ""), "{err}");
+        assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
+        let made = fs::read_to_string(&keys).unwrap();
+        let made: Vec<Value> = made.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((made.len(), &made[0]["line"]), (1, &json!(3)));
+        let key = made[0]["key"].as_str().unwrap();
+        assert!(!out.contains(key));
+        assert_eq!(place.json(&["show", key])["owner"], "ünïcode");
+        assert_eq!(place.run(&["import", &path, "--keys", keys.to_str().unwrap()]).code, 3, "it exists");
+    }
+}
+
+#[test]
+fn what_is_exported_can_be_imported() {
+    for place in both() {
+        let policy = ["policy", "create", "Pro", "--product", "acme", "--plan", "pro", "--seats", "3", "--lease", "1h"];
+        let policy = place.json(&policy);
+        let policy = policy["id"].as_str().unwrap();
+        let issued =
+            place.json(&["issue", "--policy", policy, "--domain", "*.example.com", "--allowance", "a,b=3/month"]);
+        let key = issued["key"].as_str().unwrap().to_owned();
+        for words in [
+            &["issue", "--product", "acme", "--plan", "a;b", "--owner", "O'Brien, \"Jane\"", "--metadata", "note=a\nb"]
+                [..],
+            &[
+                "issue",
+                "--product",
+                "acme",
+                "--plan",
+                "pro",
+                "--expires",
+                "2130-01-01",
+                "--grace",
+                "7d",
+                "--feature",
+                "x",
+            ],
+            &["suspend", &key],
+        ] {
+            assert_eq!(place.run(words).code, 0, "{words:?}");
+        }
+        let path = file(&place.directory(), "more.ndjson", &lines(0..600));
+        assert_eq!(place.run(&["import", &path]).code, 0);
+
+        for format in ["ndjson", "csv"] {
+            let path = place.directory().join(format!("exported.{format}"));
+            let path = path.to_str().unwrap();
+            let Printed { code, out, err } = place.run(&["export", "--format", format, "--output", path]);
+            assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+            let exported = fs::read_to_string(path).unwrap();
+            assert!(!exported.contains(&key));
+
+            let other = acme(Place::data());
+            let Printed { code, out, err } = other.run(&["import", path]);
+            assert_eq!((code, out.as_str()), (1, "602 lines imported, 1 wrong\n"), "{err}");
+            assert!(err.contains("policy"), "that is not there yet: {err}");
+            assert_eq!(other.run(&["validate", &key]).out.split(':').next(), Some("NOT_FOUND"));
+            let again = other.run(&["export", "--format", format]).out;
+            // Requests that are under way at once come in any order.
+            let given = |text: &str| -> BTreeSet<String> {
+                text.lines().filter(|line| !line.contains(policy)).map(timeless).collect()
+            };
+            assert!(given(&again) == given(&exported), "{format}");
+        }
+        let Printed { out, .. } = place.run(&["export", "--status", "suspended"]);
+        assert_eq!(out.lines().count(), 1);
+    }
+}
+
+/// A line without what begins anew with an import.
+fn timeless(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(mut fields) => {
+            let fields = fields.as_object_mut().unwrap();
+            fields.retain(|name, _| name != "updatedAt" && name != "revision");
+            json!(fields).to_string()
+        }
+        Err(_) => line.split(',').map(str::to_owned).rev().skip(2).collect(),
+    }
+}
+
+#[test]
+fn csv_of_other_tools_is_imported() {
+    let place = acme(Place::data());
+    let header = "\u{feff}product,plan,key,owner,features,activation.per,activation.limit,metadata.order\r\n";
+    let good = "acme,pro,from-a-spreadsheet-1,\"Doe, Jane\",a;b,machine,5,17\r\n";
+    let bad = "acme,pro,from-a-spreadsheet-2,,,machine,many,18\r\n";
+    let path = file(&place.directory(), "licences.csv", &[header, good, bad].concat());
+    let Printed { code, out, err } = place.run(&["import", &path]);
+    assert_eq!((code, out.as_str()), (1, "1 lines imported, 1 wrong\n"), "{err}");
+    assert!(err.starts_with("line 3:") && err.lines().count() == 1, "{err}");
+    let license = place.json(&["show", "from-a-spreadsheet-1"]);
+    assert_eq!(license["owner"], "Doe, Jane");
+    assert_eq!((&license["features"], &license["activation"]["limit"]), (&json!(["a", "b"]), &json!(5)));
+    assert_eq!(license["metadata"], json!({ "order": "17" }));
+    let wrong = run(&mut place.command(&["import", "-", "--format", "csv"]), "key,key\na,b\n");
+    assert_eq!((wrong.code, wrong.out.as_str()), (2, ""), "{}", wrong.err);
+}
+
+#[test]
+fn an_import_of_nothing_is_done_at_once() {
+    let place = acme(Place::data());
+    for format in ["ndjson", "csv"] {
+        let Printed { code, out, err } = run(&mut place.command(&["import", "-", "--format", format]), "");
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "0 lines imported, 0 wrong\n", ""));
+    }
+    assert_eq!(place.run(&["import", "/nowhere"]).code, 3);
+}
