@@ -119,6 +119,34 @@ fn a_batch_is_issued_whole_or_not_at_all() {
     }
 }
 
+/// Within the memory that the host gives the component.
+#[test]
+fn a_hundred_licences_of_a_thousand_domains_are_issued_listed_and_exported() {
+    let registrar = start();
+    let domains: Vec<String> =
+        (0..1_000).map(|number| format!("{number:04}.a-name-of-a-customers-shop.of-usual-length.example")).collect();
+    let asked = json!({ "count": 100, "product": "acme", "plan": "pro", "domains": domains });
+    let made = registrar.post("/api/v1/licenses/batch", &asked).expect(201);
+    assert_eq!(made["items"].as_array().unwrap().len(), 100);
+    for query in ["limit=100", "limit=100&domain=0999.a-name-of-a-customers-shop.of-usual-length.example"] {
+        let page = registrar.get(&format!("/api/v1/licenses?{query}")).expect(200);
+        assert_eq!(page["items"].as_array().unwrap().len(), 100);
+    }
+    for format in ["ndjson", "csv"] {
+        let page = registrar.get(&format!("/api/v1/licenses/export?format={format}"));
+        assert!(page.status == 200 && page.header("link").is_some() && page.bytes.len() < 4 * 1024 * 1024);
+    }
+    registrar.world().entries.clear();
+    let mut body = json!({});
+    while let Some(next) = registrar.post("/api/v1/reconcile", &body).expect(200)["next"].as_str() {
+        body["cursor"] = next.into();
+    }
+    while registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200)["left"] != 0 {}
+    assert_eq!(registrar.world().entries.len(), 100);
+    let events = registrar.get("/api/v1/events?limit=100");
+    events.expect(200);
+}
+
 #[test]
 fn a_patch_changes_what_it_names() {
     let registrar = start();

@@ -75,6 +75,8 @@ fn every_filter_finds_what_it_names() {
     }
     for (query, field) in [
         ("status=gone", "status"),
+        ("owner=", "owner"),
+        ("policy=", "policy"),
         ("product=A", "product"),
         ("domain=https://a", "domain"),
         ("expiringBefore=soon", "expiringBefore"),

@@ -14,12 +14,13 @@ use countersign::record::License;
 use countersign_host::bindings::service::{Body, Header, Request};
 use countersign_host::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
 use countersign_host::bindings::{App, AppPre, journal, settings, sql, store};
+use countersign_host::limits::MAX_REGISTRAR_MEMORY;
 use countersign_host::sql::{FILE_NAME, Sql};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// A token of all rights, which the operator set.
@@ -79,6 +80,7 @@ struct Guest {
     sql: Arc<Sql>,
     wasi: WasiCtx,
     resources: ResourceTable,
+    limits: StoreLimits,
 }
 
 struct Clock(Arc<Mutex<World>>);
@@ -237,9 +239,11 @@ impl Asking<'_> {
     pub(crate) fn send(&self) -> Answer {
         let Registrar { world, sql, .. } = self.registrar;
         let wasi = WasiCtx::builder().wall_clock(Clock(world.clone())).inherit_stderr().build();
-        let guest = Guest { world: world.clone(), sql: sql.clone(), wasi, resources: ResourceTable::new() };
+        let limits = StoreLimitsBuilder::new().memory_size(MAX_REGISTRAR_MEMORY).build();
+        let guest = Guest { world: world.clone(), sql: sql.clone(), wasi, resources: ResourceTable::new(), limits };
         let response = RUNTIME.block_on(async {
             let mut store = wasmtime::Store::new(self.component.engine(), guest);
+            store.limiter(|guest| &mut guest.limits);
             let app = self.component.instantiate_async(&mut store).await.unwrap();
             app.countersign_license_service().call_handle(&mut store, &self.request).await.unwrap()
         });

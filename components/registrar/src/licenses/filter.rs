@@ -3,8 +3,8 @@
 
 use countersign::crockford;
 use countersign::domain::DomainRule;
-use countersign::limits::{MAX_LABEL_BYTES, MAX_OWNER_BYTES, MAX_SEARCH_BYTES, MIN_SEARCH_BYTES};
-use countersign::name::Product;
+use countersign::limits::{MAX_SEARCH_BYTES, MIN_SEARCH_BYTES};
+use countersign::name::{Identifier, Label, Product};
 use countersign::record::Status;
 use countersign::request::FieldError;
 use countersign::time::Timestamp;
@@ -20,9 +20,9 @@ use crate::problem::Problem;
 pub(super) struct Filter {
     /// All products where there is nothing.
     products: Option<Vec<String>>,
-    policy: Option<String>,
+    policy: Option<Label>,
     status: Option<Status>,
-    owner: Option<String>,
+    owner: Option<Identifier>,
     domain: Option<DomainRule>,
     ends_before: Option<Timestamp>,
     /// Folded.
@@ -60,9 +60,9 @@ impl Filter {
         let product = query.parse_one("product", Product::parse)?;
         let mut filter = Self {
             products: ask.caller.products().map(<[String]>::to_vec),
-            policy: query.take("policy"),
+            policy: query.parse_one("policy", Label::parse)?,
             status: query.parse_one("status", Status::parse)?,
-            owner: query.take("owner"),
+            owner: query.parse_one("owner", Identifier::parse)?,
             domain: query.parse_one("domain", DomainRule::parse)?,
             ends_before: query.parse_one("expiringBefore", Timestamp::parse)?,
             search: query.take("search"),
@@ -71,10 +71,6 @@ impl Filter {
         if let Some(product) = product {
             let is_seen = ask.caller.has_product(product.as_str());
             filter.products = Some(if is_seen { vec![product.to_string()] } else { Vec::new() });
-        }
-        let is_too_long = |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
-        if is_too_long(&filter.policy, MAX_LABEL_BYTES) || is_too_long(&filter.owner, MAX_OWNER_BYTES) {
-            return Err(FieldError::new("", "A query parameter is too long."));
         }
         if let Some(search) = &mut filter.search {
             if !(MIN_SEARCH_BYTES..=MAX_SEARCH_BYTES).contains(&search.len()) {
@@ -125,8 +121,9 @@ impl Filter {
                 let mut rows = Vec::new();
                 for product in products.unwrap_or_default() {
                     rows.extend(self.rows(queries::OF_PRODUCT, Some(std::slice::from_ref(product)), after, limit)?);
+                    rows.sort_by_key(|row| row.integer(0).unwrap_or_default());
+                    rows.truncate(limit as usize + 1);
                 }
-                rows.sort_by_key(|row| row.integer(0).unwrap_or_default());
                 rows
             }
             Order::Creation(query) => self.rows(query, products, after, limit)?,
@@ -154,9 +151,9 @@ impl Filter {
         let last = search.map(|search| format!("{search}{}", char::MAX));
         let parameters = vec![
             optional(products, |products| text(json!(products).to_string())),
-            optional(self.policy.as_deref(), text),
+            optional(self.policy.as_ref(), |policy| text(policy.as_str())),
             optional(self.status, |status| text(status.as_str())),
-            optional(self.owner.as_deref(), text),
+            optional(self.owner.as_ref(), |owner| text(owner.as_str())),
             optional(self.domain.as_ref(), |domain| text(domain.to_string())),
             optional(self.ends_before, moment),
             optional(search, text),
