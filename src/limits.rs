@@ -169,3 +169,6 @@ pub const DEFAULT_STATS_DAYS: u32 = 30;
 
 /// Days of validations that are kept: a year, and room to look back on it.
 pub const KEEP_STATS_DAYS: u32 = 400;
+
+/// Bytes of records that one step of a reconciliation has delivered again, after which it ends. The step holds each several times.
+pub const MAX_REPAIR_BYTES: usize = 1024 * 1024;

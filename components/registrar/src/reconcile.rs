@@ -5,7 +5,7 @@
 
 use countersign::crockford;
 use countersign::key::KeyHash;
-use countersign::limits::MAX_BULK_ITEMS;
+use countersign::limits::{MAX_BULK_ITEMS, MAX_REPAIR_BYTES};
 use countersign::record::License;
 use countersign::request::FieldError;
 use serde_json::{Value, json};
@@ -28,6 +28,9 @@ const KEYS: &str = "SELECT keys.hash, COALESCE(keys.retired, licenses.record), k
     FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash WHERE keys.hash > ?1 ORDER BY keys.hash LIMIT ?2";
 const KNOWN: &str = "SELECT COUNT(*) FROM keys WHERE hash IN (SELECT value FROM json_each(?1))";
 const SET_RETIRED: &str = "UPDATE keys SET retired = ?2 WHERE hash = ?1";
+
+/// Keys that are read at a time: with their records they take some megabytes at most.
+const READ_AT_ONCE: u32 = 50;
 
 /// How far a reconciliation has come.
 #[derive(Clone)]
@@ -66,20 +69,31 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     change(ask, || build().map(|(change, report)| (change, Answer::ok(report, None))))
 }
 
-/// Compares some keys, and has those be delivered again that the store has otherwise.
+/// Compares some keys, and has those be delivered again that the store has otherwise. It ends with the limit, or before once there is much
+/// to deliver.
 fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
-    let rows = db::query(KEYS, vec![text(after), integer(limit)])?;
     let mut change = Change::new();
-    let mut repaired = 0;
-    for row in &rows {
-        repaired += u32::from(repair(row, &mut change, ask)?);
-    }
-    let next = match rows.last() {
-        Some(last) if rows.len() == limit as usize => Some(Place::Keys(last.text(0)?.to_owned())),
-        // A store that cannot list its keys cannot be looked through.
-        _ => records::can_list().then_some(Place::Store(None)),
+    let (mut after, mut checked, mut repaired, mut bytes) = (after.to_owned(), 0, 0, 0);
+    let next = loop {
+        let count = READ_AT_ONCE.min(limit - checked);
+        let rows = db::query(KEYS, vec![text(&*after), integer(count)])?;
+        for row in &rows {
+            if repair(row, &mut change, ask)? {
+                repaired += 1;
+                bytes += row.text(1)?.len();
+            }
+        }
+        checked += rows.len() as u32;
+        match rows.last() {
+            Some(last) if rows.len() == count as usize => after = last.text(0)?.to_owned(),
+            // A store that cannot list its keys cannot be looked through.
+            _ => break records::can_list().then_some(Place::Store(None)),
+        }
+        if checked == limit || bytes > MAX_REPAIR_BYTES {
+            break Some(Place::Keys(after));
+        }
     };
-    let mut report = json!({ "checked": rows.len(), "repaired": repaired });
+    let mut report = json!({ "checked": checked, "repaired": repaired });
     if let Some(next) = next {
         report["next"] = next.written().into();
     }
