@@ -104,8 +104,11 @@ impl From<sqlite::Value> for Value {
     }
 }
 
+/// A case of [`Error`], of a text for an operator if it has one.
+type Kind = fn(String) -> Error;
+
 /// SQLite's messages for what callers tell apart. Spin passes on the message alone, and libSQL writes words of its own before it.
-const MESSAGES: [(&str, fn(String) -> Error); 9] = [
+const MESSAGES: [(&str, Kind); 9] = [
     ("database is locked", |_| Error::Busy),
     ("database table is locked", |_| Error::Busy),
     ("database or disk is full", |_| Error::Full),
@@ -125,7 +128,7 @@ fn error(error: sqlite::Error) -> Error {
         sqlite::Error::DatabaseFull => Error::Full,
         sqlite::Error::Io(text) => {
             let known = MESSAGES.iter().find(|(message, _)| text.contains(message));
-            known.map_or(Error::Other as fn(String) -> Error, |(_, kind)| *kind)(text)
+            known.map_or(Error::Other as Kind, |(_, kind)| *kind)(text)
         }
     }
 }
