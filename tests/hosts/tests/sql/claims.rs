@@ -1,5 +1,7 @@
 //! What one caller at a time may rely on.
 
+use std::slice::from_ref;
+
 use anyhow::{Result, ensure};
 use countersign_host_tests::sql::{Outcome, Sql, expecting, integer, statement, text};
 use serde_json::{Value, json};
@@ -225,7 +227,7 @@ fn no_transaction_is_left_open(sql: Sql) -> Result<()> {
     for wrong in ["BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT a", "ROLLBACK", "COMMIT", "RELEASE a"] {
         let _ = sql.query(wrong, &[])?;
         let _ = sql.execute(wrong, &[])?;
-        committed(sql.batch(&[insert.clone()])?)?;
+        committed(sql.batch(from_ref(&insert))?)?;
         ok(sql.execute("DELETE FROM closed", &[])?)?;
     }
     let left = ok(sql.query("SELECT count(*) FROM closed", &[])?)?;

@@ -1,6 +1,7 @@
 //! A database that is kept, gone, or was never given.
 
 use std::fs;
+use std::slice::from_ref;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,7 @@ pub(crate) fn busy(host: Host) -> Result<()> {
     let keeping = thread::spawn(move || keeper.execute(ENDLESS, &[]));
     thread::sleep(BEGUN_WITHIN);
     let insert = statement("INSERT INTO kept VALUES (1)", &[]);
-    let found = kind(sql.batch(&[insert.clone()])?);
+    let found = kind(sql.batch(from_ref(&insert))?);
     let read = ok(sql.query("SELECT count(*) FROM kept", &[])?)?;
     drop(other);
     // However that ended: by its own host or with it.
