@@ -188,7 +188,9 @@ impl<'de> Visitor<'de> for Once<'_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(number.into())
+        // `4.0` is a whole number, in JSON as in JSON Schema (2020-12, section 6.1.1): some languages write it so.
+        let whole = number as i64;
+        Ok(if whole as f64 == number { whole.into() } else { number.into() })
     }
 }
 
@@ -229,12 +231,13 @@ mod tests {
     #[test]
     fn members_are_taken_by_name_and_type() {
         let fields = || {
-            let text = br#"{"text":"secret","number":7,"below":-7,"list":["a","secret"],"mixed":["a",1],"null":null,"flag":true}"#;
+            let text = br#"{"text":"secret","number":7,"float":7.0,"half":0.5,"below":-7,"list":["a","secret"],"mixed":["a",1],"null":null,"flag":true}"#;
             Fields::from_json(text).unwrap()
         };
         assert_eq!(fields().text("text").unwrap().as_deref(), Some("secret"));
         assert_eq!(fields().text("absent").unwrap(), None);
         assert_eq!(fields().integer("number").unwrap(), Some(7));
+        assert_eq!(fields().integer("float").unwrap(), Some(7));
         assert_eq!(fields().boolean("flag").unwrap(), Some(true));
         assert_eq!(fields().texts("list").unwrap().unwrap(), ["a", "secret"]);
         assert_eq!(fields().read::<Vec<String>>("list").unwrap().unwrap().len(), 2);
@@ -244,6 +247,7 @@ mod tests {
             fields().parse::<Product>("list").err().unwrap(),
             fields().integer("text").err().unwrap(),
             fields().integer("below").err().unwrap(),
+            fields().integer("half").err().unwrap(),
             fields().boolean("text").err().unwrap(),
             fields().texts("mixed").err().unwrap(),
             fields().texts("text").err().unwrap(),
@@ -254,7 +258,7 @@ mod tests {
             assert!(!error.field.is_empty() && !error.detail.contains("secret"), "{error:?}");
         }
         let mut all = fields();
-        for name in ["text", "number", "below", "list", "mixed", "null", "flag"] {
+        for name in ["text", "number", "float", "half", "below", "list", "mixed", "null", "flag"] {
             assert!(all.take(name).is_some());
         }
         assert!(all.finish().is_ok());

@@ -82,7 +82,7 @@ impl Operation {
 
 /// The header of draft-ietf-httpapi-idempotency-key-header, section 2.1, which is a string in quotes (RFC 9651, section 3.3.3); without
 /// quotes, as most send it, it is taken as it stands.
-fn key(ask: &Ask<'_>) -> Result<Option<IdempotencyKey>, Problem> {
+pub(crate) fn key(ask: &Ask<'_>) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(text) = ask.header("idempotency-key")? else { return Ok(None) };
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let key = IdempotencyKey::parse(text);

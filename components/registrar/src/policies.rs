@@ -91,7 +91,8 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let product: Product = fields.parse("product")?.ok_or_else(|| FieldError::new("product", "is missing."))?;
-    let (name, terms) = read(fields)?;
+    let terms = Terms::read(&mut fields)?;
+    let name = name(fields)?;
     terms.check_expiry().map_err(Problem::Unprocessable)?;
     change(ask, || {
         if !ask.caller.has_product(product.as_str()) {
@@ -123,13 +124,13 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
 
 /// `PATCH /api/v1/policies/{id}`. Licences that were issued from it stay as they are.
 pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
-    let patch = ask.fields()?;
+    let mut patch = ask.fields()?;
+    let patched = Terms::take(&mut patch)?;
     change(ask, || {
         let before = find(ask)?;
         ask.check_if_match(before.revision)?;
-        let mut current = before.terms.to_json();
-        current.insert("name".into(), json!(before.name));
-        let (name, terms) = read(patch.clone().merged_into(current))?;
+        let name = name(patch.clone().merged_into(Map::from_iter([("name".into(), json!(before.name))])))?;
+        let terms = Terms::merged(&before.terms, &patched).map_err(Problem::Unprocessable)?;
         terms.check_expiry().map_err(Problem::Unprocessable)?;
 
         let mut after = Policy { name, terms, ..before.clone() };
@@ -177,11 +178,11 @@ fn find(ask: &Ask<'_>) -> Result<Policy, Problem> {
     Ok(policy)
 }
 
-fn read(mut fields: Fields) -> Result<(DisplayName, Terms), FieldError> {
+/// What is left of a body whose other members were taken.
+fn name(mut fields: Fields) -> Result<DisplayName, FieldError> {
     let name = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
-    let terms = Terms::read(&mut fields)?;
     fields.finish()?;
-    Ok((name, terms))
+    Ok(name)
 }
 
 fn stored(terms: &Terms) -> db::Value {

@@ -12,7 +12,9 @@ use crate::clock::{self, Stopwatch};
 use crate::journal;
 use crate::problem::Problem;
 use crate::query::{Query, percent_decode};
-use crate::{events, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens};
+use crate::{
+    events, idempotency, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens,
+};
 
 struct Route {
     method: &'static str,
@@ -132,6 +134,10 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
         query: Query::parse(request.query.as_deref())?,
         now,
     };
+    if request.method == "POST" {
+        // One that is malformed is refused also where it has no effect: in a look-up, in a dry run.
+        idempotency::key(&ask)?;
+    }
     (route.verb)(&ask)
 }
 
@@ -169,6 +175,24 @@ fn parameters<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_these_routes_for_vendors_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().iter();
+            for (method, _) in methods.filter(|(_, operation)| operation["tags"][0] == "vendor") {
+                described.insert((path.clone(), method.to_ascii_uppercase()));
+            }
+        }
+        let routes = ROUTES.iter().map(|route| (route.path, route.method));
+        let served =
+            routes.chain([("/openapi.json", "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
+        assert_eq!(described, served);
+    }
 
     #[test]
     fn a_path_has_parameters() {

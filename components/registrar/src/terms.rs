@@ -3,9 +3,10 @@
 //! Their JSON is that of the record ([`countersign::record`]), and `maxDomains`: how many domains the licence may have, which the registrar
 //! alone heeds.
 
+use countersign::holder::{Matching, Per};
 use countersign::limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES};
 use countersign::name::Label;
-use countersign::policy::{Activation, Allowance};
+use countersign::policy::{Activation, Allowance, Overage};
 use countersign::record::{ExpiryBasis, ExpiryStrategy, License, Requirement};
 use countersign::request::FieldError;
 use countersign::version::VersionRange;
@@ -75,8 +76,29 @@ impl Terms {
     }
 
     /// Takes those that are there as they stand, to be merged into others' JSON (RFC 7396): null takes a term away.
-    pub(crate) fn take(fields: &mut Fields) -> Map<String, Value> {
-        Self::NAMES.iter().filter_map(|name| Some(((*name).to_owned(), fields.take(name)?))).collect()
+    pub(crate) fn take(fields: &mut Fields) -> Result<Map<String, Value>, FieldError> {
+        let taken: Map<_, _> =
+            Self::NAMES.iter().filter_map(|name| Some(((*name).to_owned(), fields.take(name)?))).collect();
+        // What has no place beside any others has none at all, whatever it is merged into.
+        let whole = Self {
+            versions: Some(VersionRange { from: None, below: None }),
+            activation: Some(Activation {
+                per: Per::Machine,
+                limit: 1,
+                overage: Overage::None,
+                matching: Matching::All,
+                lease_seconds: Some(1),
+                revive_seconds: 0,
+            }),
+            ..Self::default()
+        };
+        Self::merged(&whole, &taken)?;
+        Ok(taken)
+    }
+
+    /// Those of `base`, with what was [`take`](Self::take)n merged into them.
+    pub(crate) fn merged(base: &Self, taken: &Map<String, Value>) -> Result<Self, FieldError> {
+        Self::read(&mut Fields::new(taken.clone()).merged_into(base.to_json()))
     }
 
     /// All of them as null: that there is none.
@@ -138,6 +160,10 @@ impl Terms {
     fn check_bounds(&self) -> Result<(), FieldError> {
         if self.features.len() > MAX_FEATURES {
             return Err(FieldError::new("features", "has more than 64 entries."));
+        }
+        let is_repeated = |(at, each): (usize, &Requirement)| self.requires[..at].contains(each);
+        if self.requires.iter().enumerate().any(is_repeated) {
+            return Err(FieldError::new("requires", "has an entry twice."));
         }
         if self.duration_seconds == Some(0) {
             return Err(FieldError::new("durationSeconds", "must be 1 at least."));

@@ -50,8 +50,13 @@ fn administrator() -> String {
 }
 
 impl Step {
-    /// Asks, judges what is answered, and keeps of it what the step says.
-    pub fn walk(&self, host: SocketAddr, kept: &mut Kept) -> Result<()> {
+    /// Asks, judges what is answered, lets `judge` do so too, given method, path and body, and keeps of it what the step says.
+    pub fn walk(
+        &self,
+        host: SocketAddr,
+        kept: &mut Kept,
+        judge: impl Fn(&str, &str, &str, &Answer) -> Result<()>,
+    ) -> Result<()> {
         let fill = |text: &str| {
             kept.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
         };
@@ -64,9 +69,11 @@ impl Step {
             .retain(|(name, _)| !self.headers.contains_key(*name) && (*name != "authorization" || !token.is_empty()));
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), fill(value))));
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = client::send(host, method, target, &headers, fill(&self.body).as_bytes())?;
+        let body = fill(&self.body);
+        let answer = client::send(host, method, target, &headers, body.as_bytes())?;
 
         ensure!(answer.status == self.status, "status {} to {send}: {}", answer.status, answer.text());
+        judge(method, target, &body, &answer)?;
         if let Some(due) = &self.answer {
             let due: Value = serde_json::from_str(&fill(due)).context("the expected answer is not JSON")?;
             ensure!(has(&answer.json()?, &due), "{} does not have\n{due}", answer.text());

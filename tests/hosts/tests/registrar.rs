@@ -3,17 +3,23 @@
 
 use std::fs;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use countersign_host_tests::client::Answer;
 use countersign_host_tests::hosts::{App, Host, Running, Setup};
 use countersign_host_tests::store::{Expect, Store};
 use countersign_host_tests::tour::{self, Kept, Step};
 use countersign_host_tests::{artifacts, client};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
+
+use document::Document;
+
+#[path = "support/document.rs"]
+mod document;
 
 /// Those that have a database.
 const HOSTS: [Host; 2] = [Host::Native, Host::Spin];
@@ -74,13 +80,24 @@ impl Tour {
         };
         while walked.results.len() <= place {
             let step = &self.steps[walked.results.len()];
-            let result = step.walk(walked.running.address(), &mut walked.kept);
+            let result = step.walk(walked.running.address(), &mut walked.kept, is_as_documented);
             walked.results.push(result.map_err(|error| format!("{error:#}")));
         }
         walked.results[place].clone().map_err(|error| {
             let log = walked.running.process.log();
             format!("{error}\nthe host wrote\n{log}").into()
         })
+    }
+}
+
+/// The answer is one that `openapi.json` has, and what was asked is too, unless it was refused.
+fn is_as_documented(method: &str, path: &str, body: &str, answer: &Answer) -> Result<()> {
+    static DOCUMENT: OnceLock<Result<Document>> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(Document::load).as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    document.check_answer(method, path, answer)?;
+    match serde_json::from_str(body) {
+        Ok(body) if answer.status < 300 => document.check_request(method, path, &body),
+        _ => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ impl Draft {
         Ok(Self {
             product: fields.parse("product")?,
             policy: fields.text("policy")?,
-            overrides: Terms::take(fields),
+            overrides: Terms::take(fields)?,
             domains: domains(fields, &[])?.unwrap_or_default(),
             not_before: fields.parse("notBefore")?,
             expires_at,
@@ -87,8 +87,11 @@ impl Draft {
         let product_prefix = prefix(&product)?;
 
         let base = policy.map(|policy| policy.terms).unwrap_or_default();
-        let terms = Terms::read(&mut Fields::new(self.overrides.clone()).merged_into(base.to_json()))?;
-        let plan = terms.plan.clone().ok_or_else(|| FieldError::new("plan", "is missing."))?;
+        let terms = Terms::merged(&base, &self.overrides).map_err(Problem::Unprocessable)?;
+        let plan = terms.plan.clone().ok_or_else(|| match &self.policy {
+            None => FieldError::new("plan", "is missing.").into(),
+            Some(_) => refuse("plan", "is missing, and the policy has none."),
+        })?;
         terms.check_expiry().map_err(Problem::Unprocessable)?;
         let counted = terms.duration_seconds.filter(|_| terms.expiry_basis == ExpiryBasis::Issue);
         let counted = counted.map(|duration| issued_at.plus_seconds(duration));

@@ -27,18 +27,20 @@ pub(crate) fn patch(ask: &Ask<'_>) -> Result<Response, Problem> {
     if patch.contains_key(FIXED) {
         return Err(about(FIXED, "is no field of this request.").into());
     }
+    if patch.get("plan").is_some_and(Value::is_null) {
+        return Err(FieldError::new("plan", "cannot be removed.").into());
+    }
     if !patch.keys().all(|name| SUPPORTED.contains(&name.as_str())) {
         ask.caller.check_role(Role::Issuer)?;
     }
-    alter(ask, "license.updated", |issued| merge(issued, patch.clone()))
+    let mut others = Fields::new(patch);
+    let terms = Terms::take(&mut others)?;
+    alter(ask, "license.updated", |issued| merge(issued, &terms, others.clone()))
 }
 
-fn merge(issued: &mut Issued, patch: Map<String, Value>) -> Result<(), Problem> {
-    let mut fields = Fields::new(patch).merged_into(changeable(issued));
-    let terms = Terms::read(&mut fields)?;
-    if terms.plan.is_none() {
-        return Err(FieldError::new("plan", "cannot be removed.").into());
-    }
+fn merge(issued: &mut Issued, terms: &Map<String, Value>, others: Fields) -> Result<(), Problem> {
+    let terms = Terms::merged(&issued.terms(), terms).map_err(Problem::Unprocessable)?;
+    let mut fields = others.merged_into(changeable(issued));
     if terms.expiry_basis == ExpiryBasis::Issue && terms.duration_seconds.is_some() {
         let detail = "is for a licence whose time begins with its first use; this one has `expiresAt`.";
         return Err(Problem::Unprocessable(FieldError::new("durationSeconds", detail)));
@@ -54,10 +56,9 @@ fn merge(issued: &mut Issued, patch: Map<String, Value>) -> Result<(), Problem> 
     Ok(())
 }
 
-/// What a patch is merged into.
+/// What a patch is merged into, beside the terms.
 fn changeable(issued: &Issued) -> Map<String, Value> {
-    let mut changeable = issued.terms().to_json();
-    let record = &issued.record;
+    let (mut changeable, record) = (Map::new(), &issued.record);
     changeable.insert("domains".into(), json!(record.domains));
     changeable.insert("metadata".into(), Value::Object(issued.metadata.clone()));
     changeable.extend(record.not_before.map(|moment| ("notBefore".into(), json!(moment))));
