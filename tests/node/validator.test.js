@@ -141,7 +141,7 @@ test("each validation leaves one line, without the key", () => {
   assert.deepEqual(
     journal.map(({ time, durationMicros, ...rest }) => rest),
     [
-      { event: "validation", code: "VALID", product: "acme-editor", hint: "sued" },
+      { event: "validation", code: "VALID", license: "lic_00000000000000000000000000", product: "acme-editor", hint: "sued" },
       { event: "validation", code: "MALFORMED_KEY" },
       { event: "validation", code: "UNAVAILABLE", reason: "throttled" },
     ],

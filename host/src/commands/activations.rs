@@ -27,9 +27,9 @@ impl Activations {
             return Ok(ExitCode::SUCCESS);
         }
         let mut table = Table::new();
-        table.set_header(["ID", "SINCE", "LAST SEEN", "LEASE ENDS"]);
+        table.set_header(["ID", "ACTIVATED", "LEASE ENDS"]);
         for seat in answer.json()?["activations"].as_array().map_or(&[][..], Vec::as_slice) {
-            let row = ["id", "since", "lastSeenAt", "leaseEndsAt"];
+            let row = ["id", "activatedAt", "leaseEndsAt"];
             table.add_row(row.map(|name| print::plain(&print::text(seat, name))));
         }
         print::table(table)?;

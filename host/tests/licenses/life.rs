@@ -99,7 +99,11 @@ fn a_licence_lives() {
     let seats = registrar.get(&format!("{location}/activations")).expect(200);
     assert_eq!(seats["activations"].as_array().unwrap().len(), 2);
     let since = json!("2026-11-22T10:00:00Z");
-    assert_eq!((&seats["activations"][0]["since"], &seats["activations"][0]["leaseEndsAt"]), (&since, &Value::Null));
+    assert_eq!(
+        (&seats["activations"][0]["activatedAt"], &seats["activations"][0]["leaseEndsAt"]),
+        (&since, &Value::Null)
+    );
+    assert_eq!((&seats["per"], &seats["seats"]), (&json!("machine"), &json!({ "limit": 2, "used": 2 })));
     registrar.post("/api/v1/licenses/lookup", &json!({ "key": key })).problem(404, "NOT_FOUND");
     let found = registrar.post("/api/v1/licenses/lookup", &json!({ "key": new_key }));
     assert_eq!(found.expect(200)["id"], made["id"]);

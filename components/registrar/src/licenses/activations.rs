@@ -1,9 +1,11 @@
 //! What has become of a licence in use: its seats, and what was used of its allowances. The validator writes it; this only reads.
 
+use countersign::decide::occupancy;
 use countersign::policy::Allowance;
 use countersign::record::License;
-use countersign::state::{Seat, State};
+use countersign::state::State;
 use countersign::time::Timestamp;
+use countersign::verdict::ActivationFacts;
 use serde_json::{Value, json};
 
 use crate::answer;
@@ -24,17 +26,17 @@ fn shown(license: &License, state: &State, now: Timestamp) -> Value {
     let seats = state.seats.iter().filter(|seat| seat.is_live(now));
     let allowances = license.allowances.iter();
     let mut shown = json!({
-        "activations": seats.map(seat).collect::<Vec<_>>(),
+        "activations": seats.map(ActivationFacts::from).collect::<Vec<_>>(),
         "usage": allowances.map(|allowance| used(allowance, state, now)).collect::<Vec<_>>(),
     });
+    if let (Some(activation), Some(seats)) = (&license.activation, occupancy(license, state, now)) {
+        shown["per"] = json!(activation.per);
+        shown["seats"] = json!(seats);
+    }
     if let Some(begun_at) = state.begun_at {
         shown["begunAt"] = json!(begun_at);
     }
     shown
-}
-
-fn seat(seat: &Seat) -> Value {
-    json!({ "id": seat.holder.activation_id(), "since": seat.since, "leaseEndsAt": seat.until })
 }
 
 fn used(allowance: &Allowance, state: &State, now: Timestamp) -> Value {
