@@ -33,12 +33,12 @@ const BESIDE_WORKERD: &str = "as above; and what workerd runs is the handler tha
     knows no checksum, no names in Unicode, no events and no bounds.";
 const FRESH: &str = "what a fresh instance adds to the no-op is a verdict on cold memory: pages of three components touched for the first \
     time, the body read through streams, the event written. Gave something: memory that stays mapped, where the host has an option \
-    for it (`wasmtime serve`: 1.6 times the requests; Spin has none), components without a std of WASI's. Gave nothing: another \
+    for it (`wasmtime serve`: 1.7 times the requests; Spin has none), components without a std of WASI's. Gave nothing: another \
     allocator.";
 const FIRST: &str = "made and dropped, the validator takes 2.4 times the empty component, and its verdict as long again on a warm instance. \
-    Gave something: memory that stays mapped between instances, from 17 times to 7.";
+    Gave something: memory that stays mapped between instances, from 17 times to 8.";
 const WARM: &str = "natively SHA-256 is an instruction of the processor; and natively no request is copied in, no row and no answer out, and \
-    no event is written. Gave something: the core and SHA-256 compiled for speed, from 3.9 to 3.4 before the event named its licence.";
+    no event is written. Gave something: the core and SHA-256 compiled for speed, an eighth.";
 const SIZE: &str = "names in Unicode take 128 KB (UTS 46); the rest is the six verbs, their JSON and the typed interface. Gave something: \
     no std of WASI's (some 30 %), `opt-level = \"s\"`. Binaryen's `wasm-opt -Oz` would take another tenth, and would be one more tool \
     that a machine must have.";
