@@ -61,8 +61,9 @@ const REGISTRARS: &str = "license:";
 /// The same of the validator: what has become of licences.
 const VALIDATORS: [&str; 2] = ["state:", "operation:"];
 
-/// Settings that only the registrar is told: they are its operators' tokens.
-const SECRETS: [&str; 2] = ["admin_token", "host_token"];
+/// Settings that only the registrar is told: they are its operators' tokens, `token` the one that the command line takes from the same
+/// environment.
+const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
 
 impl Shared {
     /// The store is that of the data directory; it is opened at the first call.
