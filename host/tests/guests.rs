@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::thread;
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use support::Server;
@@ -22,30 +22,26 @@ fn a_spinning_guest_is_cut_off_at_the_deadline() {
 
 #[test]
 fn spinning_guests_leave_room_for_others() {
-    const SPINNING: usize = 40;
-    const DEADLINE: Duration = Duration::from_secs(3);
-    let server = Server::start(&["--deadline-ms", &DEADLINE.as_millis().to_string()]);
-    thread::scope(|scope| {
-        let spinning: Vec<_> = (0..SPINNING).map(|_| scope.spawn(|| server.get("/spin").0)).collect();
-        thread::sleep(Duration::from_millis(300));
-        for _ in 0..20 {
-            let start = Instant::now();
-            assert_eq!(server.get("/healthz").0, 200);
-            assert!(start.elapsed() < DEADLINE / 3, "answered after {:?}", start.elapsed());
-        }
-        assert!(spinning.iter().all(|request| !request.is_finished()), "all were spinning meanwhile");
-        for request in spinning {
-            assert_eq!(request.join().unwrap(), 503);
-        }
-    });
+    let server = Server::start(&["--deadline-ms", "3600000"]);
+    let spin = |_| {
+        let mut stream = server.connect();
+        stream.write_all(b"GET /spin HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        stream
+    };
+    let spinning: Vec<_> = (0..40).map(spin).collect();
+    for _ in 0..20 {
+        assert_eq!(server.get("/healthz").0, 200);
+    }
+    for mut stream in spinning {
+        stream.set_nonblocking(true).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "all were spinning meanwhile");
+    }
 }
 
 #[test]
 fn a_guest_that_takes_all_memory_is_stopped_before_its_deadline() {
-    let server = Server::start(&["--deadline-ms", "30000"]);
-    let start = Instant::now();
+    let server = Server::start(&["--deadline-ms", "3600000"]);
     assert_eq!(server.get("/grow").0, 503);
-    assert!(start.elapsed() < Duration::from_secs(20), "by the limit, not by the deadline");
     assert_eq!(server.get("/healthz").0, 200);
 }
 

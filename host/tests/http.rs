@@ -5,10 +5,11 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Server, receive};
+use support::{Server, receive, until};
 
 /// What `guest.wat` says of a body.
 const COMPLETE: &str = "0";
@@ -93,11 +94,15 @@ fn a_stop_waits_for_the_requests_in_flight() {
         let mut server = Server::start(&[]);
         let _idle = server.connect();
         let mut stream = server.connect();
-        stream.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{").unwrap();
-        thread::sleep(Duration::from_millis(200));
+        stream
+            .write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+            .unwrap();
+        let mut read = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"HTTP/1.1 100 Continue\r\n\r\n");
         server.signal(signal);
-        thread::sleep(Duration::from_millis(200));
-        stream.write_all(b"}").unwrap();
+        until("the server takes no more connections", || TcpStream::connect(&server.address).err());
+        stream.write_all(b"{}").unwrap();
         assert_eq!(receive(&mut stream).unwrap(), (200, COMPLETE.into()));
         drop(stream);
         assert_eq!(server.wait(), Some(0));

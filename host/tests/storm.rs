@@ -6,13 +6,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::env;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -39,10 +38,8 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("listening on http://").expect("the server prints its address").to_owned();
+        let line = support::first_line(child.stdout.take().unwrap());
+        let address = line.strip_prefix("listening on http://").unwrap().to_owned();
         Self { child, address }
     }
 
@@ -53,15 +50,13 @@ impl Server {
     }
 
     /// Asks until it is answered by something else than "come again".
-    fn ask(&self, verb: &str, body: &Value) -> Value {
+    fn ask(&self, verb: &str, body: &Value, idempotency_key: Option<&str>) -> Value {
         let mut stream = self.connect().unwrap();
-        loop {
-            let (status, answer) = post(&mut stream, verb, body, None).unwrap();
-            if status != 503 {
-                assert_eq!(status, 200, "{verb} {body}: {answer}");
-                return answer;
-            }
-        }
+        let (status, answer) = support::until("an answer", || {
+            Some(post(&mut stream, verb, body, idempotency_key).unwrap()).filter(|(status, _)| *status != 503)
+        });
+        assert_eq!(status, 200, "{verb} {body}: {answer}");
+        answer
     }
 }
 
@@ -92,8 +87,20 @@ struct Known {
     granted: BTreeSet<String>,
     attempted: u64,
     acknowledged: u64,
+    /// Answers of all kinds, those that say "come again" among them.
+    answers: u64,
     /// Operations of each client that were acknowledged under their idempotency keys.
     keyed: [u64; CLIENTS],
+}
+
+impl Known {
+    /// Whether there were so many answers, and some of each kind.
+    fn is_storm(&self, answers: u64) -> bool {
+        self.answers >= answers
+            && self.granted.len() > 10
+            && self.acknowledged > 10
+            && self.keyed.iter().all(|operations| *operations > 0)
+    }
 }
 
 /// Keys of licences.
@@ -120,6 +127,7 @@ fn what_was_answered_outlives_the_server() {
     for round in 0..ROUNDS {
         let mut server = Server::start(data);
         check(&server, &keys, &known.lock().unwrap());
+        let enough = known.lock().unwrap().answers + 300 + 101 * round;
         thread::scope(|scope| {
             for client in 0..CLIENTS {
                 let (server, keys, known) = (&server, &keys, &known);
@@ -128,7 +136,7 @@ fn what_was_answered_outlives_the_server() {
                     scope.spawn(move || act(stream, keys, known, round, client));
                 }
             }
-            thread::sleep(Duration::from_millis(200 + 61 * round));
+            support::until("the storm is on", || known.lock().unwrap().is_storm(enough).then_some(()));
             let killed = std::process::Command::new("kill").args(["-9", &server.child.id().to_string()]).status();
             assert!(killed.unwrap().success());
         });
@@ -140,14 +148,12 @@ fn what_was_answered_outlives_the_server() {
     // What each of them was waiting for, once more: it counts once, whether the kill was before it or after.
     for client in 0..CLIENTS {
         let body = consume_body(&keys.keyed, client);
-        let answered =
-            post(&mut server.connect().unwrap(), "usage", &body, Some(&operation(client, known.keyed[client])));
-        assert_eq!(answered.unwrap().1["applied"], true);
+        let answer = server.ask("usage", &body, Some(&operation(client, known.keyed[client])));
+        assert_eq!(answer["applied"], true);
         known.keyed[client] += 1;
     }
     let sum: u64 = (0..CLIENTS).map(|client| known.keyed[client] * amount(client)).sum();
     assert_eq!(used(&server, &keys.keyed), sum);
-    assert!(known.granted.len() > 10 && known.acknowledged > 10 && sum > 10, "hardly anything was answered");
 }
 
 /// Each client has an amount of its own.
@@ -171,8 +177,10 @@ fn activate(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, round: u64
         else {
             return;
         };
+        let mut known = known.lock().unwrap();
+        known.answers += 1;
         if status == 200 && answer["valid"] == true {
-            known.lock().unwrap().granted.insert(machine);
+            known.granted.insert(machine);
         } else {
             assert!(status == 503 || answer["code"] == "TOO_MANY_ACTIVATIONS", "{answer}");
         }
@@ -185,9 +193,11 @@ fn consume(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64, cli
         let Ok((status, answer)) = post(&mut stream, "usage", &consume_body(&keys.credits, client), None) else {
             return;
         };
+        let mut known = known.lock().unwrap();
+        known.answers += 1;
         if status == 200 {
             assert_eq!(answer["applied"], true);
-            known.lock().unwrap().acknowledged += amount(client);
+            known.acknowledged += amount(client);
         }
     }
 }
@@ -197,9 +207,11 @@ fn consume_once(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64
         let number = known.lock().unwrap().keyed[client];
         let answered = post(&mut stream, "usage", &consume_body(&keys.keyed, client), Some(&operation(client, number)));
         let Ok((status, answer)) = answered else { return };
+        let mut known = known.lock().unwrap();
+        known.answers += 1;
         if status == 200 {
             assert_eq!(answer["applied"], true);
-            known.lock().unwrap().keyed[client] += 1;
+            known.keyed[client] += 1;
         }
     }
 }
@@ -207,10 +219,10 @@ fn consume_once(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64
 /// After a restart.
 fn check(server: &Server, keys: &Keys, known: &Known) {
     for machine in &known.granted {
-        let answer = server.ask("validate", &json!({ "key": keys.seats, "fingerprint": machine }));
+        let answer = server.ask("validate", &json!({ "key": keys.seats, "fingerprint": machine }), None);
         assert_eq!(answer["valid"], true, "the seat of {machine} is lost: {answer}");
     }
-    let seats = server.ask("activations", &json!({ "key": keys.seats }))["activations"].as_array().unwrap().len();
+    let seats = server.ask("activations", &json!({ "key": keys.seats }), None)["activations"].as_array().unwrap().len();
     assert!((known.granted.len()..=SEATS).contains(&seats), "{seats} seats, {} were granted", known.granted.len());
     let used = used(server, &keys.credits);
     let (acknowledged, attempted) = (known.acknowledged, known.attempted);
@@ -218,5 +230,5 @@ fn check(server: &Server, keys: &Keys, known: &Known) {
 }
 
 fn used(server: &Server, key: &str) -> u64 {
-    server.ask("usage", &json!({ "key": key, "allowance": "credits" }))["allowance"]["used"].as_u64().unwrap()
+    server.ask("usage", &json!({ "key": key, "allowance": "credits" }), None)["allowance"]["used"].as_u64().unwrap()
 }

@@ -1,10 +1,12 @@
 //! Running other programs, and where things are.
 
 use std::{
+    collections::VecDeque,
     env,
     ffi::OsStr,
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::LazyLock,
 };
 
@@ -45,18 +47,52 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs to the end, output shown.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{} cannot be started", show(command)))?;
+    let status = command.status().with_context(|| format!("{} cannot be started", name(command)))?;
     if !status.success() {
-        bail!("{} failed ({status})", show(command));
+        bail!("{} failed ({status})", name(command));
+    }
+    Ok(())
+}
+
+/// Runs to the end, output shown. The error of a program that failed ends with the last lines of it: in a long log they stand far
+/// above the summary.
+pub(crate) fn check(command: &mut Command) -> Result<()> {
+    follow(command, |line| println!("{line}"))
+}
+
+/// Runs to the end; output is shown only if it failed.
+pub(crate) fn check_quietly(command: &mut Command) -> Result<()> {
+    follow(command, |_| ())
+}
+
+fn follow(command: &mut Command, show: fn(&str)) -> Result<()> {
+    const LAST_LINES: usize = 100;
+    let (reader, writer) = io::pipe()?;
+    let child = command.stdout(writer.try_clone()?).stderr(writer).spawn();
+    // The command holds the pipe's other end: while it is open there is no end of output.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.with_context(|| format!("{} cannot be started", name(command)))?;
+    let mut last = VecDeque::new();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        show(&line);
+        if last.len() == LAST_LINES {
+            last.pop_front();
+        }
+        last.push_back(line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status})\n{}", name(command), Vec::from(last).join("\n"));
     }
     Ok(())
 }
 
 /// Runs to the end and gives standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{} cannot be started", show(command)))?;
+    let output = command.output().with_context(|| format!("{} cannot be started", name(command)))?;
     if !output.status.success() {
-        bail!("{} failed ({}): {}", show(command), output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{} failed ({}): {}", name(command), output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -67,7 +103,26 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
-fn show(command: &Command) -> String {
+fn name(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy);
     format!("`{}`", words.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_ends_with_the_last_lines_of_both_outputs() {
+        let script = "for n in $(seq 300); do echo line $n; done; echo why >&2; exit 3";
+        let error = check_quietly(Command::new("sh").args(["-c", script])).unwrap_err().to_string();
+        assert!(error.ends_with("line 299\nline 300\nwhy") && !error.contains("line 200\n"), "{error}");
+        assert!(error.contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn what_succeeds_or_cannot_be_started_says_so() {
+        assert!(check_quietly(Command::new("sh").args(["-c", "echo fine"])).is_ok());
+        assert!(check_quietly(&mut Command::new("no such program")).is_err());
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     compose::{self, Set},
-    run::{cargo, on_path, output, root, run},
+    run::{cargo, check, check_quietly, on_path, output, root},
     target::TARGET,
     tools::{CARGO_DENY, CARGO_FUZZ, SCHEMATHESIS, VICEROY, WASMTIME},
     up,
@@ -48,7 +48,8 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
     }
     let on_hosts = chosen.iter().any(|step| step.name == "all-hosts");
     let mut summary = Vec::new();
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut failures = Vec::new();
+    let (mut passed, mut skipped) = (0, 0);
     for step in chosen {
         println!("\n==> {}", step.name);
         let started = Instant::now();
@@ -62,19 +63,23 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
                 format!("SKIPPED: {why}")
             }
             Err(error) => {
-                failed += 1;
-                format!("FAILED: {error:#}")
+                failures.push(format!("==> {} failed: {error:#}", step.name));
+                "FAILED".to_owned()
             }
         };
         summary.push(format!("{:14} {:5} s  {outcome}", step.name, started.elapsed().as_secs()));
+    }
+    // Once more, and together: in a log of thousands of lines they would have to be searched for.
+    for failure in &failures {
+        println!("\n{failure}");
     }
     println!("\n{}", summary.join("\n"));
     if on_hosts {
         println!("{}", hosts());
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if failed > 0 {
-        bail!("{failed} of the steps failed");
+    println!("{passed} passed, {} failed, {skipped} skipped", failures.len());
+    if !failures.is_empty() {
+        bail!("{} of the steps failed", failures.len());
     }
     Ok(())
 }
@@ -87,7 +92,7 @@ fn hosts() -> &'static str {
 }
 
 fn format() -> Result<Outcome> {
-    run(cargo().args(["fmt", "--all", "--check"]))?;
+    check(cargo().args(["fmt", "--all", "--check"]))?;
     Ok(Outcome::Passed)
 }
 
@@ -99,20 +104,19 @@ fn components() -> Result<Outcome> {
 fn lints() -> Result<Outcome> {
     let components = compose::packages(Set::All);
     let excluded = components.iter().flat_map(|package| ["--exclude", package]);
-    run(cargo()
-        .args(["clippy", "--release", "--workspace", "--all-targets"])
-        .args(excluded)
-        .args(["--", "-Dwarnings"]))?;
+    check(
+        cargo().args(["clippy", "--release", "--workspace", "--all-targets"]).args(excluded).args(["--", "-Dwarnings"]),
+    )?;
     let chosen = components.iter().flat_map(|package| ["--package", package]);
     let wasm = ["clippy", "--profile", "component", "--target", TARGET];
-    run(cargo().args(wasm).args(chosen).args(["--", "-Dwarnings"]))?;
-    run(cargo().args(["doc", "--no-deps", "--package", "countersign"]).env("RUSTDOCFLAGS", "-Dwarnings"))?;
+    check(cargo().args(wasm).args(chosen).args(["--", "-Dwarnings"]))?;
+    check(cargo().args(["doc", "--no-deps", "--package", "countersign"]).env("RUSTDOCFLAGS", "-Dwarnings"))?;
     Ok(Outcome::Passed)
 }
 
 /// Not `advisories`: its database is fetched, and a test must not fail for a vulnerability that was published last night.
 fn dependencies() -> Result<Outcome> {
-    run(Command::new(CARGO_DENY.ensure()?).current_dir(root()).args([
+    check(Command::new(CARGO_DENY.ensure()?).current_dir(root()).args([
         "--workspace",
         "--all-features",
         "check",
@@ -127,22 +131,24 @@ fn dependencies() -> Result<Outcome> {
 fn core() -> Result<Outcome> {
     let packages =
         ["countersign", "countersign-registrar", "countersign-store-wasi-keyvalue", "countersign-validator", "xtask"];
-    run(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
+    check(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }
 
 /// With optimisation, as the same build serves the tests of all hosts and `up`, and an engine without it compiles for minutes.
 fn native_host() -> Result<Outcome> {
-    run(cargo()
-        .args(["test", "--release", "--package", "countersign-host"])
-        .env("COUNTERSIGN_COMPONENTS", compose::directory()))?;
+    check(
+        cargo()
+            .args(["test", "--release", "--package", "countersign-host"])
+            .env("COUNTERSIGN_COMPONENTS", compose::directory()),
+    )?;
     // It has the host's engine in it.
-    run(cargo().args(["test", "--release", "--package", "countersign-bench"]))?;
+    check(cargo().args(["test", "--release", "--package", "countersign-bench"]))?;
     Ok(Outcome::Passed)
 }
 
 fn all_hosts() -> Result<Outcome> {
-    run(&mut host_tests()?)?;
+    check(&mut host_tests()?)?;
     Ok(Outcome::Passed)
 }
 
@@ -151,7 +157,7 @@ fn api() -> Result<Outcome> {
     let Some(programs) = SCHEMATHESIS.ensure()? else {
         return Ok(Outcome::Skipped("there is no Python 3.10 with venv: the apps were not driven from openapi.json"));
     };
-    run(host_tests()?.args(["--test", "api"]).env("COUNTERSIGN_SCHEMATHESIS", programs))?;
+    check(host_tests()?.args(["--test", "api"]).env("COUNTERSIGN_SCHEMATHESIS", programs))?;
     Ok(Outcome::Passed)
 }
 
@@ -171,11 +177,13 @@ fn node() -> Result<Outcome> {
         return Ok(Outcome::Skipped("node and npm are not on PATH: the validator was not run in Node"));
     }
     let tests = root().join("tests/node");
-    run(Command::new("npm").current_dir(&tests).args(["ci", "--no-audit", "--no-fund"]))?;
-    run(Command::new("npm")
-        .current_dir(&tests)
-        .args(["test"])
-        .env("COUNTERSIGN_COMPONENT", compose::directory().join("countersign-native.wasm")))?;
+    check(Command::new("npm").current_dir(&tests).args(["ci", "--no-audit", "--no-fund"]))?;
+    check(
+        Command::new("npm")
+            .current_dir(&tests)
+            .args(["test"])
+            .env("COUNTERSIGN_COMPONENT", compose::directory().join("countersign-native.wasm")),
+    )?;
     Ok(Outcome::Passed)
 }
 
@@ -187,11 +195,13 @@ fn fuzz() -> Result<Outcome> {
     let targets = output(Command::new(CARGO_FUZZ.ensure()?).current_dir(root()).args(["fuzz", "list"]))?;
     for target in targets.lines() {
         // The coverage instrumentation is all that is wanted of a nightly rustc, and the stable one has it behind this switch.
-        run(Command::new(CARGO_FUZZ.ensure()?)
-            .current_dir(root())
-            .env("RUSTC_BOOTSTRAP", "1")
-            .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
-            .args([format!("-max_total_time={FUZZ_SECONDS}").as_str(), "-verbosity=0"]))
+        check_quietly(
+            Command::new(CARGO_FUZZ.ensure()?)
+                .current_dir(root())
+                .env("RUSTC_BOOTSTRAP", "1")
+                .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+                .args([format!("-max_total_time={FUZZ_SECONDS}").as_str(), "-verbosity=0"]),
+        )
         .with_context(|| format!("fuzz target `{target}`"))?;
     }
     Ok(Outcome::Passed)

@@ -86,14 +86,7 @@ impl Server {
 
     /// Waits until the process has ended and gives its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the server has not stopped");
+        until("the server has stopped", || self.child.try_wait().unwrap()).code()
     }
 }
 
@@ -102,6 +95,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Asks again and again until there is an answer, within [`PATIENCE`].
+pub(crate) fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(answer) = is_so() {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("not in time: {what}");
 }
 
 /// Reads one response: head, and as much body as it announces.
@@ -126,7 +131,7 @@ pub(crate) fn first_line(output: impl Read + Send + 'static) -> String {
 }
 
 /// Lines as they come. They are read whether anyone waits for them or not, so that the process never waits for a reader.
-fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {

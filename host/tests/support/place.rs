@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use countersign::time::Timestamp;
 use tempfile::TempDir;
 
 use super::{PATIENCE, components, lines};
@@ -152,8 +153,8 @@ impl Names {
         let mut given = String::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            let is_time = |text: &str| text.len() == 20 && text.ends_with('Z') && text.as_bytes()[10] == b'T';
-            if rest.get(..20).is_some_and(is_time) && !rest.starts_with("21") {
+            let is_time = |text: &str| Timestamp::parse(text).is_ok() && !text.starts_with("21");
+            if rest.get(..20).is_some_and(is_time) {
                 given.push_str("<time>");
                 rest = &rest[20..];
                 continue;
