@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use countersign::record::License;
+use countersign_host::registry::{Registry, RegistryError};
 use serde_json::{Value, json};
 use support::place::{Place, Printed, file, run};
 
@@ -146,6 +148,66 @@ fn what_is_exported_can_be_imported() {
         let Printed { out, .. } = place.run(&["export", "--status", "suspended"]);
         assert_eq!(out.lines().count(), 1);
     }
+}
+
+#[test]
+fn a_vendor_moves_with_policies_and_licences() {
+    let from = Place::data();
+    let run = |place: &Place, words: &[&str]| assert_eq!(place.run(words).code, 0, "{words:?}");
+    let product = ["product", "create", "acme", "--prefix", "AC", "--name", "Acme"];
+    let seats = ["--plan", "pro", "--duration", "365d", "--seats", "3", "--lease", "1h", "--allowance", "a=3/month"];
+    let policy = [&["policy", "create", "Pro", "--product", "acme"], &seats[..]].concat();
+    let trial = ["policy", "create", "Trial", "--product", "acme", "--starts", "first-validation", "--duration", "14d"];
+    run(&from, &product);
+    let pro = from.json(&policy)["id"].as_str().unwrap().to_owned();
+    let trial_id = from.json(&trial)["id"].as_str().unwrap().to_owned();
+    run(&from, &["issue", "--policy", &pro, "--domain", "example.com", "--owner", "jane"]);
+    let suspended = from.json(&["issue", "--policy", &pro, "--seats", "9"])["key"].as_str().unwrap().to_owned();
+    run(&from, &["suspend", &suspended]);
+    let tried = from.json(&["issue", "--policy", &trial_id, "--plan", "trial"])["key"].as_str().unwrap().to_owned();
+    run(&from, &["issue", "--product", "acme", "--plan", "free"]);
+    // Licences keep the terms that they were issued with.
+    run(&from, &["policy", "update", &pro, "--feature", "new", "--grace", "7d"]);
+
+    let to = Place::data();
+    run(&to, &product);
+    let moved = ["--feature", "new", "--grace", "7d", "--id", &pro];
+    run(&to, &[&policy[..], &moved].concat());
+    run(&to, &[&trial[..], &["--id", &trial_id]].concat());
+    let path = from.directory().join("licences.ndjson");
+    let path = path.to_str().unwrap();
+    run(&from, &["export", "--output", path]);
+    let Printed { code, out, err } = to.run(&["import", path]);
+    assert_eq!((code, out.as_str()), (0, "4 lines imported, 0 wrong\n"), "{err}");
+
+    let records = |place: &Place| {
+        let mut records: Vec<(String, License)> = Vec::new();
+        let registry = Registry::open(&place.directory()).unwrap();
+        let keep = |key: &str, record| -> Result<(), RegistryError> {
+            records.push((key.to_owned(), record));
+            Ok(())
+        };
+        registry.for_each(keep).unwrap();
+        records
+    };
+    assert_eq!(records(&to), records(&from));
+    let lines = |place: &Place, words: &[&str]| {
+        let shown = place.json(words)["items"].take();
+        shown.as_array().unwrap().iter().map(|item| timeless(&item.to_string())).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(lines(&to, &["list"]), lines(&from, &["list"]));
+    // A policy is made where it is, so its own time is its place's.
+    let policies = |place: &Place| {
+        let mut shown = place.json(&["policy", "list"])["items"].take();
+        shown.as_array_mut().unwrap().iter_mut().for_each(|policy| policy["createdAt"] = Value::Null);
+        shown.as_array().unwrap().iter().map(|policy| timeless(&policy.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(policies(&to), policies(&from));
+    assert_eq!(to.run(&["validate", &tried]).code, 0);
+    assert_eq!(to.run(&["validate", &suspended]).out.split(':').next(), Some("SUSPENDED"));
+    let again = to.run(&[&trial[..], &["--id", &trial_id]].concat());
+    assert_eq!((again.code, again.out.as_str()), (5, ""), "{}", again.err);
+    assert_eq!(to.run(&[&trial[..], &["--id", "pol_1"]].concat()).code, 2);
 }
 
 /// A line without what begins anew with an import.

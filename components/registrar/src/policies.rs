@@ -19,6 +19,9 @@ use crate::terms::Terms;
 
 const SELECT: &str = "SELECT number, id, product, name, terms, created_at, updated_at, revision FROM policies";
 
+/// What every policy's id begins with; 26 symbols follow.
+const PREFIX: &str = "pol_";
+
 /// Without licences that were issued from it.
 const DELETE: &str = "
     DELETE FROM policies WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM licenses WHERE policy = ?1) RETURNING number";
@@ -91,6 +94,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let product: Product = fields.parse("product")?.ok_or_else(|| FieldError::new("product", "is missing."))?;
+    let brought = brought_id(&mut fields)?;
     let terms = Terms::read(&mut fields)?;
     let name = name(fields)?;
     terms.check_expiry().map_err(Problem::Unprocessable)?;
@@ -101,8 +105,12 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
         if products::key_prefix(&product)?.is_none() {
             return Err(Problem::Unprocessable(FieldError::new("product", "names no product.")));
         }
+        let id = brought.clone().unwrap_or_else(|| random::id(PREFIX));
+        if Policy::load(&id)?.is_some() {
+            return Err(Problem::Conflict("There is a policy with this id."));
+        }
         let policy = Policy {
-            id: random::id("pol_"),
+            id,
             product: product.clone(),
             name: name.clone(),
             terms: terms.clone(),
@@ -176,6 +184,21 @@ fn find(ask: &Ask<'_>) -> Result<Policy, Problem> {
     let policy = Policy::load(&ask.parameters[0])?.ok_or(Problem::NotFound)?;
     ask.caller.check_product(policy.product.as_str())?;
     Ok(policy)
+}
+
+/// `id`: what the policy was called elsewhere, so that licences that were issued from it there find it here.
+fn brought_id(fields: &mut Fields) -> Result<Option<String>, FieldError> {
+    let is_symbol =
+        |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
+    let is_id = |id: &String| {
+        id.strip_prefix(PREFIX).is_some_and(|symbols| symbols.len() == 26 && symbols.bytes().all(is_symbol))
+    };
+    let id = fields.text("id")?;
+    if id.as_ref().is_none_or(is_id) {
+        Ok(id)
+    } else {
+        Err(FieldError::new("id", "must be pol_ and 26 letters and digits."))
+    }
 }
 
 /// What is left of a body whose other members were taken.

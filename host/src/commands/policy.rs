@@ -31,6 +31,9 @@ pub(super) struct Create {
     /// The product it is for
     #[arg(long)]
     product: Product,
+    /// What it is called, `pol_…`, where it moves here from another Countersign with its licences [default: drawn]
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,

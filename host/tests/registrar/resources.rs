@@ -116,6 +116,36 @@ fn a_policy_is_a_template_of_one_product() {
 }
 
 #[test]
+fn a_policy_is_brought_with_its_id_once() {
+    let registrar = Registrar::start();
+    registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
+    let id = "pol_0123456789abcdefghjkmnpqrs";
+    let body = |id: Value| json!({ "product": "acme", "name": "Pro", "plan": "pro", "id": id });
+    for malformed in [
+        json!(""),
+        json!("pol_"),
+        json!("lic_0123456789abcdefghjkmnpqrs"),
+        json!("pol_0123456789abcdefghjkmnpqr"),
+        json!("pol_0123456789abcdefghjkmnpqrst"),
+        json!("pol_0123456789ABCDEFGHJKMNPQRS"),
+        json!("pol_0123456789abcdefghijklmnop"),
+        json!(7),
+        json!(null),
+    ] {
+        assert_eq!(registrar.post("/api/v1/policies", &body(malformed)).problem(400, "INVALID_REQUEST")["field"], "id");
+    }
+    let made = registrar.post("/api/v1/policies", &body(json!(id)));
+    assert_eq!(made.header("location"), Some(&*format!("/api/v1/policies/{id}")));
+    assert_eq!(made.expect(201)["id"], id);
+    let other = json!({ "product": "acme", "name": "Other", "id": id });
+    registrar.post("/api/v1/policies", &other).problem(409, "CONFLICT");
+    assert_eq!(registrar.get(&format!("/api/v1/policies/{id}")).expect(200)["name"], "Pro");
+    registrar.patch(&format!("/api/v1/policies/{id}"), &other).problem(400, "INVALID_REQUEST");
+    let issued = registrar.post("/api/v1/licenses", &json!({ "policy": id })).expect(201);
+    assert_eq!((&issued["policy"], &issued["plan"]), (&json!(id), &json!("pro")));
+}
+
+#[test]
 fn a_list_has_pages_in_the_order_of_creation() {
     let registrar = Registrar::start();
     let codes: Vec<_> = (0..23).map(|number| format!("p{}", (number * 7) % 23)).collect();
