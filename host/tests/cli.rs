@@ -404,3 +404,49 @@ fn every_command_says_what_it_does() {
         }
     }
 }
+
+#[test]
+fn licences_whose_database_is_lost_are_adopted() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let [first, second] = [&["--feature", "a"][..], &["--domain", "example.com"]].map(|options| issue(data, options));
+    let deleted = issue(data, &[]);
+    assert_eq!(run(data, &["delete", text(&deleted, "id")]).0, 0);
+    for file in fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("registrar.db") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(run(data, &["show", text(&first, "id")]).0, 4);
+    let reconcile = |options: &[&str]| run(data, &[&["reconcile"], options].concat());
+    let left = "1 that say of a licence no more than that it is over: left as they are\n";
+    for (options, expected) in [
+        (&[][..], "3 checked, 0 repaired\n3 in the store that nobody here knows: left as they are\n".to_owned()),
+        (
+            &["--adopt", "--dry-run"],
+            format!(
+                "3 checked, 0 to repair\n2 in the store that nobody here knew: to adopt\n{left}to make: the product acme-editor\n"
+            ),
+        ),
+        (
+            &["--adopt"],
+            format!(
+                "3 checked, 0 repaired\n2 in the store that nobody here knew: adopted\n{left}made: the product acme-editor\n"
+            ),
+        ),
+        (&["--adopt"], format!("5 checked, 0 repaired\n{left}")),
+    ] {
+        assert_eq!(reconcile(options), (0, expected, String::new()), "{options:?}");
+    }
+    let sums: Value = serde_json::from_str(&reconcile(&["--adopt", "--json"]).1).unwrap();
+    let expected = json!({ "checked": 5, "repaired": 0, "unknown": 1, "adopted": 0, "retired": 1, "unreadable": 0, "conflicting": 0, "products": [] });
+    assert_eq!(sums, expected);
+    for licence in [&first, &second] {
+        let (code, shown, _) = run(data, &["show", text(licence, "id"), "--json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!((code, &shown["features"], &shown["domains"]), (0, &licence["features"], &licence["domains"]));
+        assert_eq!((&shown["generation"], &shown["issuedAt"]), (&licence["generation"], &licence["issuedAt"]));
+    }
+    assert_eq!(run(data, &["revoke", text(&first, "id")]).0, 0);
+    assert_eq!(validate(data, text(&first, "key"), &[]), ("REVOKED".into(), 1));
+}

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 const READ_AT_ONCE: u32 = 20;
 
 /// All that events tell of.
-const ACTIONS: [&str; 20] = [
+const ACTIONS: [&str; 21] = [
     "license.created",
     "license.updated",
     "license.suspended",
@@ -30,6 +30,7 @@ const ACTIONS: [&str; 20] = [
     "license.domains-changed",
     "license.deleted",
     "license.imported",
+    "license.adopted",
     "license.reconciled",
     "product.created",
     "product.updated",

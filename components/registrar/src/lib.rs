@@ -3,8 +3,8 @@
 //!
 //! One request, in reading order: `service` finds the verb for a path and what role it takes, `caller` says who asks, and `ask` is what
 //! each verb is given: the request's `fields`, its `query`, and what it expects of the `etag`. `products`, `policies`, `tokens` and `events`
-//! have a file each; a `license`, whose `terms` are its policy's or its own, has its verbs in `licenses`. `stats` counts, and `reconcile`
-//! compares.
+//! have a file each; a `license`, whose `terms` are its policy's or its own, has its verbs in `licenses`. `stats` counts, `reconcile`
+//! compares, and `adopt` takes in what it finds.
 //!
 //! A verb reads by `db` and writes by `change`, which joins to its statements the events of the audit, the rows of the `outbox`, and the
 //! answer that a retry is to get (`idempotency`). `records` is what the store has, and `schema` makes the tables. `answer`, `page` and
@@ -20,6 +20,7 @@ mod merge;
 mod metadata;
 mod query;
 
+mod adopt;
 mod events;
 mod license;
 mod licenses;

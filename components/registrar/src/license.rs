@@ -53,6 +53,22 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
+    /// The licence of a record, of which nothing else is known.
+    pub(crate) fn of_record(key: KeyHash, record: License, now: Timestamp) -> Self {
+        Self {
+            number: 0,
+            key,
+            record,
+            policy: None,
+            max_domains: None,
+            owner: None,
+            metadata: Map::new(),
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        }
+    }
+
     /// The licence of this id, if the caller may know of it.
     pub(crate) fn find(ask: &Ask<'_>, id: &str) -> Result<Self, Problem> {
         Self::one(ask, queries::BY_ID, id)
@@ -143,11 +159,16 @@ impl Issued {
 
     /// Adds it, with a key and an id that are new.
     pub(crate) fn insert(&self, change: &mut Change, action: &'static str) {
+        self.adopt(change, action);
+        change.deliver(&self.record.id, &self.key, &self.record);
+    }
+
+    /// The same where the store has the record already.
+    pub(crate) fn adopt(&self, change: &mut Change, action: &'static str) {
         change.run(INSERT_KEY, vec![text(self.key.to_hex()), text(self.record.id.as_str())]);
         change.run(INSERT, self.columns());
         change.run(INSERT_TERMS, self.terms_of(DOMAIN, self.domains()));
         change.run(INSERT_TERMS, self.terms_of(SEARCH, self.search_terms()));
-        change.deliver(&self.record.id, &self.key, &self.record);
         change.event(action, self.record.id.as_str(), None, Some(Json::Object(self.shown())));
     }
 
@@ -190,21 +211,9 @@ impl Issued {
         change.event(action, self.record.id.as_str(), Some(Json::Object(self.shown())), None);
     }
 
-    /// Under a key that was the licence's there is a record that says that it is over, and no more than a record has to say.
+    /// Under a key that was the licence's there is a record that says that it is over.
     fn retire_key(&self, change: &mut Change) {
-        let retired = License {
-            generation: self.record.generation + 1,
-            status: Status::Revoked,
-            features: Vec::new(),
-            domains: Vec::new(),
-            versions: None,
-            requires: Vec::new(),
-            expiry_basis: Default::default(),
-            duration_seconds: None,
-            activation: None,
-            allowances: Vec::new(),
-            ..self.record.clone()
-        };
+        let retired = License { generation: self.record.generation + 1, ..retired(&self.record) };
         let record = String::from_utf8(retired.to_json()).unwrap_or_default();
         change.run(RETIRE_KEY, vec![text(self.key.to_hex()), text(record)]);
         change.deliver(&retired.id, &self.key, &retired);
@@ -246,6 +255,27 @@ impl Issued {
         let values = self.metadata.values().filter_map(Json::as_str);
         hint.into_iter().chain(self.owner.as_deref()).chain(values).map(search_term).collect()
     }
+}
+
+/// What stands under a key that is a licence's no more: that it is over, and no more than a record has to say.
+fn retired(record: &License) -> License {
+    License {
+        status: Status::Revoked,
+        features: Vec::new(),
+        domains: Vec::new(),
+        versions: None,
+        requires: Vec::new(),
+        expiry_basis: Default::default(),
+        duration_seconds: None,
+        activation: None,
+        allowances: Vec::new(),
+        ..record.clone()
+    }
+}
+
+/// Whether a record is what a deleted licence leaves, or a changed key. So is that of a licence that was revoked and had no such terms.
+pub(crate) fn is_retired(record: &License) -> bool {
+    *record == retired(record)
 }
 
 /// A text as it is searched: without case, and no longer than a search may be.

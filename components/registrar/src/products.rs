@@ -3,6 +3,7 @@
 use countersign::key::Prefix;
 use countersign::name::{DisplayName, Product};
 use countersign::request::FieldError;
+use countersign::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
@@ -67,16 +68,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
             return Err(Problem::Conflict("There is a product with this code."));
         }
         let mut change = Change::new();
-        change.run(
-            "INSERT INTO products (code, name, key_prefix, metadata, created_at, updated_at, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
-            description.parameters(&code, moment(ask.now)),
-        );
-        let mut product = description.to_json();
-        product.extend([("code".into(), json!(code)), ("revision".into(), json!(1))]);
-        product.extend([("createdAt".into(), json!(ask.now)), ("updatedAt".into(), json!(ask.now))]);
-        let product = Value::Object(product);
-        change.event("product.created", code.as_str(), None, Some(product.clone()));
+        let product = description.insert(&code, &mut change, ask.now);
         Ok((change, Answer::created(format!("/api/v1/products/{code}"), product, 1)))
     })
 }
@@ -130,6 +122,12 @@ pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
     })
 }
 
+/// Adds a product of which no more is known than its code.
+pub(crate) fn make(code: &Product, change: &mut Change, now: Timestamp) {
+    let description = Description { name: None, key_prefix: Prefix::of_product(code), metadata: Map::new() };
+    description.insert(code, change, now);
+}
+
 /// What the keys of a product begin with; none where there is no such product.
 pub(crate) fn key_prefix(code: &Product) -> Result<Option<Prefix>, Problem> {
     let row = db::query_one("SELECT key_prefix FROM products WHERE code = ?1", vec![text(code.as_str())])?;
@@ -169,6 +167,21 @@ impl Description {
         };
         fields.finish()?;
         Ok(description)
+    }
+
+    /// Adds the product, whose code is new; gives it as it is shown.
+    fn insert(&self, code: &Product, change: &mut Change, now: Timestamp) -> Value {
+        change.run(
+            "INSERT INTO products (code, name, key_prefix, metadata, created_at, updated_at, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
+            self.parameters(code, moment(now)),
+        );
+        let mut product = self.to_json();
+        product.extend([("code".into(), json!(code)), ("revision".into(), json!(1))]);
+        product.extend([("createdAt".into(), json!(now)), ("updatedAt".into(), json!(now))]);
+        let product = Value::Object(product);
+        change.event("product.created", code.as_str(), None, Some(product.clone()));
+        product
     }
 
     fn to_json(&self) -> Map<String, Value> {

@@ -1,7 +1,7 @@
 //! Compares the database with the store, and repairs the store.
 //!
 //! Page by page, first every key that was ever given out, then the store's own list, in which there may be keys that the database does
-//! not know: those are counted and left alone.
+//! not know: those are counted and left alone, or taken in (`adopt`) where that is asked for.
 
 use countersign::crockford;
 use countersign::key::KeyHash;
@@ -10,6 +10,7 @@ use countersign::record::License;
 use countersign::request::FieldError;
 use serde_json::{Value, json};
 
+use crate::adopt::{self, Step};
 use crate::answer::{self, Answer};
 use crate::ask::Ask;
 use crate::bindings::exports::countersign::license::service::Response;
@@ -48,6 +49,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let cursor = fields.text("cursor")?;
     let limit = fields.integer("limit")?.unwrap_or(MAX_BULK_ITEMS.into());
     let dry_run = fields.boolean("dryRun")?.unwrap_or_default();
+    let adopts = fields.boolean("adopt")?.unwrap_or_default();
     fields.finish()?;
     if !(1..=u64::from(MAX_BULK_ITEMS)).contains(&limit) {
         return Err(FieldError::new("limit", "must be 1 to 500.").into());
@@ -60,6 +62,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     }
     let build = || match &place {
         Place::Keys(after) => compare(after, limit as u32, ask),
+        Place::Store(cursor) if adopts => adopt(cursor.as_deref(), limit as u32, ask),
         Place::Store(cursor) => Ok((Change::new(), look(cursor.as_deref(), limit as u32)?)),
     };
     if dry_run {
@@ -141,6 +144,15 @@ fn look(cursor: Option<&str>, limit: u32) -> Result<Value, Problem> {
         report["next"] = Place::Store(Some(next)).written().into();
     }
     Ok(report)
+}
+
+/// Takes in what it finds in some of the store's own list.
+fn adopt(cursor: Option<&str>, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
+    let Step { change, mut report, next } = adopt::step(cursor, limit, ask.now)?;
+    if let Some(next) = next {
+        report["next"] = Place::Store(Some(next)).written().into();
+    }
+    Ok((change, report))
 }
 
 impl Place {

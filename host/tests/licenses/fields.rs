@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::vendor::Registrar;
 use crate::{code, issue, path, policy, start};
 
 #[test]
@@ -145,6 +146,18 @@ fn a_hundred_licences_of_a_thousand_domains_are_issued_listed_and_exported() {
     assert!(steps > 1, "a hundred such records are too many for one step");
     while registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200)["left"] != 0 {}
     assert_eq!(registrar.world().entries.len(), 100);
+    let other = Registrar::start();
+    other.world().entries = registrar.world().entries.clone();
+    let (mut body, mut adopted) = (json!({ "adopt": true }), Vec::new());
+    loop {
+        let report = other.post("/api/v1/reconcile", &body).expect(200);
+        adopted.extend(report["adopted"].as_u64());
+        match report["next"].as_str() {
+            Some(next) => body["cursor"] = next.into(),
+            None => break,
+        }
+    }
+    assert_eq!((adopted.iter().sum::<u64>(), adopted.len() > 1), (100, true), "{adopted:?}");
     let events = registrar.get("/api/v1/events?limit=100");
     events.expect(200);
 }

@@ -70,6 +70,39 @@ fn one_key_becomes_one_licence() {
 }
 
 #[test]
+fn a_key_that_is_adopted_and_imported_becomes_one_licence() {
+    for round in 0..5 {
+        let from = start();
+        issue(&from, json!({ "key": "a key from elsewhere" }));
+        let registrar = start();
+        registrar.world().entries = from.world().entries.clone();
+        // It begins in the store's own list.
+        let adoption = registrar.post("/api/v1/reconcile", &json!({ "dryRun": true })).expect(200);
+        let adoption = json!({ "adopt": true, "cursor": adoption["next"] });
+        let line = json!({ "product": "acme", "plan": "pro", "key": "a key from elsewhere" });
+        let answers = at_once(9, |number| match (number + round) % 3 {
+            0 => registrar.post("/api/v1/reconcile", &adoption),
+            1 => registrar.post("/api/v1/licenses", &line),
+            _ => {
+                let import = registrar.request("POST", "/api/v1/licenses/import");
+                import.body("application/x-ndjson", line.to_string().as_bytes()).send()
+            }
+        });
+        let made = |answer: &Answer| match answer.status {
+            200 => answer.body["adopted"].as_u64().or(answer.body["imported"].as_u64()).unwrap(),
+            201 => 1,
+            _ => u64::from(answer.body["code"] != "KEY_TAKEN") * 100,
+        };
+        assert_eq!(answers.iter().map(made).sum::<u64>(), 1, "{answers:?}");
+        let licences = registrar.get("/api/v1/licenses").expect(200)["items"].take();
+        assert_eq!(licences.as_array().unwrap().len(), 1, "{licences}");
+        let events = registrar.get("/api/v1/events").expect(200);
+        assert_eq!(events["head"]["number"], 2, "the product's, and one");
+        assert_eq!(code(&registrar, &line["key"]), "VALID");
+    }
+}
+
+#[test]
 fn rotations_leave_one_key() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));

@@ -1,9 +1,13 @@
 //! The store is brought to what the database says.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign::key;
+use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
 use crate::vendor::Registrar;
-use crate::{code, issue, path, start};
+use crate::{code, issue, path, policy, start};
 
 /// All pages: what was checked, repaired, and unknown.
 fn reconcile(registrar: &Registrar, dry_run: bool, limit: u32) -> (u64, u64, u64) {
@@ -139,8 +143,178 @@ fn what_is_no_place_is_refused() {
         (json!({ "limit": 501 }), "limit"),
         (json!({ "cursor": "zz" }), "cursor"),
         (json!({ "dryRun": 1 }), "dryRun"),
+        (json!({ "adopt": "yes" }), "adopt"),
         (json!({ "more": 1 }), "more"),
     ] {
         assert_eq!(registrar.post("/api/v1/reconcile", &body).problem(400, "INVALID_REQUEST")["field"], field);
+    }
+}
+
+/// All steps of an adoption: the sums of what they tell of the store's own list, and the products that they name.
+fn adopt(registrar: &Registrar, dry_run: bool, limit: u32) -> (BTreeMap<String, u64>, BTreeSet<String>) {
+    let (mut sums, mut products) = (BTreeMap::new(), BTreeSet::new());
+    let mut body = json!({ "limit": limit, "dryRun": dry_run, "adopt": true });
+    loop {
+        let report = registrar.post("/api/v1/reconcile", &body).expect(200);
+        assert!(report["checked"].as_u64().unwrap() <= limit.into());
+        if report.get("unknown").is_some() {
+            let parts = ["adopted", "retired", "unreadable", "conflicting"].map(|part| report[part].as_u64().unwrap());
+            assert_eq!(report["unknown"], parts.iter().sum::<u64>(), "{report}");
+            for (name, count) in report.as_object().unwrap() {
+                *sums.entry(name.clone()).or_default() += count.as_u64().unwrap_or_default();
+            }
+            products.extend(report["products"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().into()));
+        }
+        match report["next"].as_str() {
+            Some(next) => body["cursor"] = next.into(),
+            None => break,
+        }
+    }
+    sums.retain(|_, count| *count > 0);
+    (sums, products)
+}
+
+fn sums<const N: usize>(sums: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    sums.map(|(name, count)| (name.to_owned(), count)).into()
+}
+
+/// The same store with an empty database.
+fn without_database(registrar: &Registrar) -> Registrar {
+    let other = Registrar::start();
+    other.world().entries = registrar.world().entries.clone();
+    other
+}
+
+fn values(registrar: &Registrar) -> BTreeMap<String, (Vec<u8>, u64)> {
+    let entries = &registrar.world().entries;
+    entries.iter().map(|(key, entry)| (key.clone(), (entry.value.clone(), entry.version))).collect()
+}
+
+/// What licences are, by their ids, as far as their records tell.
+fn recorded(registrar: &Registrar) -> BTreeMap<String, Value> {
+    let mut page = registrar.get("/api/v1/licenses?limit=100").expect(200);
+    let items = page["items"].as_array_mut().unwrap();
+    let recorded = items.iter_mut().map(|item| {
+        let fields = item.as_object_mut().unwrap();
+        fields.retain(|name, _| {
+            !["owner", "metadata", "policy", "maxDomains", "createdAt", "updatedAt", "revision"]
+                .contains(&name.as_str())
+        });
+        (item["id"].as_str().unwrap().to_owned(), item.take())
+    });
+    recorded.collect()
+}
+
+#[test]
+fn licences_that_the_store_alone_has_are_adopted() {
+    let from = start();
+    let mut keys = varied(&from);
+    let policy = policy(
+        &from,
+        json!({ "plan": "max", "expiryBasis": "first-activation", "durationSeconds": 60, "maxDomains": 3,
+        "activation": { "per": "machine", "limit": 2 }, "allowances": [{ "name": "n", "limit": 5 }] }),
+    );
+    let described = json!({ "policy": policy["id"], "owner": "jane", "metadata": { "a": "b" } });
+    keys.push((from.post("/api/v1/licenses", &described).expect(201)["key"].clone(), "FINGERPRINT_REQUIRED"));
+    from.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
+    let revoked = issue(&from, json!({ "product": "other", "features": ["x"] }));
+    from.post(&format!("{}/revoke", path(&revoked)), &json!({})).expect(200);
+    keys.push((revoked["key"].clone(), "REVOKED"));
+    let expected_records = recorded(&from);
+
+    let registrar = without_database(&from);
+    {
+        let mut world = registrar.world();
+        let entry = world.entries.values().next().unwrap().clone();
+        world.entries.insert("license:of-another-form".into(), entry.clone());
+        world.entries.insert(format!("license:{}", "0".repeat(64)), Entry { value: b"no record".to_vec(), ..entry });
+    }
+    let before = values(&registrar);
+    check(&registrar, &keys);
+
+    assert_eq!(reconcile(&registrar, false, 500), (0, 0, 10), "which changes nothing");
+    let expected = sums([("checked", 10), ("unknown", 10), ("adopted", 6), ("retired", 2), ("unreadable", 2)]);
+    let products = BTreeSet::from(["acme".to_owned(), "other".to_owned()]);
+    assert_eq!(adopt(&registrar, true, 4), (expected.clone(), products.clone()));
+    assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 0);
+    assert_eq!(adopt(&registrar, false, 4), (expected, products));
+
+    assert_eq!(recorded(&registrar), expected_records);
+    assert_eq!((values(&registrar), registrar.world().puts), (before, 0));
+    check(&registrar, &keys);
+    let events =
+        |action: &str| registrar.get(&format!("/api/v1/events?limit=100&action={action}")).expect(200)["items"].take();
+    assert_eq!(events("product.created").as_array().unwrap().len(), 2);
+    let told = events("license.adopted");
+    assert_eq!(told.as_array().unwrap().len(), 6);
+    for event in told.as_array().unwrap() {
+        let now = registrar.get(&format!("/api/v1/licenses/{}", event["subject"].as_str().unwrap())).expect(200);
+        assert_eq!((&event["before"], &event["after"]), (&Value::Null, &now));
+    }
+
+    assert_eq!(
+        adopt(&registrar, false, 500).0,
+        sums([("checked", 10), ("unknown", 4), ("retired", 2), ("unreadable", 2)])
+    );
+    assert_eq!(reconcile(&registrar, false, 500), (6, 0, 4), "what was adopted is as it is to be");
+    assert_eq!(registrar.world().puts, 0);
+    // They are licences as any others.
+    let (key, _) = &keys[0];
+    let found = registrar.post("/api/v1/licenses/lookup", &json!({ "key": key })).expect(200);
+    registrar.post(&format!("{}/suspend", path(&found)), &json!({})).expect(200);
+    assert_eq!(code(&registrar, key), "SUSPENDED");
+    assert_eq!(registrar.get("/api/v1/licenses?domain=example.com").expect(200)["items"].as_array().unwrap().len(), 1);
+    let again = json!({ "product": "acme", "plan": "pro", "key": key });
+    registrar.post("/api/v1/licenses", &again).problem(409, "KEY_TAKEN");
+}
+
+#[test]
+fn an_id_is_of_one_licence() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let deleted = issue(&registrar, json!({}));
+    let store_key = |licence: &Value| key::read(licence["key"].as_str().unwrap()).unwrap().store_key();
+    let copy = |of: &Value, digit: &str| {
+        let mut world = registrar.world();
+        let entry = world.entries[&store_key(of)].clone();
+        world.entries.insert(format!("license:{}", digit.repeat(64)), entry);
+    };
+    copy(&licence, "0");
+    copy(&deleted, "1");
+    registrar.delete(&path(&deleted)).expect(204);
+    assert_eq!(adopt(&registrar, false, 500).0, sums([("checked", 4), ("unknown", 2), ("conflicting", 2)]));
+
+    let other = Registrar::start();
+    let licence = registrar.world().entries[&store_key(&licence)].clone();
+    other.world().entries = ["2", "3"].map(|digit| (format!("license:{}", digit.repeat(64)), licence.clone())).into();
+    // In one step, and in two.
+    assert_eq!(adopt(&other, true, 500).0, sums([("checked", 2), ("unknown", 2), ("adopted", 1), ("conflicting", 1)]));
+    assert_eq!(adopt(&other, false, 1).0, sums([("checked", 2), ("unknown", 2), ("adopted", 1), ("conflicting", 1)]));
+    assert_eq!(recorded(&other).len(), 1);
+}
+
+#[test]
+fn wherever_an_adoption_ends_it_is_made_wholly_or_not_at_all() {
+    let from = start();
+    varied(&from);
+    for is_made in [true, false] {
+        for calls in 1.. {
+            let registrar = without_database(&from);
+            registrar.post("/api/v1/reconcile", &json!({})).expect(200);
+            let cursor = json!({ "adopt": true, "cursor": "ec" });
+            registrar.world().end = Some((calls, is_made));
+            let status = registrar.post("/api/v1/reconcile", &cursor).status;
+            registrar.world().end = None;
+            let found = recorded(&registrar).len();
+            assert!(
+                status == 503 && [0, 4].contains(&found) || (status, found) == (200, 4),
+                "{calls}: {status}, {found}"
+            );
+            assert_eq!(adopt(&registrar, false, 500).0.get("adopted").copied().unwrap_or_default(), 4 - found as u64);
+            assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 5, "four, and their product");
+            if status == 200 {
+                break;
+            }
+        }
     }
 }
