@@ -250,7 +250,7 @@ impl fmt::Display for DomainRule {
     }
 }
 
-text_form!(Domain, DomainError);
+text_form!(Domain, DomainError, |domain| &domain.text);
 text_form!(DomainRule, DomainError);
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
     name::Product,
 };
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
 use sha2::{Digest, Sha256};
 
@@ -178,17 +178,23 @@ impl KeyHash {
 
     /// 64 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
+        self.after("")
+    }
+
+    fn after(&self, prefix: &str) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| char::from(DIGITS[usize::from(digit)]))
-            .collect()
+        let mut text = String::with_capacity(prefix.len() + 2 * self.0.len());
+        text.push_str(prefix);
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
     }
 
     /// The key in the store under which the licence is: `license:` and [`KeyHash::to_hex`].
     pub fn store_key(&self) -> String {
-        format!("license:{}", self.to_hex())
+        self.after("license:")
     }
 }
 
@@ -234,8 +240,8 @@ impl fmt::Display for Hint {
     }
 }
 
-text_form!(Prefix, PrefixError);
-text_form!(Hint, HintError);
+text_form!(Prefix, PrefixError, |prefix| &prefix.0);
+text_form!(Hint, HintError, |hint| &hint.0);
 
 /// The canonical form of what reads as a key of ours, however it is spaced; `None` for anything else.
 fn canonical(given: &str) -> Option<String> {

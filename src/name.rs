@@ -58,7 +58,7 @@ macro_rules! name {
             }
         }
 
-        text_form!($name, NameError);
+        text_form!($name, NameError, |name| &name.0);
     };
 }
 

@@ -326,7 +326,7 @@ impl fmt::Display for LicenseId {
     }
 }
 
-text_form!(LicenseId, LicenseIdError);
+text_form!(LicenseId, LicenseIdError, |id| &id.0);
 
 #[cfg(test)]
 mod tests {

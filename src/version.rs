@@ -143,7 +143,7 @@ impl fmt::Display for Version {
     }
 }
 
-text_form!(Version, VersionError);
+text_form!(Version, VersionError, |version| &version.text);
 
 /// The versions that a licence covers; an end that is absent is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
