@@ -17,11 +17,14 @@ use crate::problem::Problem;
 const DAY: i64 = 86_400;
 const MONTH: u32 = 30 * 86_400;
 
-const BY_STATUS: &str = "SELECT status, COUNT(*) FROM licenses GROUP BY status";
+/// All, and those that are suspended and revoked. The others, mostly nearly all, are active: they need not be counted one by one.
+const BY_STATUS: &str = "SELECT (SELECT COUNT(*) FROM licenses), (SELECT COUNT(*) FROM licenses WHERE status = 'suspended'), \
+    (SELECT COUNT(*) FROM licenses WHERE status = 'revoked')";
 
-/// Of those that are active: how many have ended, and how many end soon.
+/// Of those that are active: how many have ended, and how many end soon. The index is named, as SQLite would look through all that are
+/// active.
 const BY_END: &str = "SELECT COALESCE(SUM(expires_at <= ?1), 0), COALESCE(SUM(expires_at > ?1), 0) FROM licenses \
-    WHERE expires_at < ?2 AND status = 'active'";
+    INDEXED BY licenses_active_by_end WHERE expires_at < ?2 AND status = 'active'";
 
 const OTHERS: &str = "SELECT (SELECT COUNT(*) FROM products), (SELECT COUNT(*) FROM policies), \
     (SELECT COUNT(*) FROM outbox), (SELECT MIN(queued_at) FROM outbox)";
@@ -46,10 +49,10 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let since = ask.query.parse_one("since", read_day)?.unwrap_or(until - i64::from(DEFAULT_STATS_DAYS) + 1);
     ask.query.finish()?;
 
-    let mut licenses = json!({ "active": 0, "suspended": 0, "revoked": 0 });
-    for row in db::query(BY_STATUS, Vec::new())? {
-        licenses[row.text(0)?] = row.count(1)?.into();
-    }
+    let statuses = db::query_one(BY_STATUS, Vec::new())?.ok_or(Problem::CORRUPT)?;
+    let (all, suspended, revoked) = (statuses.count(0)?, statuses.count(1)?, statuses.count(2)?);
+    let active = all.saturating_sub(suspended + revoked);
+    let mut licenses = json!({ "active": active, "suspended": suspended, "revoked": revoked });
     let soon = ask.now.plus_seconds(MONTH);
     let ends = db::query_one(BY_END, vec![moment(ask.now), moment(soon)])?.ok_or(Problem::CORRUPT)?;
     licenses["expired"] = ends.count(0)?.into();
