@@ -25,7 +25,7 @@ pub(crate) struct Target {
 }
 
 const BESIDE_AXUM: &str = "a quarter of a hot row's processor time is the component's own code, a twelfth is wasmtime, which carries \
-    request, row and answer across the seams, and a twentieth the two calls of the kernel that tell whether another process has \
+    request, row and answer across the seams, and a fourteenth the two calls of the kernel that tell whether another process has \
     written; the peer calls a function. Gave something: rows in memory until somebody writes, warm instances, the core and SHA-256 \
     compiled for speed. Gave nothing: another allocator (rlsf), SIMD, fewer calls of clock and settings; without bulk memory it was \
     slower by an eighth. What is left is the price of a sandbox, and of bytes that run on every host.";
