@@ -6,7 +6,7 @@
 use countersign::crockford;
 use countersign::key::KeyHash;
 use countersign::limits::{MAX_BULK_ITEMS, MAX_REPAIR_BYTES};
-use countersign::record::License;
+use countersign::record::{License, Status};
 use countersign::request::FieldError;
 use serde_json::{Value, json};
 
@@ -104,15 +104,18 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
 }
 
 /// Whether what the store has under a key is not what is to stand there. If so it is delivered again, with a generation above that of
-/// what the store has.
+/// what the store has. A revocation is final: where the store alone knows of it, as after the database was put back from an old copy, the
+/// database learns it.
 fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem> {
     let key = KeyHash::parse(row.text(0)?).map_err(|_| Problem::CORRUPT)?;
     let mut due = License::from_json(row.text(1)?.as_bytes()).map_err(|_| Problem::CORRUPT)?;
     let present = records::get(&key.store_key())?.map(|entry| License::from_json(&entry.value));
-    let generation = match present {
+    let (generation, is_revoked) = match present {
         Some(Ok(present)) if present == due => return Ok(false),
-        Some(Ok(present)) => present.generation,
-        Some(Err(_)) | None => 0,
+        Some(Ok(present)) => {
+            (present.generation, present.generation > due.generation && present.status == Status::Revoked)
+        }
+        Some(Err(_)) | None => (0, false),
     };
     if generation < due.generation {
         change.deliver(&due.id, &key, &due);
@@ -129,6 +132,9 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem
     let before = Issued::from_row(&row)?;
     let mut after = before.clone();
     after.record.generation = generation + 1;
+    if is_revoked {
+        after.record.status = Status::Revoked;
+    }
     after.update(&before, change, ACTION, ask.now);
     Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The store is brought to what the database says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use countersign::key;
 use countersign_host::bindings::store::Entry;
@@ -110,6 +111,40 @@ fn records_that_are_older_other_newer_or_none_are_repaired() {
     for licence in page["items"].as_array().unwrap() {
         assert_eq!(licence["plan"], "pro");
     }
+}
+
+/// Makes the database what it was when the copy was made.
+fn put_back(registrar: &Registrar, copy: &Path) {
+    let database = registrar.database();
+    database.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
+    let tables: String = database
+        .query_row(
+            "SELECT group_concat('DELETE FROM main.' || name || '; INSERT INTO main.' || name || ' SELECT * FROM copy.' || name, ';')
+             FROM copy.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    database.execute_batch(&format!("BEGIN; {tables}; COMMIT")).unwrap();
+}
+
+/// As after the database was put back from a copy that is older than the revocation, the key's change, or the deletion.
+#[test]
+fn a_revocation_that_the_database_forgot_is_not_undone() {
+    let registrar = start();
+    let licences: Vec<_> = (0..3).map(|_| issue(&registrar, json!({ "features": ["a"] }))).collect();
+    let copy = registrar.directory().join("copy.db");
+    registrar.database().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    registrar.post(&format!("{}/revoke", path(&licences[0])), &json!({})).expect(200);
+    registrar.post(&format!("{}/rotate-key", path(&licences[1])), &json!({})).expect(200);
+    registrar.delete(&path(&licences[2])).expect(204);
+    put_back(&registrar, &copy);
+    assert_eq!(reconcile(&registrar, false, 500), (3, 3, 1));
+    for licence in &licences {
+        assert_eq!(code(&registrar, &licence["key"]), "REVOKED");
+        assert_eq!(registrar.get(&path(licence)).expect(200)["status"], "revoked");
+    }
+    assert_eq!(reconcile(&registrar, false, 500), (3, 0, 1));
 }
 
 #[test]
