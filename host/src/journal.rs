@@ -162,8 +162,9 @@ fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Cou
         }
         unwritten += lost;
         if unwritten > 0 {
-            tracing::warn!(count = unwritten, "journal events dropped");
+            // Once there is room for it. Until then "not written" has been said.
             if writeln!(sink, r#"{{"event":"journal-dropped","count":{unwritten}}}"#).is_ok() {
+                tracing::warn!(count = unwritten, "journal events dropped");
                 unwritten = 0;
             }
         }

@@ -66,7 +66,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        tracing_subscriber::fmt().with_writer(io::stderr).init();
+        // A line that the log has no room for is lost. To tell of that there, as is the default, would be a panic.
+        tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
         // Two at least: one is left to answer while the other computes for a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
@@ -112,7 +113,8 @@ impl Serve {
             TcpListener::bind(self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
         // Before the line that says so: whoever reads it may stop the server at once.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+        writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)
+            .context("cannot say where it listens")?;
         let stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod place;
+pub(crate) mod vendors;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
