@@ -6,13 +6,13 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match commands::Cli::parse().run() {
+    match commands::read().and_then(commands::Cli::run) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("countersign: {error}");
+            if !error.is_of_reader() {
+                commands::note(format_args!("countersign: {error}"));
+            }
             error.exit_code()
         }
     }

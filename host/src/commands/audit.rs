@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -55,9 +55,9 @@ impl Verify {
             let head = json!({ "number": number, "hash": hash });
             print::json(json!({ "verified": wrong.is_none(), "head": head, "wrong": wrong }).to_string().as_bytes())?;
         } else if let Err((number, why)) = &verdict {
-            writeln!(io::stdout(), "event {number} {why}")?;
+            writeln!(print::out(), "event {number} {why}")?;
         } else {
-            writeln!(io::stdout(), "{number} events, none changed, removed or reordered\n{number}:{hash}")?;
+            writeln!(print::out(), "{number} events, none changed, removed or reordered\n{number}:{hash}")?;
         }
         Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }

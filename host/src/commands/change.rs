@@ -1,6 +1,6 @@
 //! Verbs that change one licence by one request.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -109,7 +109,7 @@ impl RotateKey {
         let answer = api.post(path(&["licenses", &id, "rotate-key"]), &body)?;
         let license = answer.json()?;
         if let (Value::String(key), false) = (&license["key"], self.connection.json) {
-            writeln!(io::stdout(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
+            writeln!(print::out(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
         }
         print::changed(&answer, self.connection.json)?;
         Ok(ExitCode::SUCCESS)

@@ -1,10 +1,10 @@
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::{Cli, CommandError};
+use super::{Cli, CommandError, print};
 
 /// Print a script that completes this program's words in a shell
 ///
@@ -20,7 +20,7 @@ impl Completions {
         // Into memory first: a reader that goes away is an error here and would be a panic there.
         let mut script = Vec::new();
         generate(self.shell, &mut Cli::command(), "countersign", &mut script);
-        io::stdout().write_all(&script)?;
+        print::out().write_all(&script)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,5 @@
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::api::{Answer, path, percent_encode, query};
 use super::connection::Connection;
 use super::list::Filters;
-use super::{CommandError, progress};
+use super::{CommandError, print, progress};
 
 /// Write licences, for `import` or for another host's local store
 ///
@@ -161,7 +161,7 @@ impl Export {
     fn out(&self) -> Result<BufWriter<Box<dyn Write>>, CommandError> {
         Ok(BufWriter::new(match &self.output {
             Some(path) => Box::new(create(path)?),
-            None => Box::new(io::stdout()),
+            None => Box::new(print::out()),
         }))
     }
 }

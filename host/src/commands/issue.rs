@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, value_parser};
@@ -87,7 +87,7 @@ impl Issue {
     fn make_product(&self, api: &Api) -> Result<(), CommandError> {
         let Some(product) = &self.product else { return Ok(()) };
         match api.post(path(&["products"]), &json!({ "code": product })) {
-            Ok(_) => eprintln!("made the product {product}"),
+            Ok(_) => print::note(format_args!("made the product {product}")),
             // Another was faster.
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
@@ -100,7 +100,7 @@ impl Issue {
             return print::json(answer.bytes());
         }
         let issued = answer.json()?;
-        let mut out = io::stdout().lock();
+        let mut out = print::out();
         if let Some(licenses) = issued["items"].as_array() {
             for license in licenses {
                 writeln!(out, "{}  {}", print::text(license, "id"), print::text(license, "key"))?;

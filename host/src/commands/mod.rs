@@ -27,6 +27,7 @@ mod terms;
 mod token;
 mod update;
 mod validate;
+mod words;
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ use countersign::time::Timestamp;
 use countersign_host::registry::RegistryError;
 
 use api::ApiError;
+use print::ReaderGone;
+pub(crate) use print::note;
+pub(crate) use words::read;
 
 const EXIT_CODES: &str = "\
 Where: every command but `serve` works on a data directory (`--data DIR`) in this process, or asks a server (`--server URL`, with the token
@@ -56,6 +60,7 @@ Exit codes:
   4  there is no such thing (`validate` answers NOT_FOUND with 1)
   5  the state does not allow it: the licence is revoked, the key or name is taken, something is in use, or others were faster
   6  the token is missing, unknown or expired, or its role does not allow it
+  141  whoever read standard output went away: nothing is said, as by programs that SIGPIPE ends
 
 A key on the command line stands in the shell's history and the process list; `-` in its place reads it from standard input.";
 
@@ -116,6 +121,8 @@ pub(crate) enum CommandError {
     #[error("{0}")]
     Unauthorised(String),
     #[error(transparent)]
+    Reader(ReaderGone),
+    #[error(transparent)]
     Api(#[from] ApiError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -129,14 +136,24 @@ impl CommandError {
             Self::Input(_) => 2,
             Self::Registry(_) | Self::Other(_) => 3,
             Self::Unauthorised(_) => 6,
+            // As a shell has it of a program that ends by SIGPIPE: 128 + 13. It is no verdict and no success.
+            Self::Reader(_) => 141,
             Self::Api(error) => error.exit_code(),
         })
+    }
+
+    /// Whether there is nobody to be told of it.
+    pub(crate) fn is_of_reader(&self) -> bool {
+        matches!(self, Self::Reader(_))
     }
 }
 
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
-        Self::Other(error.into())
+        match error.downcast::<ReaderGone>() {
+            Ok(gone) => Self::Reader(gone),
+            Err(error) => Self::Other(error.into()),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn list(
 ) -> Result<(), CommandError> {
     let mut pages = Pages::new(api, path, filters, paging.cursor);
     let mut left = paging.limit.unwrap_or(u64::MAX);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(print::out());
     let mut table = Table::new();
     table.set_header(columns.iter().map(|(title, _)| *title));
     let mut rest = Value::Null;
@@ -66,7 +66,7 @@ pub(super) fn list(
     drop(out);
     print::table(table)?;
     if let Some(cursor) = &pages.cursor {
-        eprintln!("there are more: --cursor {cursor}");
+        print::note(format_args!("there are more: --cursor {cursor}"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The API's answers on standard output, for people and for scripts.
 
-use std::io::{self, Write};
+use std::fmt;
+use std::io::{self, ErrorKind, StdoutLock, Write};
 
 use comfy_table::{Table, TableStyle};
 use countersign::time::Timestamp;
@@ -12,12 +13,43 @@ use super::api::Answer;
 /// What a resource is called stands first; the other fields follow by their names.
 const FIRST: [&str; 4] = ["code", "id", "name", "product"];
 
+/// Standard output. That its reader has gone, as `head` does, is told from all else that breaks: it is a [`ReaderGone`].
+pub(super) struct Out(StdoutLock<'static>);
+
+/// Nobody reads standard output any more.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads what is printed")]
+pub(crate) struct ReaderGone;
+
+pub(super) fn out() -> Out {
+    Out(io::stdout().lock())
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(of_reader)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(of_reader)
+    }
+}
+
+fn of_reader(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::BrokenPipe { io::Error::new(ErrorKind::BrokenPipe, ReaderGone) } else { error }
+}
+
+/// One line on standard error, if it can be written there.
+pub(crate) fn note(line: fmt::Arguments<'_>) {
+    let _: io::Result<()> = writeln!(io::stderr(), "{line}");
+}
+
 /// One line of JSON, if there is any.
 pub(super) fn json(json: &[u8]) -> Result<(), CommandError> {
     if json.is_empty() {
         return Ok(());
     }
-    let mut out = io::stdout().lock();
+    let mut out = out();
     out.write_all(json)?;
     Ok(out.write_all(b"\n")?)
 }
@@ -30,7 +62,7 @@ pub(super) fn changed(answer: &Answer, as_json: bool) -> Result<(), CommandError
     let license = answer.json()?;
     let (id, status) = (text(&license, "id"), text(&license, "status"));
     let expiry = if status == "revoked" { String::new() } else { expiry_phrase(&license) };
-    writeln!(io::stdout(), "{id} is {status}{expiry}")?;
+    writeln!(out(), "{id} is {status}{expiry}")?;
     note_propagation(&license);
     Ok(())
 }
@@ -40,7 +72,7 @@ pub(super) fn done(answer: &Answer, sentence: &str, as_json: bool) -> Result<(),
     if as_json {
         return json(answer.bytes());
     }
-    writeln!(io::stdout(), "{sentence}")?;
+    writeln!(out(), "{sentence}")?;
     if !answer.bytes().is_empty() {
         note_propagation(&answer.json()?);
     }
@@ -50,9 +82,9 @@ pub(super) fn done(answer: &Answer, sentence: &str, as_json: bool) -> Result<(),
 /// Says it where a change has not reached the store yet.
 pub(super) fn note_propagation(answer: &Value) {
     if answer["propagated"] == false {
-        eprintln!(
+        note(format_args!(
             "written, but the store of licences could not be: it is told later, and validations go by what was before"
-        );
+        ));
     }
 }
 
@@ -192,7 +224,7 @@ pub(super) fn table(mut table: Table) -> Result<(), CommandError> {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    Ok(writeln!(io::stdout(), "{}", table.trim_fmt())?)
+    Ok(writeln!(out(), "{}", table.trim_fmt())?)
 }
 
 /// A member as text.

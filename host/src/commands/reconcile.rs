@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -67,7 +67,7 @@ impl Reconcile {
     fn print(&self, sums: &Map<String, Value>) -> Result<(), CommandError> {
         let [repaired, adopted, made] =
             if self.dry_run { ["to repair", "to adopt", "to make"] } else { ["repaired", "adopted", "made"] };
-        let mut out = io::stdout().lock();
+        let mut out = print::out();
         let count = |name: &str| sums.get(name).and_then(Value::as_u64).unwrap_or(0);
         writeln!(out, "{} checked, {} {repaired}", count("checked"), count("repaired"))?;
         let unknown = if self.adopt { 0 } else { count("unknown") };

@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -91,7 +91,7 @@ impl TokenCommand {
                     print::json(answer.bytes())?;
                 } else {
                     let token = print::text(&answer.json()?, "token");
-                    writeln!(io::stdout(), "{token}\n\nThis token is shown once and stored nowhere: keep it.")?;
+                    writeln!(print::out(), "{token}\n\nThis token is shown once and stored nowhere: keep it.")?;
                 }
             }
             Self::List(List { paging, connection }) => {

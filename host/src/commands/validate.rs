@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -62,12 +62,12 @@ impl Validate {
         if self.connection.json {
             print::json(&verdict)?;
         } else {
-            writeln!(io::stdout(), "{}: {}", print::text(&json, "code"), print::text(&json, "detail"))?;
+            writeln!(print::out(), "{}: {}", print::text(&json, "code"), print::text(&json, "detail"))?;
             for warning in json["warnings"].as_array().into_iter().flatten() {
-                writeln!(io::stdout(), "warning: {warning}")?;
+                writeln!(print::out(), "warning: {warning}")?;
             }
             if json["grace"] == true {
-                writeln!(io::stdout(), "valid only because the grace period after expiry still runs")?;
+                writeln!(print::out(), "valid only because the grace period after expiry still runs")?;
             }
         }
         Ok(if json["valid"] == true { ExitCode::SUCCESS } else { ExitCode::from(1) })

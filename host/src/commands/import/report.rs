@@ -91,7 +91,7 @@ impl Report {
     /// Lines of which nobody knows whether they were imported.
     pub(super) fn leave_open(&self, lines: RangeInclusive<u64>) {
         let (first, last) = lines.into_inner();
-        self.bar.suspend(|| eprintln!("lines {first} to {last}: not confirmed"));
+        self.bar.suspend(|| print::note(format_args!("lines {first} to {last}: not confirmed")));
     }
 
     /// Ends the import; the first failure is the one that is told.
@@ -120,23 +120,23 @@ impl Report {
     pub(super) fn finish(self, as_json: bool) -> Result<ExitCode, CommandError> {
         let Sums { imported, failed, dry_run, propagated } = self.sums;
         if let Some(error) = self.failure {
-            eprintln!("{imported} lines were imported before that");
+            print::note(format_args!("{imported} lines were imported before that"));
             return Err(error);
         }
         if as_json {
             print::json(&serde_json::to_vec(&self.sums).map_err(io::Error::from)?)?;
         } else {
             let done = if dry_run { "can be imported" } else { "imported" };
-            writeln!(io::stdout(), "{imported} lines {done}, {failed} wrong")?;
+            writeln!(print::out(), "{imported} lines {done}, {failed} wrong")?;
             if !propagated {
-                eprintln!("the store of licences could not be told of all of them: it is told later");
+                print::note(format_args!("the store of licences could not be told of all of them: it is told later"));
             }
         }
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
     fn tell(&self, line: u64, detail: &str) {
-        self.bar.suspend(|| eprintln!("line {line}: {}", print::plain(detail)));
+        self.bar.suspend(|| print::note(format_args!("line {line}: {}", print::plain(detail))));
     }
 }
 
