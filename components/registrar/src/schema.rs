@@ -51,17 +51,21 @@ fn version() -> Result<usize, Problem> {
     }
 }
 
+/// Others that begin at the same time find theirs unmet.
 fn migrate(from: usize, migration: &str) -> Result<(), Problem> {
-    let parts = migration.split(";\n").filter(|part| !part.trim().is_empty());
-    let mut statements: Vec<_> = parts.map(|part| statement(part, Vec::new(), None)).collect();
-    statements.push(match from {
-        0 => statement("INSERT INTO schema (version) VALUES (1)", Vec::new(), None),
+    let mut statements = vec![match from {
+        0 => statement("SELECT 1 FROM sqlite_schema WHERE name = 'schema'", Vec::new(), Some(0)),
         _ => statement(
             "UPDATE schema SET version = ?1 + 1 WHERE version = ?1 RETURNING version",
             vec![db::integer(from)],
             Some(1),
         ),
-    });
+    }];
+    let parts = migration.split(";\n").filter(|part| !part.trim().is_empty());
+    statements.extend(parts.map(|part| statement(part, Vec::new(), None)));
+    if from == 0 {
+        statements.push(statement("INSERT INTO schema (version) VALUES (1)", Vec::new(), None));
+    }
     match sql::batch(&statements) {
         Ok(Outcome::Committed(_)) => Ok(()),
         Ok(Outcome::Unmet(_)) => Err(Problem::Unavailable { reason: "contention" }),

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::vendor::Answer;
+use crate::vendor::{Answer, Registrar};
 use crate::{code, issue, path, start};
 
 fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
@@ -20,6 +20,18 @@ fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+#[test]
+fn those_who_come_first_make_the_tables_once() {
+    for _ in 0..5 {
+        let registrar = Registrar::start();
+        let made =
+            at_once(8, |number| registrar.post("/api/v1/products", &json!({ "code": format!("product-{number}") })));
+        assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+        let errors = std::mem::take(&mut registrar.world().errors);
+        assert!(errors.is_empty(), "{errors:?}");
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) end: Option<(usize, bool)>,
     /// What becomes of the next calls of the database; later ones are spared.
     pub(crate) faults: VecDeque<Option<sql::Error>>,
+    /// Errors of the database's own, but for tables that are not there yet.
+    pub(crate) errors: Vec<sql::Error>,
     /// What the journal was told.
     pub(crate) events: Vec<String>,
     /// Calls of the database and the store so far that had no fault.
@@ -116,6 +118,7 @@ impl Registrar {
             too_large: BTreeSet::new(),
             end: None,
             faults: VecDeque::new(),
+            errors: Vec::new(),
             events: Vec::new(),
             calls: 0,
             puts: 0,
@@ -319,6 +322,11 @@ async fn call_sql<T>(world: &Mutex<World>, call: impl Future<Output = Result<T, 
         return lost();
     }
     let answer = call.await;
+    if let Err(error) = &answer
+        && !matches!(error, sql::Error::NoSuchTable)
+    {
+        world.lock().unwrap().errors.push(error.clone());
+    }
     if fate == Fate::Unheard { lost() } else { answer }
 }
 
