@@ -1,0 +1,106 @@
+//! The command line to a server by HTTPS: it believes whom the system believes, and tells its token to nobody else.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use support::place::{ADMIN_TOKEN, Printed, file, program, run};
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// What a server says it is.
+struct Identity<'a> {
+    name: &'a str,
+    issuer: &'a Authority,
+    last_year: i32,
+}
+
+impl Identity<'_> {
+    fn config(&self) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([self.name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(self.last_year, 12, 31);
+        let certificate = params.signed_by(&key, self.issuer).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        config.with_single_cert(vec![certificate.der().clone()], key.into()).map(Arc::new).unwrap()
+    }
+
+    /// Lists licences of a server that is this and has none, with `believed` as the system's authority. With what the server was told.
+    fn list(&self, believed: &Authority) -> (Printed, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let (sender, heads) = mpsc::channel();
+        let config = self.config();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(stream.unwrap(), config.clone(), &sender);
+            }
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = program(&["list", "--json", "--server", &url]);
+        command.env("COUNTERSIGN_TOKEN", ADMIN_TOKEN).env_remove("SSL_CERT_DIR");
+        command.env("SSL_CERT_FILE", file(directory.path(), "authority.pem", &believed.pem()));
+        (run(&mut command, ""), heads.try_iter().collect())
+    }
+}
+
+/// Tells of one request's head and answers it, unless there is no agreement on who this is.
+fn answer(stream: TcpStream, config: Arc<ServerConfig>, heads: &mpsc::Sender<String>) {
+    let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).unwrap(), stream));
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if !stream.read_line(&mut head).is_ok_and(|bytes| bytes > 0) {
+            return;
+        }
+    }
+    heads.send(head).unwrap();
+    let body = "{\"items\":[]}";
+    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let stream = stream.get_mut();
+    stream.write_all(answer.as_bytes()).unwrap();
+    stream.conn.send_close_notify();
+    stream.flush().unwrap();
+}
+
+#[test]
+fn a_server_that_the_system_believes_is_asked() {
+    let authority = authority("an authority");
+    let (Printed { code, out, err }, heads) =
+        Identity { name: "127.0.0.1", issuer: &authority, last_year: 2100 }.list(&authority);
+    assert_eq!((code, out.as_str()), (0, "{\"items\":[]}\n"), "{err}");
+    assert_eq!(heads.len(), 1);
+    assert!(heads[0].contains(&format!("authorization: Bearer {ADMIN_TOKEN}\r\n")));
+}
+
+#[test]
+fn another_server_is_told_nothing() {
+    let (authority, stranger) = (authority("an authority"), authority("a stranger"));
+    for (what, identity) in [
+        ("of an authority that is not known", Identity { name: "127.0.0.1", issuer: &stranger, last_year: 2100 }),
+        ("of another name", Identity { name: "licences.example.com", issuer: &authority, last_year: 2100 }),
+        ("that has expired", Identity { name: "127.0.0.1", issuer: &authority, last_year: 2020 }),
+    ] {
+        let (Printed { code, out, err }, heads) = identity.list(&authority);
+        assert_eq!((code, out.as_str(), err.lines().count()), (3, "", 1), "{what}: {err}");
+        assert!(err.contains("certificate") && !err.contains(ADMIN_TOKEN), "{what}: {err}");
+        assert_eq!(heads.len(), 0, "{what}");
+    }
+}
