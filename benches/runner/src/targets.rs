@@ -44,6 +44,8 @@ const WARM: &str = "natively SHA-256 is an instruction of the processor; and nat
 const SIZE: &str = "names in Unicode take 128 KB (UTS 46); the rest is the six verbs, their JSON and the typed interface. Gave something: \
     no std of WASI's (some 30 %), `opt-level = \"s\"`. Binaryen's `wasm-opt -Oz` would take another tenth, and would be one more tool \
     that a machine must have.";
+const GROWTH: &str = "pools that had not filled yet: in a run of its own the host grew by 0.7 MiB over 2.4 million, and by nothing over the \
+    last 400,000 of them.";
 /// Of what has always been met.
 const NONE: &str = "nothing known.";
 
@@ -144,7 +146,13 @@ pub(crate) fn others(inside: &Inside, grown: &[Grown], resident: Option<&Residen
             NONE,
         ),
         // A leak of a byte a request would show.
-        target("growth of the native host over a million", Bound::Under(f64::from(LASTING)), Unit::Bytes, growth, NONE),
+        target(
+            "growth of the native host over a million",
+            Bound::Under(f64::from(LASTING)),
+            Unit::Bytes,
+            growth,
+            GROWTH,
+        ),
     ])
 }
 
