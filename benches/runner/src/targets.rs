@@ -35,7 +35,7 @@ const FRESH: &str = "what a fresh instance adds to the no-op is a verdict on col
     time, the body read through streams, the event written. Gave something: memory that stays mapped, where the host has an option \
     for it (`wasmtime serve`: 1.7 times the requests; Spin has none), components without a std of WASI's. Gave nothing: another \
     allocator.";
-const FIRST: &str = "made and dropped, the validator takes 2.4 times the empty component, and its verdict as long again on a warm instance. \
+const FIRST: &str = "made and dropped, the validator takes 2.7 times the empty component, and its verdict on a warm instance 2.2 times. \
     Gave something: memory that stays mapped between instances, from 17 times to 8.";
 const WARM: &str = "natively SHA-256 is an instruction of the processor; and natively no request is copied in, no row and no answer out, and \
     no event is written. Gave something: the core and SHA-256 compiled for speed, an eighth; texts written without `core::fmt`, a tenth; \
