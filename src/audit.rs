@@ -2,7 +2,6 @@
 //! without all that follow being hashed anew.
 
 use crate::text::to_json;
-use alloc::string::String;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -20,26 +19,6 @@ pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
 /// As [`link`], for an event that is written in that form already.
 pub fn link_canonical(previous: &[u8; 32], event: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(previous).chain_update(event).finalize().into()
-}
-
-/// A hash as 64 hexadecimal digits in lower case.
-pub fn to_hex(hash: &[u8; 32]) -> String {
-    hash.iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
-        .collect()
-}
-
-/// The hash that [`to_hex`] writes so; `None` for any other text.
-pub fn from_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(hash)
 }
 
 #[cfg(test)]
@@ -65,17 +44,7 @@ mod tests {
         );
         assert_eq!(event.to_string(), canonical);
         let first = link(&BEGINNING, &event);
-        assert_eq!(to_hex(&first), "aa40dcf1bdcf800b87acb6f26a816c6a008b5898eb99743f142c2d8f8604c1d7");
+        assert_eq!(crate::hex::encode(&first), "aa40dcf1bdcf800b87acb6f26a816c6a008b5898eb99743f142c2d8f8604c1d7");
         assert_ne!(link(&first, &event), first);
-    }
-
-    #[test]
-    fn a_hash_reads_as_it_was_written() {
-        let hash = core::array::from_fn(|at| (at * 9) as u8);
-        let text = to_hex(&hash);
-        assert_eq!(from_hex(&text), Some(hash));
-        for refused in ["", &text[1..], &text.to_uppercase(), &text.replace('0', "+")] {
-            assert_eq!(from_hex(refused), None, "{refused}");
-        }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     holder::Per,
-    policy::Activation,
-    record::{ExpiryStrategy, License, Requirement, Status},
+    license::{ExpiryStrategy, License, Requirement, Status},
     request::Request,
     state::{Seat, State},
+    terms::SeatPolicy,
     time::Timestamp,
     verdict::{Code, Left, Occupancy, Verdict, Warning},
 };
@@ -166,7 +166,7 @@ enum Standing<'a> {
     /// The lease is over.
     Lapsed(&'a Seat),
     /// In a seat, before which so many others were taken that are still held.
-    Held { seat: &'a Seat, place: usize, activation: &'a Activation },
+    Held { seat: &'a Seat, place: usize, activation: &'a SeatPolicy },
 }
 
 impl<'a> Standing<'a> {

@@ -5,12 +5,12 @@
 //! licence, so that nothing follows a machine from one to the next. It is no secret and no proof: whoever has the key may claim any name, with or without a hash.
 
 use crate::{
+    id::ActivationId,
+    id::LicenseId,
     limits::MAX_COMPONENTS,
     name::{Identifier, NameError},
-    record::LicenseId,
 };
 use alloc::{string::String, vec::Vec};
-use core::fmt;
 use sha2::{Digest, Sha256};
 
 words! {
@@ -135,33 +135,3 @@ fn hash(license: &LicenseId, name: &str) -> u64 {
     let digest = Sha256::new().chain_update(license.as_str()).chain_update(name).finalize();
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
-
-/// What a seat is called where its holder's name is not known: `act_` and 16 hexadecimal digits in lower case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActivationId(u64);
-
-/// The text is no activation's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not act_ and 16 hexadecimal digits in lower case")]
-pub struct ActivationIdError;
-
-impl ActivationId {
-    const PREFIX: &str = "act_";
-
-    /// Takes the text as it is, if it is such an id.
-    pub fn parse(text: &str) -> Result<Self, ActivationIdError> {
-        let digits = text.strip_prefix(Self::PREFIX).ok_or(ActivationIdError)?;
-        if digits.len() != 16 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(ActivationIdError);
-        }
-        u64::from_str_radix(digits, 16).map(Self).map_err(|_| ActivationIdError)
-    }
-}
-
-impl fmt::Display for ActivationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:016x}", Self::PREFIX, self.0)
-    }
-}
-
-text_form!(ActivationId, ActivationIdError);

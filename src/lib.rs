@@ -1,14 +1,14 @@
 //! The licensing rules as pure functions of bytes and time: no I/O, no clock, no globals.
 //!
 //! One validation, in reading order: [`request`] takes what a licence holder's program sent and hashes its [`key`];
-//! the caller reads the [`record`] stored under that hash and, where it counts, the [`state`] of its use; [`decide`] weighs them at a
-//! moment the caller names; the [`verdict`] is what the program is told. [`verbs`] is what else a program asks: each changes the
-//! state, if the decision on what would come of it allows that. [`policy`] says what a licence allows and [`holder`] who asks.
+//! the caller reads the [`license`] stored under that hash and, where it counts, the [`state`] of its use; [`decide`] weighs them at a
+//! moment the caller names; the [`verdict`] is what the program is told. [`transitions`] is what else a program asks: each changes the
+//! state, if the decision on what would come of it allows that. [`terms`] says what a licence allows and [`holder`] who asks.
 //! [`domain`], [`version`], [`time`], [`period`] and [`name`] are the values in all of these, and [`limits`] bounds them. [`audit`] chains
 //! what a vendor changed.
 //!
 //! ```
-//! use countersign::{decide, record::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
+//! use countersign::{decide, license::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
 //!
 //! let record =
 //! br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme","status":"active",
@@ -33,6 +33,9 @@ mod object;
 
 pub mod audit;
 pub mod crockford;
+pub mod field;
+pub mod hex;
+pub mod id;
 
 pub mod limits;
 pub mod seam;
@@ -45,11 +48,11 @@ pub mod time;
 pub mod version;
 
 pub mod holder;
-pub mod policy;
-pub mod record;
+pub mod license;
 pub mod request;
 pub mod state;
+pub mod terms;
 
 pub mod decide;
-pub mod verbs;
+pub mod transitions;
 pub mod verdict;

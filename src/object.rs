@@ -1,6 +1,6 @@
 //! The JSON object that a request's body is, as it was sent.
 
-use crate::request::FieldError;
+use crate::field::FieldError;
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};

@@ -2,22 +2,19 @@
 
 use crate::{
     domain::Domain,
-    holder::{ActivationId, Fingerprint, Holder, Per},
+    field::FieldError,
+    holder::{Fingerprint, Holder, Per},
+    id::ActivationId,
+    id::LicenseId,
     key::{self, KeyHash, ReadError},
     limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
     name::{IdempotencyKey, Identifier, Label, Nonce, Product},
     object::{AMOUNTS, Object},
-    record::LicenseId,
     state::Operation,
     time::Timestamp,
     version::Version,
 };
-use alloc::{
-    borrow::ToOwned,
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 use sha2::{Digest, Sha256};
 
@@ -124,24 +121,6 @@ pub struct Fields {
     pub give_back: Option<u64>,
     /// `nonce`
     pub nonce: Option<String>,
-}
-
-/// Why a request is not well formed. Repeats no value that was sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct FieldError {
-    /// The field's name in JSON, or empty where the request as a whole is meant.
-    pub field: String,
-    /// A sentence for people.
-    pub detail: String,
-}
-
-impl FieldError {
-    /// That the field of this name `detail`s: `FieldError::new("key", "is missing.")`. Without a name, `detail` is the sentence.
-    pub fn new(field: &str, detail: impl fmt::Display) -> Self {
-        let detail = if field.is_empty() { detail.to_string() } else { format!("`{field}` {detail}") };
-        Self { field: field.to_owned(), detail }
-    }
 }
 
 impl Request {

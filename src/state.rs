@@ -1,5 +1,5 @@
 //! What has become of a licence in use: who holds its seats, what was consumed, when its time began. The validator alone writes it,
-//! under [`LicenseId::state_key`](crate::record::LicenseId::state_key), and only by compare-and-swap.
+//! under [`LicenseId::state_key`](crate::id::LicenseId::state_key), and only by compare-and-swap.
 //!
 //! Seats and allowances stand in one record, so that one comparison decides about all of them and a validation reads twice at most. It is
 //! binary, and at its largest fits into one value of the store. Numbers are big-endian; moments are seconds since 1970-01-01T00:00:00Z,
@@ -22,7 +22,7 @@ use crate::{
     holder::{Holder, Matching},
     limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS},
     name::Label,
-    policy::Allowance,
+    terms::Allowance,
     time::Timestamp,
 };
 

@@ -97,3 +97,10 @@ pub(crate) fn to_json(value: &impl serde::Serialize) -> alloc::vec::Vec<u8> {
     // Writing to memory does not fail, and texts, numbers and lists have a JSON form.
     serde_json::to_vec(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
 }
+
+/// Reads a field that may be left out: where it stands it has a value, and `null` is none.
+pub(crate) fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

@@ -2,9 +2,10 @@
 
 use crate::{
     domain::Domain,
-    holder::ActivationId,
+    id::ActivationId,
+    id::LicenseId,
+    license::License,
     name::{Label, Nonce, Product},
-    record::{License, LicenseId},
     request::Request,
     state::Seat,
     text::to_json,

@@ -150,10 +150,10 @@ text_form!(Version, VersionError, |version| &version.text);
 #[serde(deny_unknown_fields)]
 pub struct VersionRange {
     /// The first version covered.
-    #[serde(default, deserialize_with = "crate::record::present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::text::present", skip_serializing_if = "Option::is_none")]
     pub from: Option<Version>,
     /// The first version no longer covered, with its pre-releases.
-    #[serde(default, deserialize_with = "crate::record::present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::text::present", skip_serializing_if = "Option::is_none")]
     pub below: Option<Version>,
 }
 

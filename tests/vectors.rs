@@ -3,15 +3,17 @@
 use countersign::{
     decide::{decide, reasons},
     domain::{Domain, DomainError, DomainRule},
+    field::FieldError,
     holder::{Holder, Per},
+    id::LicenseId,
     key::{self, Key, Prefix, ReadError},
+    license::{License, RecordError},
     name::{IdempotencyKey, Label},
     period::Period,
-    record::{License, LicenseId, RecordError},
-    request::{FieldError, Request, Verb},
+    request::{Request, Verb},
     state::{Applied, Counter, Seat, State},
     time::Timestamp,
-    verbs::{self, Used},
+    transitions::{self, Used},
     verdict::{Code, Verdict},
     version::{Version, VersionRange},
 };
@@ -348,11 +350,11 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let mut after = before;
     let mut is_applied = None;
     let verdict = match verb {
-        Verb::Validate => verbs::validate(&license, &mut after, &request, now),
-        Verb::Activate => verbs::activate(&license, &mut after, &request, now),
-        Verb::Heartbeat => verbs::heartbeat(&license, &mut after, &request, now),
+        Verb::Validate => transitions::validate(&license, &mut after, &request, now),
+        Verb::Activate => transitions::activate(&license, &mut after, &request, now),
+        Verb::Heartbeat => transitions::heartbeat(&license, &mut after, &request, now),
         Verb::Deactivate => {
-            equal(Some(verbs::deactivate(&license, &mut after, &request, now)), row["held"].as_bool())?;
+            equal(Some(transitions::deactivate(&license, &mut after, &request, now)), row["held"].as_bool())?;
             return equal(after, expected);
         }
         Verb::Activations => return Err("changes nothing".into()),
@@ -360,7 +362,7 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
             let key = row["key"].as_str().map(IdempotencyKey::parse).transpose()?;
             let operation = key.and_then(|key| request.operation(&key, &license.id));
             let earlier = row.get("earlier").map(|earlier| applied(file, earlier)).transpose()?;
-            let used = verbs::usage(&license, &mut after, &request, operation, earlier, now);
+            let used = transitions::usage(&license, &mut after, &request, operation, earlier, now);
             equal(used.is_err(), row["reused"] == true)?;
             let Ok(Used { verdict, is_applied: answer }) = used else { return equal(after, expected) };
             is_applied = request.change.map(|_| answer);

@@ -7,11 +7,11 @@ use countersign::{
     domain::Domain,
     holder::Per,
     key::{self, Key, Prefix},
-    record::License,
+    license::License,
     request::{Request, Verb},
     state::{Seat, State},
     time::Timestamp,
-    verbs::activate,
+    transitions::activate,
 };
 
 /// One call into the core, ready to be made again and again.

@@ -1,6 +1,6 @@
 //! A record that is read reads the same from its written form.
 #![no_main]
-use countersign::record::License;
+use countersign::license::License;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(license) = License::from_json(bytes) {

@@ -2,11 +2,11 @@
 #![no_main]
 use countersign::{
     name::IdempotencyKey,
-    record::License,
+    license::License,
     request::{Request, Verb},
     state::State,
     time::Timestamp,
-    verbs::{activate, deactivate, heartbeat, usage, validate},
+    transitions::{activate, deactivate, heartbeat, usage, validate},
 };
 
 const RECORD: &[u8] = br#"{"format":1,"generation":1,"id":"lic_0123456789abcdefghjkmnpqrs","product":"acme","status":"active",

@@ -2,11 +2,11 @@
 //! nothing.
 #![no_main]
 use countersign::{
-    record::License,
+    license::License,
     request::{Request, Verb},
     state::{Applied, State},
     time::Timestamp,
-    verbs::{activate, deactivate, heartbeat, usage, validate},
+    transitions::{activate, deactivate, heartbeat, usage, validate},
 };
 use std::sync::LazyLock;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign::key::KeyHash;
-use countersign::record::{License, RecordError};
+use countersign::license::{License, RecordError};
 use countersign::state::{State, StateError};
 
 use crate::bindings::store::Error as StoreError;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use countersign::record::License;
+use countersign::license::License;
 use countersign_host::registry::{Registry, RegistryError};
 use serde_json::{Value, json};
 use support::place::{Place, Printed, file, run};

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use app::{Fault, Validator};
+use countersign::id::LicenseId;
 use countersign::key;
 use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES};
-use countersign::record::LicenseId;
 use countersign::state::State;
 use plain::{Change, Expected, Licence, Model, Names, Per, Seats, Step};
 use proptest::collection::vec;

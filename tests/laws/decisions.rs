@@ -5,12 +5,12 @@ use countersign::{
     decide::{decide, needs_state, reasons},
     domain::DomainRule,
     holder::{Holder, Matching, Per},
+    license::{ExpiryStrategy, License, Requirement, Status},
     limits::MAX_COUNTED,
     name::{Label, Product},
-    policy::{Activation, Overage},
-    record::{ExpiryStrategy, License, Requirement, Status},
     request::Request,
     state::{Counter, Seat, State},
+    terms::{Overage, SeatPolicy},
     time::Timestamp,
     verdict::{Code, Warning},
     version::{Version, VersionRange},
@@ -59,7 +59,7 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
         23 => request.wants = u64::MAX,
         24 => state.begun_at = Some(Timestamp::MIN),
         25 => {
-            license.activation.get_or_insert(Activation {
+            license.activation.get_or_insert(SeatPolicy {
                 per: Per::User,
                 limit: 1,
                 overage: Overage::None,

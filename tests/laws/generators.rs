@@ -3,13 +3,14 @@
 use countersign::{
     domain::{Domain, DomainRule},
     holder::{Fingerprint, Holder, Matching, Per},
+    id::LicenseId,
     key::{self, Key, Prefix},
+    license::{ExpiryBasis, ExpiryStrategy, Format, License, Requirement, Status},
     name::{Label, Product},
     period::Period,
-    policy::{Activation, Allowance, Overage},
-    record::{ExpiryBasis, ExpiryStrategy, Format, License, LicenseId, Requirement, Status},
     request::{Change, Request},
     state::{Applied, Counter, Operation, Seat, State},
+    terms::{Allowance, Overage, SeatPolicy},
     time::Timestamp,
     version::{Version, VersionRange},
 };
@@ -74,9 +75,9 @@ prop_compose! {
         matching in select(Matching::ALL),
         lease_seconds in option::of(seconds()),
         revive_seconds in prop_oneof![Just(0), seconds()],
-    ) -> Activation {
+    ) -> SeatPolicy {
         let revive_seconds = lease_seconds.map_or(0, |_| revive_seconds);
-        Activation { per, limit, overage, matching, lease_seconds, revive_seconds }
+        SeatPolicy { per, limit, overage, matching, lease_seconds, revive_seconds }
     }
 }
 

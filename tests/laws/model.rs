@@ -3,11 +3,11 @@
 
 use countersign::{
     holder::{Fingerprint, Matching},
-    record::License,
+    license::License,
     request::{Change, Request},
     state::State,
     time::Timestamp,
-    verbs,
+    transitions,
 };
 use proptest::{
     collection::vec,
@@ -231,7 +231,7 @@ proptest! {
         for step in steps {
             let now = Timestamp::from_unix(model.now * 3_600);
             let usage = |state: &mut State, machine: &Machine, change| {
-                verbs::usage(&license, state, &request(machine, Some(change)), None, None, now).unwrap().verdict
+                transitions::usage(&license, state, &request(machine, Some(change)), None, None, now).unwrap().verdict
             };
             let (expected, verdict) = match &step {
                 Step::Pass(hours) => {
@@ -240,18 +240,18 @@ proptest! {
                 }
                 Step::Deactivate(machine) => {
                     let expected = model.seat_of(machine).map(|at| model.seats.remove(at));
-                    let was_held = verbs::deactivate(&license, &mut state, &request(machine, None), now);
+                    let was_held = transitions::deactivate(&license, &mut state, &request(machine, None), now);
                     prop_assert_eq!(was_held, expected.is_some_and(|seat| model.runs(&seat)));
                     continue;
                 }
                 Step::Validate(machine) => {
-                    (model.weigh(machine), verbs::validate(&license, &mut state, &request(machine, None), now))
+                    (model.weigh(machine), transitions::validate(&license, &mut state, &request(machine, None), now))
                 }
                 Step::Activate(machine) => {
-                    (model.activate(machine), verbs::activate(&license, &mut state, &request(machine, None), now))
+                    (model.activate(machine), transitions::activate(&license, &mut state, &request(machine, None), now))
                 }
                 Step::Heartbeat(machine) => {
-                    (model.heartbeat(machine), verbs::heartbeat(&license, &mut state, &request(machine, None), now))
+                    (model.heartbeat(machine), transitions::heartbeat(&license, &mut state, &request(machine, None), now))
                 }
                 Step::Consume(machine, amount) => {
                     (model.consume(machine, *amount), usage(&mut state, machine, Change::Consume(*amount)))

@@ -3,12 +3,12 @@
 use crate::generators::*;
 use countersign::{
     holder::Matching,
+    license::License,
     limits::REMEMBER_SECONDS,
-    record::License,
     request::{Change, Request},
     state::State,
     time::Timestamp,
-    verbs::{activate, deactivate, heartbeat, usage, validate},
+    transitions::{activate, deactivate, heartbeat, usage, validate},
     verdict::Verdict,
 };
 use proptest::{prelude::*, sample::select};

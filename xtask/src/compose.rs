@@ -41,11 +41,11 @@ const SQL_CONTRACT: &str = "countersign-guest-sql-contract";
 const WASI_HTTP: &str = "countersign-shell-wasi-http";
 const FASTLY: &str = "countersign-shell-fastly";
 const SPIN: &str = "countersign-shell-spin";
-const WASI_KEYVALUE: &str = "countersign-store-wasi-keyvalue";
-const FASTLY_KV: &str = "countersign-store-fastly-kv";
-const SPIN_KV: &str = "countersign-store-spin-kv";
-const SPIN_SQLITE: &str = "countersign-store-spin-sqlite";
-const SQL_SPIN_SQLITE: &str = "countersign-sql-spin-sqlite";
+const WASI_KEYVALUE: &str = "countersign-adapter-wasi";
+const FASTLY_KV: &str = "countersign-adapter-fastly";
+const SPIN_KV: &str = "countersign-adapter-spin-key-value";
+const SPIN_SQLITE: &str = "countersign-adapter-spin-sqlite";
+const SQL_SPIN_SQLITE: &str = "countersign-adapter-spin-database";
 const EMBEDDED: &str = "countersign-example-embedded";
 
 const COMPOSITIONS: [Composition; 16] = [

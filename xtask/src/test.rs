@@ -130,7 +130,7 @@ fn dependencies() -> Result<Outcome> {
 /// What is tested without a host.
 fn core() -> Result<Outcome> {
     let packages =
-        ["countersign", "countersign-registrar", "countersign-store-wasi-keyvalue", "countersign-validator", "xtask"];
+        ["countersign", "countersign-registrar", "countersign-adapter-wasi", "countersign-validator", "xtask"];
     check(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }

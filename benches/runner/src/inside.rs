@@ -13,7 +13,7 @@ use std::{
 use anyhow::anyhow;
 use countersign::{
     decide::decide,
-    record::License,
+    license::License,
     request::{Request, Verb},
     state::State,
     time::Timestamp,

@@ -2,7 +2,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use countersign::audit::{BEGINNING, from_hex, link, to_hex};
+use countersign::audit::{BEGINNING, link};
+use countersign::hex;
 use serde_json::{Value, json};
 
 use super::api::path;
@@ -49,7 +50,7 @@ impl Verify {
         let mut chain = Chain { number: 0, hash: BEGINNING, known: self.known };
         let verdict = chain.walk(&mut Pages::new(&api, &path(&["events"]), vec![], None), || bar.inc(1))?;
         bar.finish_and_clear();
-        let (number, hash) = (chain.number, to_hex(&chain.hash));
+        let (number, hash) = (chain.number, hex::encode(&chain.hash));
         if self.connection.json {
             let wrong = verdict.as_ref().err().map(|(number, why)| json!({ "number": number, "detail": why }));
             let head = json!({ "number": number, "hash": hash });
@@ -91,7 +92,7 @@ impl Chain {
         if event["number"].as_u64() != Some(number) {
             return Err("is missing, or stands in another place");
         }
-        if event["previous"] != to_hex(&self.hash) {
+        if event["previous"] != hex::encode(&self.hash) {
             return Err("does not follow the one before it");
         }
         let mut content = event.clone();
@@ -99,7 +100,7 @@ impl Chain {
             members.retain(|name, _| name != "hash" && name != "previous");
         }
         let hash = link(&self.hash, &content);
-        let written = to_hex(&hash);
+        let written = hex::encode(&hash);
         if event["hash"] != written {
             return Err("was changed");
         }
@@ -115,5 +116,5 @@ impl Chain {
 fn known(text: &str) -> Result<(u64, String), &'static str> {
     let (number, hash) = text.split_once(':').ok_or("not of the form NUMBER:HASH")?;
     let number = number.parse().map_err(|_| "the number is none")?;
-    from_hex(hash).map(|_| (number, hash.to_owned())).ok_or("the hash is not 64 hexadecimal digits")
+    hex::decode(hash).map(|_| (number, hash.to_owned())).ok_or("the hash is not 64 hexadecimal digits")
 }

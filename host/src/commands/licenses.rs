@@ -1,7 +1,7 @@
 //! Licences by the names that people have for them.
 
+use countersign::id::LicenseId;
 use countersign::key;
-use countersign::record::LicenseId;
 use serde_json::{Value, json};
 
 use super::api::{Answer, Api, path};

@@ -1,8 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use countersign::license::Status;
 use countersign::name::Product;
-use countersign::record::Status;
 use countersign::time::Timestamp;
 
 use super::api::path;

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use countersign::holder::{Matching, Per};
+use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::name::Label;
 use countersign::period::Period;
-use countersign::policy::{Allowance, Overage};
-use countersign::record::{ExpiryBasis, ExpiryStrategy, Requirement};
+use countersign::terms::{Allowance, Overage};
 use countersign::version::Version;
 use serde::Serialize;
 

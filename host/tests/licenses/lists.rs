@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::vendor::Registrar;
 use crate::{issue, path, policy, start};
 
-#[path = "../../../components/registrar/src/licenses/queries.rs"]
+#[path = "../../../components/apps/registrar/src/licenses/queries.rs"]
 #[allow(dead_code, reason = "the component uses all of it")]
 mod queries;
 

@@ -1,6 +1,7 @@
 //! The chain of events.
 
-use countersign::audit::{BEGINNING, from_hex, link, to_hex};
+use countersign::audit::{BEGINNING, link};
+use countersign::hex;
 use serde_json::{Value, json};
 
 use crate::vendor::{Answer, Registrar};
@@ -28,11 +29,11 @@ fn first_fault(registrar: &Registrar) -> Option<u64> {
         let (hash, before) = (members.remove("hash").unwrap(), members.remove("previous").unwrap());
         let is_linked = before.as_str().and_then(from_hex) == Some(previous) && event["number"] == number;
         previous = link(&previous, &event);
-        if !is_linked || hash != to_hex(&previous) {
+        if !is_linked || hash != hex::encode(&previous) {
             return Some(number);
         }
     }
-    (head["number"] != number || head["hash"] != to_hex(&previous)).then_some(number + 1)
+    (head["number"] != number || head["hash"] != hex::encode(&previous)).then_some(number + 1)
 }
 
 fn with_some_events() -> Registrar {

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use countersign::record::Status;
+use countersign::license::Status;
 use countersign_host::bindings::sql::Error;
 use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use countersign::key;
-use countersign::record::License;
+use countersign::license::License;
 use countersign_host::bindings::service::{Body, Header, Request};
 use countersign_host::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
 use countersign_host::bindings::{App, AppPre, journal, settings, sql, store};

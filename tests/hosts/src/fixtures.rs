@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow};
 use countersign::holder::Fingerprint;
+use countersign::id::LicenseId;
 use countersign::key::{self, Key, Prefix};
-use countersign::record::LicenseId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
-use countersign::record::License;
+use countersign::license::License;
 use countersign_host_tests::artifacts;
 use countersign_host_tests::client;
 use countersign_host_tests::fixtures::{self, Fixture};

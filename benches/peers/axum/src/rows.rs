@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use countersign::{key::KeyHash, record::License};
+use countersign::{key::KeyHash, license::License};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 /// How licences are kept.

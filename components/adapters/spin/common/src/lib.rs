@@ -1,0 +1,61 @@
+//! What the store adapters over Spin share: `settings` from Spin's variables, `journal` to standard output, and the label of the
+//! store. An adapter implements `store` for its type, exports that type with [`bindings`], and has the other two from here.
+
+use bindings::exports::countersign::license::{journal, settings, store};
+use countersign::seam::is_setting_name;
+use spin::fermyon::spin::variables;
+use wasi::cli::stdout::get_stdout;
+
+/// The world `adapter`.
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../../wit",
+        world: "adapter",
+        pub_export_macro: true,
+        default_bindings_module: "countersign_adapter_spin_common::bindings",
+    });
+}
+
+/// What one blocking write may hand over: `wasi:io/streams`.
+const MAX_WRITE_BYTES: usize = 4_096;
+
+/// Spin's side of an adapter.
+#[allow(unsafe_code, missing_docs, unreachable_pub)]
+pub mod spin {
+    wit_bindgen::generate!({ path: "wit", world: "host", generate_all });
+}
+
+impl<Adapter: store::Guest> settings::Guest for Adapter {
+    fn get(name: String) -> Result<Option<String>, settings::Error> {
+        if !is_setting_name(&name) {
+            return Err(settings::Error::InvalidName);
+        }
+        variable(&name).map_err(settings::Error::Unavailable)
+    }
+}
+
+impl<Adapter: store::Guest> journal::Guest for Adapter {
+    fn append(mut event: String) {
+        event.push('\n');
+        // An event is never a reason to fail a request, and a host that closed standard output wants none.
+        let stdout = get_stdout();
+        let _ = event.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
+    }
+}
+
+/// The label of the store to open: the variable `store`, or else `default`.
+pub fn store_label() -> Result<String, store::Error> {
+    let label = variable("store").map_err(store::Error::Unavailable)?;
+    Ok(label.unwrap_or_else(|| "default".into()))
+}
+
+/// The value of a variable. One that is empty counts as not set, as a manifest has to give each a value; one whose name Spin refuses
+/// (`a__b`) cannot have been set. An error is Spin's text.
+fn variable(name: &str) -> Result<Option<String>, String> {
+    match variables::get(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(variables::Error::Undefined(_) | variables::Error::InvalidName(_)) => Ok(None),
+        Err(variables::Error::Provider(text) | variables::Error::Other(text)) => Err(text),
+    }
+}

@@ -1,0 +1,111 @@
+//! The adapter over Spin's key-value stores, whatever backs them.
+//!
+//! Spin's store can get, set and delete, and no more, so a condition is checked by a read before the write: `best-effort`. Spin also has
+//! the compare-and-swap of `wasi:keyvalue/atomics@0.2.0-draft2`, and it is left alone: over SQLite it replaces an unchanged value
+//! atomically but overwrites a key that should be absent; over Redis it reports a failure for a swap that it made; and no adapter can
+//! tell what backs its store. Who needs `atomic` on Spin has the `spin-sqlite` adapter.
+
+use countersign::limits::MAX_VALUE_BYTES;
+use countersign::seam::{is_store_key, page};
+use countersign_adapter_spin_common::bindings::exports::countersign::license::store::{
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+};
+use countersign_adapter_spin_common::spin::fermyon::spin::key_value::{self, Store};
+use countersign_adapter_spin_common::store_label;
+use sha2::{Digest, Sha256};
+
+#[allow(unsafe_code)]
+mod export {
+    use super::Adapter;
+
+    countersign_adapter_spin_common::bindings::export!(Adapter);
+}
+
+struct Adapter;
+
+impl Guest for Adapter {
+    fn get(key: String) -> Result<Option<Entry>, Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        read(&open()?, &key)
+    }
+
+    fn put(key: String, value: Vec<u8>, expect: Expectation, _ttl: Option<u32>) -> Result<Outcome, Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(Error::TooLarge);
+        }
+        let store = open()?;
+        if !matches!(expect, Expectation::Any) {
+            let current = read(&store, &key)?;
+            let holds = match (expect, &current) {
+                (Expectation::Matches(version), Some(entry)) => entry.version == version,
+                (Expectation::Absent, None) => true,
+                _ => false,
+            };
+            if !holds {
+                return Ok(Outcome::Conflict(current));
+            }
+        }
+        store.set(&key, &value).map_err(error)?;
+        Ok(Outcome::Stored(Some(version(&value))))
+    }
+
+    fn delete(key: String) -> Result<(), Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        open()?.delete(&key).map_err(error)
+    }
+
+    /// Spin hands over every key of the store or none, so each page costs a reading of them all. The cursor is the last key of the page
+    /// before.
+    fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
+        let after = cursor.unwrap_or_default();
+        let mut keys = open()?.get_keys().map_err(error)?;
+        keys.retain(|key| key.starts_with(&prefix) && *key > after);
+        keys.sort_unstable();
+        let (keys, next) = page(keys, limit);
+        Ok(Page { keys, next })
+    }
+
+    fn describe() -> Capabilities {
+        Capabilities {
+            name: "spin-kv".into(),
+            compare_and_swap: CompareAndSwap::BestEffort,
+            ttl: false,
+            lists: true,
+            ordered_list: true,
+            staleness_seconds: 60, // of hosted Spin, whose store is replicated; at once where SQLite or Redis backs it
+        }
+    }
+}
+
+fn open() -> Result<Store, Error> {
+    Store::open(&store_label()?).map_err(error)
+}
+
+fn read(store: &Store, key: &str) -> Result<Option<Entry>, Error> {
+    let value = store.get(key).map_err(error)?;
+    Ok(value.map(|value| Entry { version: version(&value), value }))
+}
+
+/// Spin keeps no versions, so equal values are one state: the first eight bytes of the value's SHA-256. A value that changed and
+/// changed back is not told from one that never did, which a record with a growing generation rules out.
+fn version(value: &[u8]) -> u64 {
+    Sha256::digest(value).iter().take(8).fold(0, |version, byte| version << 8 | u64::from(*byte))
+}
+
+fn error(error: key_value::Error) -> Error {
+    match error {
+        key_value::Error::NoSuchStore => Error::NoSuchStore,
+        key_value::Error::AccessDenied => Error::AccessDenied,
+        key_value::Error::StoreTableFull => Error::Unavailable("too many stores are open".into()),
+        // Spin's limit on concurrent calls has no variant of its own.
+        key_value::Error::Other(text) if text == "too many requests" => Error::Throttled,
+        key_value::Error::Other(text) => Error::Unavailable(text),
+    }
+}

@@ -1,0 +1,153 @@
+//! The adapter over Spin's SQLite databases: the store of Spin that compares and swaps atomically.
+//!
+//! Each condition stands in the one statement that writes, so of any number of writers one wins: SQLite makes a statement whole or not
+//! at all. The table is made when a statement first misses it. A row past its `expires` is gone for every reader and for every
+//! condition; it is overwritten when its key is written again.
+
+use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
+use countersign::seam::{is_store_key, page};
+use countersign_adapter_spin_common::bindings::exports::countersign::license::store::{
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+};
+use countersign_adapter_spin_common::spin::fermyon::spin::sqlite::{self, Connection, RowResult, Value};
+use countersign_adapter_spin_common::store_label;
+
+#[allow(unsafe_code)]
+mod export {
+    use super::Adapter;
+
+    countersign_adapter_spin_common::bindings::export!(Adapter);
+}
+
+/// `version` is drawn at random, 64 bits, by each write: a key that is deleted and created anew, or that comes back after its expiry, has
+/// a version that no earlier reader holds, and no counter has to outlive the row. `expires` is in seconds since 1970, null for never.
+const CREATE: &str = include_str!("../table.sql");
+
+const GET: &str = "SELECT value, version FROM countersign_store \
+    WHERE key = ?1 AND (expires IS NULL OR expires > unixepoch())";
+
+const PUT_ANY: &str = "INSERT INTO countersign_store (key, value, version, expires) \
+    VALUES (?1, ?2, random(), unixepoch() + ?3) \
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version, expires = excluded.expires \
+    RETURNING version";
+
+const PUT_ABSENT: &str = "INSERT INTO countersign_store (key, value, version, expires) \
+    VALUES (?1, ?2, random(), unixepoch() + ?3) \
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version, expires = excluded.expires \
+    WHERE countersign_store.expires <= unixepoch() \
+    RETURNING version";
+
+const PUT_MATCHES: &str = "UPDATE countersign_store SET value = ?2, version = random(), expires = unixepoch() + ?3 \
+    WHERE key = ?1 AND version = ?4 AND (expires IS NULL OR expires > unixepoch()) \
+    RETURNING version";
+
+const DELETE: &str = "DELETE FROM countersign_store WHERE key = ?1";
+
+/// Reads the range from the cursor or the prefix on, and no more: `~` sorts after every character of a key, and the `+` keeps the
+/// cursor's own exclusion from being taken for the range.
+const LIST: &str = "SELECT key FROM countersign_store \
+    WHERE key >= max(?1, ?2) AND +key > ?1 AND key < ?2 || '~' AND (expires IS NULL OR expires > unixepoch()) \
+    ORDER BY key LIMIT ?3";
+
+struct Adapter;
+
+impl Guest for Adapter {
+    fn get(key: String) -> Result<Option<Entry>, Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        let Some(row) = execute(GET, &[Value::Text(key)])?.pop() else { return Ok(None) };
+        match columns(row)? {
+            [Value::Blob(value), Value::Integer(version)] => {
+                Ok(Some(Entry { value, version: version.cast_unsigned() }))
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    fn put(key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(Error::TooLarge);
+        }
+        let ttl = ttl.map_or(Value::Null, |seconds| Value::Integer(seconds.into()));
+        let mut parameters = vec![Value::Text(key.clone()), Value::Blob(value), ttl];
+        let statement = match expect {
+            Expectation::Any => PUT_ANY,
+            Expectation::Absent => PUT_ABSENT,
+            Expectation::Matches(version) => {
+                parameters.push(Value::Integer(version.cast_signed()));
+                PUT_MATCHES
+            }
+        };
+        let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(Self::get(key)?)) };
+        match columns(row)? {
+            [Value::Integer(version)] => Ok(Outcome::Stored(Some(version.cast_unsigned()))),
+            _ => Err(foreign()),
+        }
+    }
+
+    fn delete(key: String) -> Result<(), Error> {
+        if !is_store_key(&key) {
+            return Err(Error::InvalidKey);
+        }
+        execute(DELETE, &[Value::Text(key)]).map(drop)
+    }
+
+    /// The cursor is the last key of the page before.
+    fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
+        let one_more = i64::from(limit.clamp(1, MAX_LIST_KEYS)) + 1;
+        let after = cursor.unwrap_or_default();
+        let rows = execute(LIST, &[Value::Text(after), Value::Text(prefix), Value::Integer(one_more)])?;
+        let keys = rows.into_iter().map(|row| match columns(row)? {
+            [Value::Text(key)] => Ok(key),
+            _ => Err(foreign()),
+        });
+        let (keys, next) = page(keys.collect::<Result<_, _>>()?, limit);
+        Ok(Page { keys, next })
+    }
+
+    fn describe() -> Capabilities {
+        Capabilities {
+            name: "spin-sqlite".into(),
+            compare_and_swap: CompareAndSwap::Atomic,
+            ttl: true,
+            lists: true,
+            ordered_list: true,
+            staleness_seconds: 0,
+        }
+    }
+}
+
+/// Runs one statement, and makes the table if that is what was missing.
+fn execute(statement: &str, parameters: &[Value]) -> Result<Vec<RowResult>, Error> {
+    let database = Connection::open(&store_label()?).map_err(error)?;
+    let result = match database.execute(statement, parameters) {
+        Err(sqlite::Error::Io(text)) if text.contains("no such table: countersign_store") => {
+            database.execute(CREATE, &[]).map_err(error)?;
+            database.execute(statement, parameters)
+        }
+        result => result,
+    };
+    Ok(result.map_err(error)?.rows)
+}
+
+fn columns<const N: usize>(row: RowResult) -> Result<[Value; N], Error> {
+    row.values.try_into().map_err(|_| foreign())
+}
+
+fn foreign() -> Error {
+    Error::Other("the table countersign_store is not of this adapter's making".into())
+}
+
+fn error(error: sqlite::Error) -> Error {
+    match error {
+        sqlite::Error::NoSuchDatabase => Error::NoSuchStore,
+        sqlite::Error::AccessDenied => Error::AccessDenied,
+        sqlite::Error::InvalidConnection => Error::Unavailable("the connection was closed".into()),
+        sqlite::Error::DatabaseFull => Error::Other("the database is full".into()),
+        sqlite::Error::Io(text) => Error::Unavailable(text),
+    }
+}

@@ -1,0 +1,206 @@
+//! The HTTP interface: a table of routes with the role that each takes, and what is the same for all.
+
+use countersign::field::FieldError;
+use countersign::name::Nonce;
+
+use crate::App;
+use crate::answer;
+use crate::ask::{Ask, header};
+use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
+use crate::caller::{self, Role};
+use crate::clock::{self, Stopwatch};
+use crate::journal;
+use crate::problem::Problem;
+use crate::query::{Query, percent_decode};
+use crate::{
+    events, idempotency, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens,
+};
+
+struct Route {
+    method: &'static str,
+    /// With `{…}` for a segment that is a parameter.
+    path: &'static str,
+    /// The least that the caller's token must be.
+    role: Role,
+    verb: Verb,
+}
+
+pub(crate) type Verb = fn(&Ask<'_>) -> Result<Response, Problem>;
+
+/// Of two paths that fit, the one that stands first is meant.
+const ROUTES: &[Route] = &[
+    get("/api/v1/products", Role::Reader, products::list),
+    post("/api/v1/products", Role::Admin, products::create),
+    get("/api/v1/products/{code}", Role::Reader, products::get),
+    patch("/api/v1/products/{code}", Role::Admin, products::update),
+    delete("/api/v1/products/{code}", Role::Admin, products::delete),
+    get("/api/v1/policies", Role::Reader, policies::list),
+    post("/api/v1/policies", Role::Admin, policies::create),
+    get("/api/v1/policies/{id}", Role::Reader, policies::get),
+    patch("/api/v1/policies/{id}", Role::Admin, policies::update),
+    delete("/api/v1/policies/{id}", Role::Admin, policies::delete),
+    get("/api/v1/licenses", Role::Reader, licenses::list::get),
+    post("/api/v1/licenses", Role::Issuer, licenses::create::post),
+    post("/api/v1/licenses/batch", Role::Issuer, licenses::create::batch),
+    post("/api/v1/licenses/lookup", Role::Reader, licenses::lookup::post),
+    post("/api/v1/licenses/import", Role::Issuer, licenses::import::post),
+    get("/api/v1/licenses/export", Role::Admin, licenses::export::get),
+    get("/api/v1/licenses/{id}", Role::Reader, licenses::get::get),
+    // The verb asks for a higher role where more is changed than owner and metadata.
+    patch("/api/v1/licenses/{id}", Role::Support, licenses::patch::patch),
+    delete("/api/v1/licenses/{id}", Role::Admin, licenses::delete::delete),
+    post("/api/v1/licenses/{id}/suspend", Role::Support, licenses::status::suspend),
+    post("/api/v1/licenses/{id}/resume", Role::Support, licenses::status::resume),
+    post("/api/v1/licenses/{id}/revoke", Role::Issuer, licenses::status::revoke),
+    post("/api/v1/licenses/{id}/renew", Role::Issuer, licenses::renew::post),
+    post("/api/v1/licenses/{id}/rotate-key", Role::Issuer, licenses::rotate_key::post),
+    post("/api/v1/licenses/{id}/change-policy", Role::Issuer, licenses::change_policy::post),
+    post("/api/v1/licenses/{id}/domains", Role::Support, licenses::domains::post),
+    delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, licenses::domains::delete),
+    get("/api/v1/licenses/{id}/activations", Role::Reader, licenses::activations::get),
+    get("/api/v1/stats", Role::Reader, stats::get),
+    post("/api/v1/stats/validations", Role::Admin, stats::add),
+    post("/api/v1/reconcile", Role::Admin, reconcile::post),
+    get("/api/v1/tokens", Role::Admin, tokens::list),
+    post("/api/v1/tokens", Role::Admin, tokens::create),
+    get("/api/v1/tokens/{id}", Role::Admin, tokens::get),
+    delete("/api/v1/tokens/{id}", Role::Admin, tokens::revoke),
+    get("/api/v1/events", Role::Reader, events::list),
+    post("/api/v1/outbox/deliveries", Role::Issuer, outbox::deliveries),
+];
+
+const fn get(path: &'static str, role: Role, verb: Verb) -> Route {
+    Route { method: "GET", path, role, verb }
+}
+
+const fn post(path: &'static str, role: Role, verb: Verb) -> Route {
+    Route { method: "POST", path, role, verb }
+}
+
+const fn patch(path: &'static str, role: Role, verb: Verb) -> Route {
+    Route { method: "PATCH", path, role, verb }
+}
+
+const fn delete(path: &'static str, role: Role, verb: Verb) -> Route {
+    Route { method: "DELETE", path, role, verb }
+}
+
+impl Guest for App {
+    fn handle(request: Request) -> Response {
+        let stopwatch = Stopwatch::start();
+        let request_id = request_id(&request);
+        let mut note = journal::Request::new(&request_id, &request.method);
+        let mut response = respond(&request, &request_id, &mut note).unwrap_or_else(|problem| {
+            note.code = Some(problem.code_and_detail().0);
+            note.reason = problem.reason();
+            problem.into()
+        });
+        answer::add(&mut response, "x-request-id", &request_id);
+        note.status = response.status;
+        note.note(&stopwatch);
+        response
+    }
+}
+
+/// What the caller calls the request, if that is 1 to 128 visible ASCII characters, or else a name drawn for it.
+fn request_id(request: &Request) -> String {
+    let given = header(&request.headers, "x-request-id").ok().flatten();
+    let given = given.filter(|given| Nonce::parse(given).is_ok());
+    given.map_or_else(|| random::id("req_"), str::to_owned)
+}
+
+fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>) -> Result<Response, Problem> {
+    if request.path == "/openapi.json" {
+        return match request.method.as_str() {
+            "GET" => Ok(openapi::get()),
+            _ => Err(Problem::MethodNotAllowed { allowed: "GET".into() }),
+        };
+    }
+    let (route, parameters) = find(&request.method, &request.path)?;
+    note.route = Some(route.path);
+    schema::ready()?;
+    let now = clock::now();
+    let caller = caller::find(request, now)?;
+    note.actor = Some(caller.id.clone());
+    caller.check_role(route.role)?;
+    let decode = |parameter: &str| {
+        percent_decode(parameter).ok_or_else(|| FieldError::new("", "The path is not percent-encoded UTF-8."))
+    };
+    let ask = Ask {
+        http: request,
+        caller,
+        request_id: request_id.into(),
+        parameters: parameters.into_iter().map(decode).collect::<Result<_, _>>()?,
+        query: Query::parse(request.query.as_deref())?,
+        now,
+    };
+    if request.method == "POST" {
+        // One that is malformed is refused also where it has no effect: in a look-up, in a dry run.
+        idempotency::key(&ask)?;
+    }
+    (route.verb)(&ask)
+}
+
+/// The route for a method and a path, and the path's parameters as they stand.
+fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Vec<&'a str>), Problem> {
+    let mut fitting = ROUTES.iter().filter_map(|route| Some((route.path, parameters(route.path, path)?)));
+    let (pattern, parameters) = fitting.next().ok_or(Problem::NoSuchPath)?;
+    let mut routes = ROUTES.iter().filter(|route| route.path == pattern);
+    match routes.clone().find(|route| route.method == method) {
+        Some(route) => Ok((route, parameters)),
+        None => {
+            let first = routes.next().map_or(String::new(), |route| route.method.into());
+            Err(Problem::MethodNotAllowed {
+                allowed: routes.fold(first, |allowed, route| allowed + ", " + route.method),
+            })
+        }
+    }
+}
+
+/// What stands in place of a pattern's parameters, if the path fits it.
+fn parameters<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let mut segments = path.split('/');
+    let mut parameters = Vec::new();
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') && !segment.is_empty() {
+            parameters.push(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_these_routes_for_vendors_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().iter();
+            for (method, _) in methods.filter(|(_, operation)| operation["tags"][0] == "vendor") {
+                described.insert((path.clone(), method.to_ascii_uppercase()));
+            }
+        }
+        let routes = ROUTES.iter().map(|route| (route.path, route.method));
+        let served =
+            routes.chain([("/openapi.json", "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn a_path_has_parameters() {
+        let pattern = "/api/v1/licenses/{id}/domains/{domain}";
+        assert_eq!(parameters(pattern, "/api/v1/licenses/a/domains/b%2F"), Some(vec!["a", "b%2F"]));
+        for other in ["/api/v1/licenses//domains/b", "/api/v1/licenses/a/domains", "/api/v1/licenses/a/domains/b/c", ""]
+        {
+            assert_eq!(parameters(pattern, other), None, "{other}");
+        }
+    }
+}

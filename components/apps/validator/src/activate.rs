@@ -1,0 +1,20 @@
+//! Takes a seat, or the same one again.
+
+use countersign::request::Verb;
+use countersign::transitions;
+
+use crate::bindings::exports::countersign::license::service::{Request, Response};
+use crate::problem::Problem;
+use crate::verb::{Weighing, post_weighing, warn_of_soft_limits};
+
+/// Two reads, and a write if anything changed.
+pub(crate) const ACTIVATE: Weighing = Weighing {
+    verb: Verb::Activate,
+    event: "activation",
+    weigh: |license, state, request, now| warn_of_soft_limits(transitions::activate(license, state, request, now)),
+};
+
+/// `POST /api/v1/activate`
+pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
+    post_weighing(&ACTIVATE, http)
+}

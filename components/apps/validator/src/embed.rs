@@ -1,0 +1,236 @@
+//! The typed interface, for components that embed this one.
+
+use countersign::field::FieldError;
+use countersign::holder::Per;
+use countersign::name::IdempotencyKey;
+use countersign::request::{Fields, Verb};
+use countersign::state::Seat;
+use countersign::transitions::KeyReused;
+use countersign::verdict::{self, Left, Occupancy, Verdict};
+
+use crate::App;
+use crate::activate::ACTIVATE;
+use crate::activations::activations;
+use crate::bindings::exports::countersign::license::validator as wit;
+use crate::clock::Stopwatch;
+use crate::deactivate::deactivate;
+use crate::heartbeat::HEARTBEAT;
+use crate::records::Unavailable;
+use crate::usage::usage;
+use crate::validate::VALIDATE;
+use crate::verb::{Weighing, weigh};
+
+impl wit::Guest for App {
+    fn validate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+        weighed(&VALIDATE, request)
+    }
+
+    fn activate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+        weighed(&ACTIVATE, request)
+    }
+
+    fn heartbeat(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+        weighed(&HEARTBEAT, request)
+    }
+
+    fn deactivate(seat: wit::Seat) -> Result<Option<wit::Deactivation>, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let fields = Fields {
+            key: Some(seat.key),
+            domain: seat.domain,
+            fingerprint: some(seat.fingerprint),
+            user: seat.user,
+            activation: seat.activation,
+            ..Fields::default()
+        };
+        let answered = deactivate(
+            &fields.verify(Verb::Deactivate)?,
+            &mut stopwatch,
+            |done| Some(wit::Deactivation { deactivated: done.deactivated, seats: done.seats.map(wit::Seats::from) }),
+            |_| None,
+        );
+        Ok(answered?)
+    }
+
+    fn activations(key: String) -> Result<Option<wit::Seating>, wit::Fault> {
+        let mut stopwatch = Stopwatch::start();
+        let fields = Fields { key: Some(key), ..Fields::default() };
+        let answered = activations(
+            &fields.verify(Verb::Activations)?,
+            &mut stopwatch,
+            |seating| {
+                let (per, seats) = seating.counted?;
+                let activations = seating.seats.iter().map(wit::Activation::from).collect();
+                Some(wit::Seating { per: per.into(), seats: seats.into(), activations })
+            },
+            |_| None,
+        );
+        Ok(answered?)
+    }
+
+    fn usage(
+        request: wit::Request,
+        change: Option<wit::Change>,
+        idempotency_key: Option<String>,
+    ) -> Result<wit::Used, wit::UsageFault> {
+        let mut stopwatch = Stopwatch::start();
+        let mut fields = Fields::from(request);
+        match change {
+            Some(wit::Change::Consume(amount)) => fields.consume = Some(amount),
+            Some(wit::Change::GiveBack(amount)) => fields.give_back = Some(amount),
+            None => {}
+        }
+        let request = fields.verify(Verb::Usage)?;
+        let key = idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose();
+        let key = key.map_err(|error| FieldError::new("idempotency-key", format_args!("{error}.")))?;
+        usage(&request, key.as_ref(), &mut stopwatch, |outcome| match outcome {
+            Ok((verdict, applied)) => Ok(wit::Used { verdict: verdict.into(), applied: applied.unwrap_or_default() }),
+            Err(KeyReused) => Err(wit::UsageFault::IdempotencyKeyReused),
+        })?
+    }
+}
+
+fn weighed(weighing: &Weighing, request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
+    let mut stopwatch = Stopwatch::start();
+    let request = Fields::from(request).verify(weighing.verb)?;
+    Ok(weigh(weighing, &request, &mut stopwatch, |verdict| verdict.into())?)
+}
+
+/// An empty list says what a field that is not sent does.
+fn some(texts: Vec<String>) -> Option<Vec<String>> {
+    Some(texts).filter(|texts| !texts.is_empty())
+}
+
+impl From<wit::Request> for Fields {
+    fn from(request: wit::Request) -> Self {
+        Self {
+            key: Some(request.key),
+            product: request.product,
+            domain: request.domain,
+            version: request.version,
+            released_at: request.released_at,
+            features: Some(request.features),
+            fingerprint: some(request.fingerprint),
+            user: request.user,
+            allowance: request.allowance,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&Verdict<'_>> for wit::Verdict {
+    fn from(verdict: &Verdict<'_>) -> Self {
+        let license = verdict.license;
+        Self {
+            valid: verdict.is_valid(),
+            code: verdict.code.into(),
+            detail: verdict.code.detail().into(),
+            license_id: license.map(|license| license.id.as_str().into()),
+            product: license.map(|license| license.product.as_str().into()),
+            plan: license.map(|license| license.plan.as_str().into()),
+            features: license
+                .map_or(Vec::new(), |license| license.features.iter().map(|feature| feature.as_str().into()).collect()),
+            expires_at: verdict.expires_at.map(|moment| moment.unix()),
+            grace: verdict.grace,
+            warnings: verdict.warnings.iter().map(|warning| (*warning).into()).collect(),
+            activation: verdict.seat.as_ref().map(wit::Activation::from),
+            seats: verdict.seats.map(wit::Seats::from),
+            allowance: verdict.left.as_ref().map(wit::Allowance::from),
+        }
+    }
+}
+
+impl From<&Seat> for wit::Activation {
+    fn from(seat: &Seat) -> Self {
+        Self {
+            id: seat.holder.activation_id().to_string(),
+            activated_at: seat.since.unix(),
+            lease_ends_at: seat.until.map(|until| until.unix()),
+        }
+    }
+}
+
+impl From<Occupancy> for wit::Seats {
+    fn from(Occupancy { limit, used }: Occupancy) -> Self {
+        Self { limit, used: used as u32 }
+    }
+}
+
+impl From<&Left> for wit::Allowance {
+    fn from(left: &Left) -> Self {
+        Self {
+            name: left.name.as_str().into(),
+            limit: left.limit,
+            used: left.used,
+            remaining: left.remaining(),
+            resets_at: left.resets_at.map(|moment| moment.unix()),
+        }
+    }
+}
+
+impl From<Per> for wit::Per {
+    fn from(per: Per) -> Self {
+        match per {
+            Per::Machine => Self::Machine,
+            Per::Domain => Self::Domain,
+            Per::User => Self::User,
+        }
+    }
+}
+
+impl From<verdict::Code> for wit::Code {
+    fn from(code: verdict::Code) -> Self {
+        use verdict::Code;
+        match code {
+            Code::MalformedKey => Self::MalformedKey,
+            Code::NotFound => Self::NotFound,
+            Code::Revoked => Self::Revoked,
+            Code::Suspended => Self::Suspended,
+            Code::NotYetValid => Self::NotYetValid,
+            Code::Expired => Self::Expired,
+            Code::ProductMismatch => Self::ProductMismatch,
+            Code::DomainRequired => Self::DomainRequired,
+            Code::DomainMismatch => Self::DomainMismatch,
+            Code::FingerprintRequired => Self::FingerprintRequired,
+            Code::UserRequired => Self::UserRequired,
+            Code::NotActivated => Self::NotActivated,
+            Code::LeaseExpired => Self::LeaseExpired,
+            Code::VersionNotCovered => Self::VersionNotCovered,
+            Code::FeatureMissing => Self::FeatureMissing,
+            Code::TooManyActivations => Self::TooManyActivations,
+            Code::UsageExhausted => Self::UsageExhausted,
+            Code::Valid => Self::Valid,
+        }
+    }
+}
+
+impl From<verdict::Warning> for wit::Warning {
+    fn from(warning: verdict::Warning) -> Self {
+        use verdict::Warning;
+        match warning {
+            Warning::ExpiredAllowed => Self::ExpiredAllowed,
+            Warning::ExpiredMaintained => Self::ExpiredMaintained,
+            Warning::ActivationsOverLimit => Self::ActivationsOverLimit,
+            Warning::UsageOverLimit => Self::UsageOverLimit,
+            Warning::LimitIsSoft => Self::LimitIsSoft,
+        }
+    }
+}
+
+impl From<FieldError> for wit::Fault {
+    fn from(FieldError { field, detail }: FieldError) -> Self {
+        Self::InvalidRequest(wit::FieldError { field, detail })
+    }
+}
+
+impl From<Unavailable> for wit::Fault {
+    fn from(Unavailable(reason): Unavailable) -> Self {
+        Self::Unavailable(reason.into())
+    }
+}
+
+impl<T: Into<wit::Fault>> From<T> for wit::UsageFault {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}

@@ -1,0 +1,20 @@
+//! Keeps a seat: renews its lease.
+
+use countersign::request::Verb;
+use countersign::transitions;
+
+use crate::bindings::exports::countersign::license::service::{Request, Response};
+use crate::problem::Problem;
+use crate::verb::{Weighing, post_weighing, warn_of_soft_limits};
+
+/// Two reads, and a write if anything changed.
+pub(crate) const HEARTBEAT: Weighing = Weighing {
+    verb: Verb::Heartbeat,
+    event: "heartbeat",
+    weigh: |license, state, request, now| warn_of_soft_limits(transitions::heartbeat(license, state, request, now)),
+};
+
+/// `POST /api/v1/heartbeat`
+pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
+    post_weighing(&HEARTBEAT, http)
+}

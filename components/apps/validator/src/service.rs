@@ -1,0 +1,75 @@
+//! The HTTP interface: a table of routes, and what is the same for each.
+
+use crate::App;
+use crate::answer;
+use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
+use crate::problem::Problem;
+use crate::{activate, activations, deactivate, health, heartbeat, usage, validate};
+
+struct Route {
+    path: &'static str,
+    method: &'static str,
+    /// `method` and `OPTIONS`, as `Allow` lists them.
+    allowed: &'static str,
+    verb: Verb,
+}
+
+/// The one that everyone asks stands first.
+const ROUTES: [Route; 8] = [
+    post("/api/v1/validate", validate::post),
+    post("/api/v1/activate", activate::post),
+    post("/api/v1/heartbeat", heartbeat::post),
+    post("/api/v1/deactivate", deactivate::post),
+    post("/api/v1/activations", activations::post),
+    post("/api/v1/usage", usage::post),
+    get("/healthz", health::healthz),
+    get("/readyz", health::readyz),
+];
+
+type Verb = fn(&Request) -> Result<Response, Problem>;
+
+const fn post(path: &'static str, verb: Verb) -> Route {
+    Route { path, method: "POST", allowed: "POST, OPTIONS", verb }
+}
+
+const fn get(path: &'static str, verb: Verb) -> Route {
+    Route { path, method: "GET", allowed: "GET, OPTIONS", verb }
+}
+
+impl Guest for App {
+    fn handle(request: Request) -> Response {
+        respond(&request).unwrap_or_else(Response::from)
+    }
+}
+
+fn respond(request: &Request) -> Result<Response, Problem> {
+    let route = ROUTES.iter().find(|route| route.path == request.path).ok_or(Problem::NoSuchPath)?;
+    if request.method == "OPTIONS" {
+        return Ok(answer::preflight(route.allowed));
+    }
+    if request.method != route.method {
+        return Err(Problem::MethodNotAllowed { allowed: route.allowed });
+    }
+    (route.verb)(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ROUTES;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_these_routes_for_holders_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().iter();
+            for (method, _) in methods.filter(|(_, operation)| operation["tags"][0] == "holder") {
+                described.insert((path.clone(), method.to_ascii_uppercase()));
+            }
+        }
+        let served = ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
+        assert_eq!(described, served);
+    }
+}

@@ -1,0 +1,17 @@
+//! The verb everyone calls: may this run?
+
+use countersign::request::Verb;
+use countersign::transitions;
+
+use crate::bindings::exports::countersign::license::service::{Request, Response};
+use crate::problem::Problem;
+use crate::verb::{Weighing, post_weighing};
+
+/// One read, and a second where the licence counts seats, the request names an allowance, or the licence's time begins later.
+pub(crate) const VALIDATE: Weighing =
+    Weighing { verb: Verb::Validate, event: "validation", weigh: transitions::validate };
+
+/// `POST /api/v1/validate`
+pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
+    post_weighing(&VALIDATE, http)
+}
