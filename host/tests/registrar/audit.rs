@@ -27,7 +27,7 @@ fn first_fault(registrar: &Registrar) -> Option<u64> {
         number += 1;
         let members = event.as_object_mut().unwrap();
         let (hash, before) = (members.remove("hash").unwrap(), members.remove("previous").unwrap());
-        let is_linked = before.as_str().and_then(from_hex) == Some(previous) && event["number"] == number;
+        let is_linked = before.as_str().and_then(hex::decode) == Some(previous) && event["number"] == number;
         previous = link(&previous, &event);
         if !is_linked || hash != hex::encode(&previous) {
             return Some(number);
