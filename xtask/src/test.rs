@@ -24,12 +24,13 @@ struct Step {
 }
 
 /// Components come first: what embeds or serves them is tested on what was built here.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", run: format },
     Step { name: "components", run: components },
     Step { name: "lints", run: lints },
     Step { name: "dependencies", run: dependencies },
     Step { name: "core", run: core },
+    Step { name: "apps", run: apps },
     Step { name: "native-host", run: native_host },
     Step { name: "all-hosts", run: all_hosts },
     Step { name: "api", run: api },
@@ -132,6 +133,16 @@ fn core() -> Result<Outcome> {
     let packages =
         ["countersign", "countersign-registrar", "countersign-adapter-wasi", "countersign-validator", "xtask"];
     check(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
+    Ok(Outcome::Passed)
+}
+
+/// Both apps in process. In release mode, like all that links the engine.
+fn apps() -> Result<Outcome> {
+    check(
+        cargo()
+            .args(["test", "--release", "--package", "countersign-app-tests"])
+            .env("COUNTERSIGN_COMPONENTS", compose::directory()),
+    )?;
     Ok(Outcome::Passed)
 }
 

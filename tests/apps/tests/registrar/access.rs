@@ -3,7 +3,7 @@
 use countersign_host::bindings::service::Body;
 use serde_json::{Value, json};
 
-use crate::vendor::{BEGIN, OPERATOR, Registrar};
+use countersign_app_tests::{BEGIN, OPERATOR, Registrar};
 
 const LICENSE: &str = "/api/v1/licenses/lic_00000000000000000000000000";
 

@@ -7,8 +7,8 @@ use countersign::key;
 use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
-use crate::vendor::Registrar;
-use crate::{code, issue, path, policy, start};
+use super::{code, issue, path, policy, start};
+use countersign_app_tests::Registrar;
 
 /// All pages: what was checked, repaired, and unknown.
 fn reconcile(registrar: &Registrar, dry_run: bool, limit: u32) -> (u64, u64, u64) {

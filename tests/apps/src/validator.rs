@@ -1,7 +1,5 @@
 //! The validator component in this process, over a store in memory, with a clock and faults that the test sets.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::path::Path;
@@ -19,7 +17,7 @@ use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// What a store does to one call, in place of what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A read or a write as it should be.
     Spared,
     /// Another writes first: a conditional write conflicts.
@@ -32,19 +30,19 @@ pub(crate) enum Fault {
 
 /// The world around the component.
 #[derive(Default)]
-pub(crate) struct World {
+pub struct World {
     /// Seconds since 1970.
-    pub(crate) now: i64,
-    pub(crate) entries: BTreeMap<String, Entry>,
-    pub(crate) events: Vec<String>,
+    pub now: i64,
+    pub entries: BTreeMap<String, Entry>,
+    pub events: Vec<String>,
     /// What becomes of the next calls of the store; later ones are spared.
-    pub(crate) faults: VecDeque<Fault>,
+    pub faults: VecDeque<Fault>,
     writes: u64,
 }
 
 impl World {
     /// Writes as a vendor would: whatever is there.
-    pub(crate) fn write(&mut self, key: &str, value: Vec<u8>) -> u64 {
+    pub fn write(&mut self, key: &str, value: Vec<u8>) -> u64 {
         self.writes += 1;
         self.entries.insert(key.to_owned(), Entry { value, version: self.writes });
         self.writes
@@ -56,7 +54,7 @@ impl World {
 }
 
 /// One instance of the component.
-pub(crate) struct Validator {
+pub struct Validator {
     world: Arc<Mutex<World>>,
     store: wasmtime::Store<Guest>,
     app: App,
@@ -86,7 +84,7 @@ static COMPONENT: LazyLock<AppPre<Guest>> = LazyLock::new(|| {
 
 impl Validator {
     /// A new instance in an empty world.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let world = Arc::<Mutex<World>>::default();
         let wasi = WasiCtx::builder().wall_clock(Clock(world.clone())).inherit_stderr().build();
         let guest = Guest { world: world.clone(), wasi, resources: ResourceTable::new() };
@@ -95,12 +93,12 @@ impl Validator {
         Self { world, store, app }
     }
 
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+    pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
 
     /// The status and body of what a verb answers.
-    pub(crate) fn ask(&mut self, verb: &str, body: &Value, idempotency_key: Option<&str>) -> (u16, Value) {
+    pub fn ask(&mut self, verb: &str, body: &Value, idempotency_key: Option<&str>) -> (u16, Value) {
         let header = |key: &str| countersign_host::bindings::service::Header {
             name: "idempotency-key".into(),
             value: key.as_bytes().to_vec(),

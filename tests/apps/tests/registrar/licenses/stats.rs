@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{issue, path, start};
+use super::{issue, path, start};
 
 #[test]
 fn licences_are_counted_by_status_and_end() {

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-#[path = "../support/vendor.rs"]
-mod vendor;
-
 mod access;
 mod audit;
 mod delivery;
 mod faults;
+mod licenses;
 mod repeats;
 mod resources;

@@ -1,8 +1,6 @@
 //! The registrar component in this process, over a database of its own and a store in memory, with a clock and faults that the test sets;
 //! and the validator component over the same store.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -24,37 +22,37 @@ use wasmtime::{Config, Engine, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// A token of all rights, which the operator set.
-pub(crate) const OPERATOR: &str = "the operator's token, which is long enough";
+pub const OPERATOR: &str = "the operator's token, which is long enough";
 
 /// When every test begins: 2026-11-22T10:00:00Z.
-pub(crate) const BEGIN: i64 = 1_795_341_600;
+pub const BEGIN: i64 = 1_795_341_600;
 
 /// The world around the component.
-pub(crate) struct World {
+pub struct World {
     /// Seconds since 1970.
-    pub(crate) now: i64,
-    pub(crate) entries: BTreeMap<String, Entry>,
-    pub(crate) settings: HashMap<String, String>,
+    pub now: i64,
+    pub entries: BTreeMap<String, Entry>,
+    pub settings: HashMap<String, String>,
     /// Whether the store answers nothing.
-    pub(crate) is_store_gone: bool,
+    pub is_store_gone: bool,
     /// Keys for which the store has no room.
-    pub(crate) too_large: BTreeSet<String>,
+    pub too_large: BTreeSet<String>,
     /// After so many calls of the database and the store none is answered; whether the last one before is still made.
-    pub(crate) end: Option<(usize, bool)>,
+    pub end: Option<(usize, bool)>,
     /// What becomes of the next calls of the database; later ones are spared.
-    pub(crate) faults: VecDeque<Option<sql::Error>>,
+    pub faults: VecDeque<Option<sql::Error>>,
     /// Errors of the database's own, but for tables that are not there yet.
-    pub(crate) errors: Vec<sql::Error>,
+    pub errors: Vec<sql::Error>,
     /// What the journal was told.
-    pub(crate) events: Vec<String>,
+    pub events: Vec<String>,
     /// Calls of the database and the store so far that had no fault.
-    pub(crate) calls: usize,
-    pub(crate) puts: usize,
+    pub calls: usize,
+    pub puts: usize,
 }
 
 /// The registrar with what is its own; any number of requests at once.
 #[derive(Clone)]
-pub(crate) struct Registrar {
+pub struct Registrar {
     world: Arc<Mutex<World>>,
     sql: Arc<Sql>,
     directory: Arc<TempDir>,
@@ -62,16 +60,16 @@ pub(crate) struct Registrar {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) bytes: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub headers: HashMap<String, String>,
+    pub bytes: Vec<u8>,
     /// The body as JSON, null where it is none.
-    pub(crate) body: Value,
+    pub body: Value,
 }
 
 /// A request that is not sent yet.
-pub(crate) struct Asking<'a> {
+pub struct Asking<'a> {
     registrar: &'a Registrar,
     component: &'static Compiled,
     request: Request,
@@ -108,7 +106,7 @@ fn compile(file: &str) -> AppPre<Guest> {
 
 impl Registrar {
     /// An empty database in an empty world, at [`BEGIN`], with the token [`OPERATOR`].
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let world = World {
             now: BEGIN,
@@ -127,34 +125,34 @@ impl Registrar {
         Self { world: Arc::new(Mutex::new(world)), sql, directory: Arc::new(directory) }
     }
 
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+    pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
 
-    pub(crate) fn pass(&self, seconds: i64) {
+    pub fn pass(&self, seconds: i64) {
         self.world().now += seconds;
     }
 
     /// A second way to the database, as somebody has who gets at its file.
-    pub(crate) fn database(&self) -> rusqlite::Connection {
+    pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.file()).unwrap()
     }
 
-    pub(crate) fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.directory.path().join(FILE_NAME)
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// A request with the operator's token.
-    pub(crate) fn request(&self, method: &str, target: &str) -> Asking<'_> {
+    pub fn request(&self, method: &str, target: &str) -> Asking<'_> {
         self.anonymous(method, target).token(OPERATOR)
     }
 
     /// A request with no token.
-    pub(crate) fn anonymous(&self, method: &str, target: &str) -> Asking<'_> {
+    pub fn anonymous(&self, method: &str, target: &str) -> Asking<'_> {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let request = Request {
             method: method.into(),
@@ -167,79 +165,79 @@ impl Registrar {
         Asking { registrar: self, component: &REGISTRAR, request }
     }
 
-    pub(crate) fn get(&self, target: &str) -> Answer {
+    pub fn get(&self, target: &str) -> Answer {
         self.request("GET", target).send()
     }
 
-    pub(crate) fn post(&self, target: &str, body: &Value) -> Answer {
+    pub fn post(&self, target: &str, body: &Value) -> Answer {
         self.request("POST", target).json(body).send()
     }
 
-    pub(crate) fn patch(&self, target: &str, body: &Value) -> Answer {
+    pub fn patch(&self, target: &str, body: &Value) -> Answer {
         self.request("PATCH", target).json(body).send()
     }
 
-    pub(crate) fn delete(&self, target: &str) -> Answer {
+    pub fn delete(&self, target: &str) -> Answer {
         self.request("DELETE", target).send()
     }
 
     /// A new licence of the product `acme`, which is made if it is not there.
-    pub(crate) fn license(&self) -> Value {
+    pub fn license(&self) -> Value {
         self.post("/api/v1/products", &json!({ "code": "acme" }));
         self.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro" })).expect(201)
     }
 
     /// What the store has under a key, as a validator would read it.
-    pub(crate) fn stored(&self, key: &str) -> Option<License> {
+    pub fn stored(&self, key: &str) -> Option<License> {
         let key = key::read(key).unwrap().store_key();
         self.world().entries.get(&key).map(|entry| License::from_json(&entry.value).unwrap())
     }
 
     /// What the validator component answers a licence holder, from the same store and at the same time.
-    pub(crate) fn holder(&self, verb: &str, body: &Value) -> Value {
+    pub fn holder(&self, verb: &str, body: &Value) -> Value {
         let asking = self.anonymous("POST", &format!("/api/v1/{verb}")).json(body);
         Asking { component: &VALIDATOR, ..asking }.send().body
     }
 
     /// A new token of this role.
-    pub(crate) fn token(&self, role: &str) -> String {
+    pub fn token(&self, role: &str) -> String {
         let made = self.post("/api/v1/tokens", &json!({ "name": role, "role": role }));
         made.expect(201)["token"].as_str().unwrap().to_owned()
     }
 }
 
 impl Asking<'_> {
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request.headers.push(Header { name: name.into(), value: value.as_bytes().to_vec() });
         self
     }
 
-    pub(crate) fn token(mut self, token: &str) -> Self {
+    pub fn token(mut self, token: &str) -> Self {
         self.request.headers.retain(|header| header.name != "authorization");
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    pub(crate) fn client(mut self, address: Option<&str>) -> Self {
+    pub fn client(mut self, address: Option<&str>) -> Self {
         self.request.client = address.map(str::to_owned);
         self
     }
 
-    pub(crate) fn json(self, body: &Value) -> Self {
+    pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string().as_bytes())
     }
 
-    pub(crate) fn body(mut self, media_type: &str, body: &[u8]) -> Self {
+    pub fn body(mut self, media_type: &str, body: &[u8]) -> Self {
         self.request.body = Body::Complete(body.to_vec());
         self.header("content-type", media_type)
     }
 
-    pub(crate) fn broken_body(mut self, body: Body) -> Self {
+    pub fn broken_body(mut self, body: Body) -> Self {
         self.request.body = body;
         self
     }
 
     /// Sends it to an instance of its own.
-    pub(crate) fn send(&self) -> Answer {
+    pub fn send(&self) -> Answer {
         let Registrar { world, sql, .. } = self.registrar;
         let wasi = WasiCtx::builder().wall_clock(Clock(world.clone())).inherit_stderr().build();
         let limits = StoreLimitsBuilder::new().memory_size(MAX_REGISTRAR_MEMORY).build();
@@ -263,20 +261,20 @@ impl Asking<'_> {
 impl Answer {
     /// The body of an answer that has this status.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Value {
+    pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
     }
 
     /// The body of a problem that has this status and code.
     #[track_caller]
-    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
+    pub fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.body);
         assert_eq!(self.body["code"], code, "{}", self.body);
         self.expect(status)
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }

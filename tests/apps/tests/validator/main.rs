@@ -2,19 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/app.rs"]
-mod app;
-#[path = "support/plain.rs"]
 mod plain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use app::{Fault, Validator};
 use countersign::id::LicenseId;
 use countersign::key;
 use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES};
 use countersign::state::State;
+use countersign_app_tests::validator::{Fault, Validator};
 use plain::{Change, Expected, Licence, Model, Names, Per, Seats, Step};
 use proptest::collection::vec;
 use proptest::prelude::*;

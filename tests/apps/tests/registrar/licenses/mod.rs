@@ -1,10 +1,5 @@
 //! Licences as their vendor has them, and what becomes of them at the validator.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-#[path = "../support/vendor.rs"]
-mod vendor;
-
 mod bulk;
 mod fields;
 mod life;
@@ -14,8 +9,8 @@ mod reconcile;
 mod scope;
 mod stats;
 
+use countersign_app_tests::Registrar;
 use serde_json::{Value, json};
-use vendor::Registrar;
 
 /// A registrar with the product `acme`.
 fn start() -> Registrar {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::vendor::Registrar;
-use crate::{code, issue, path, policy, start};
+use super::{code, issue, path, policy, start};
+use countersign_app_tests::Registrar;
 
 #[test]
 fn a_policy_is_overridden_term_by_term() {

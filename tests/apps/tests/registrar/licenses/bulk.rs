@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
-use crate::{code, issue, path, policy, start};
+use super::{code, issue, path, policy, start};
+use countersign_app_tests::{Answer, Registrar};
 
 const NDJSON: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
-use crate::{issue, path, start};
+use super::{issue, path, start};
+use countersign_app_tests::{Answer, Registrar};
 
 /// A registrar with the products `acme`, `other` and `third`, and a token for the last two.
 fn scoped(role: &str) -> (Registrar, String) {

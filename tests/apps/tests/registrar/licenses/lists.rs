@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::vendor::Registrar;
-use crate::{issue, path, policy, start};
+use super::{issue, path, policy, start};
+use countersign_app_tests::Registrar;
 
-#[path = "../../../components/apps/registrar/src/licenses/queries.rs"]
+#[path = "../../../../../components/apps/registrar/src/licenses/queries.rs"]
 #[allow(dead_code, reason = "the component uses all of it")]
 mod queries;
 

@@ -3,7 +3,7 @@
 use countersign_host::bindings::sql::Error;
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
+use countersign_app_tests::{Answer, Registrar};
 
 /// The body of an answer that there is none, for this reason.
 #[track_caller]

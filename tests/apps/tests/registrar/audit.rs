@@ -4,7 +4,7 @@ use countersign::audit::{BEGINNING, link};
 use countersign::hex;
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
+use countersign_app_tests::{Answer, Registrar};
 
 /// All events, page by page, and the end of the chain.
 fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {

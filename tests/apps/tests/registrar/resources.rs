@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::vendor::Registrar;
+use countersign_app_tests::Registrar;
 
 const CREATED: &str = "2026-11-22T10:00:00Z";
 

@@ -7,7 +7,7 @@ use countersign_host::bindings::sql::Error;
 use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
+use countersign_app_tests::{Answer, Registrar};
 
 fn verb(registrar: &Registrar, license: &Value, verb: &str) -> Value {
     let path = format!("/api/v1/licenses/{}/{verb}", license["id"].as_str().unwrap());

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::vendor::{Answer, OPERATOR, Registrar};
+use countersign_app_tests::{Answer, OPERATOR, Registrar};
 
 const CLIENTS: usize = 32;
 

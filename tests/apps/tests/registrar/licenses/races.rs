@@ -5,8 +5,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::vendor::{Answer, Registrar};
-use crate::{code, issue, path, start};
+use super::{code, issue, path, start};
+use countersign_app_tests::{Answer, Registrar};
 
 fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
     thread::scope(|scope| {
