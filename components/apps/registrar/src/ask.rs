@@ -4,12 +4,13 @@ use countersign::field::FieldError;
 use countersign::limits::MAX_BODY_BYTES;
 use countersign::time::Timestamp;
 
-use crate::bindings::exports::countersign::license::service::{Body, Header, Request};
-use crate::caller::Caller;
-use crate::etag;
-use crate::fields::Fields;
-use crate::problem::Problem;
-use crate::query::Query;
+use crate::auth::caller::Caller;
+use crate::wire::etag;
+use crate::wire::fields::Fields;
+use crate::wire::headers::header;
+use crate::wire::problem::Problem;
+use crate::wire::query::Query;
+use crate::wire::{Body, Request};
 
 pub(crate) struct Ask<'a> {
     pub(crate) http: &'a Request,
@@ -69,15 +70,4 @@ impl Ask<'_> {
             Some(None) => Err(FieldError::new("If-Match", "is no list of entity tags.").into()),
         }
     }
-}
-
-/// The value of a header that may stand once.
-pub(crate) fn header<'a>(headers: &'a [Header], name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let mut found = headers.iter().filter(|header| header.name == name);
-    let Some(header) = found.next() else { return Ok(None) };
-    if found.next().is_some() {
-        return Err(FieldError::new(name, "is given more than once.").into());
-    }
-    let value = str::from_utf8(&header.value).map_err(|_| FieldError::new(name, "is not UTF-8."))?;
-    Ok(Some(value.trim_ascii()))
 }

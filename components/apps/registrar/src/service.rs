@@ -4,17 +4,21 @@ use countersign::field::FieldError;
 use countersign::name::Nonce;
 
 use crate::App;
-use crate::answer;
-use crate::ask::{Ask, header};
-use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
-use crate::caller::{self, Role};
-use crate::clock::{self, Stopwatch};
-use crate::journal;
-use crate::problem::Problem;
-use crate::query::{Query, percent_decode};
-use crate::{
-    events, idempotency, licenses, openapi, outbox, policies, products, random, reconcile, schema, stats, tokens,
-};
+use crate::ask::Ask;
+use crate::auth::caller;
+use crate::auth::role::Role;
+use crate::bindings::exports::countersign::license::service::Guest;
+use crate::host::clock::{self, Stopwatch};
+use crate::host::journal;
+use crate::host::random;
+use crate::resources::{events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
+use crate::sql::schema;
+use crate::wire::answer;
+use crate::wire::headers::header;
+use crate::wire::problem::Problem;
+use crate::wire::query::{Query, percent_decode};
+use crate::wire::{Request, Response};
+use crate::write::idempotency;
 
 struct Route {
     method: &'static str,
@@ -43,8 +47,8 @@ const ROUTES: &[Route] = &[
     post("/api/v1/licenses", Role::Issuer, licenses::create::post),
     post("/api/v1/licenses/batch", Role::Issuer, licenses::create::batch),
     post("/api/v1/licenses/lookup", Role::Reader, licenses::lookup::post),
-    post("/api/v1/licenses/import", Role::Issuer, licenses::import::post),
-    get("/api/v1/licenses/export", Role::Admin, licenses::export::get),
+    post("/api/v1/licenses/import", Role::Issuer, licenses::bulk::import::post),
+    get("/api/v1/licenses/export", Role::Admin, licenses::bulk::export::get),
     get("/api/v1/licenses/{id}", Role::Reader, licenses::get::get),
     // The verb asks for a higher role where more is changed than owner and metadata.
     patch("/api/v1/licenses/{id}", Role::Support, licenses::patch::patch),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{issue, path, policy, start};
 use countersign_app_tests::Registrar;
 
-#[path = "../../../../../components/apps/registrar/src/licenses/queries.rs"]
+#[path = "../../../../../components/apps/registrar/src/resources/licenses/search/queries.rs"]
 #[allow(dead_code, reason = "the component uses all of it")]
 mod queries;
 

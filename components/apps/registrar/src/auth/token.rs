@@ -1,0 +1,46 @@
+//! The form of a token: `cst_`, the 26 symbols of its id, and 32 symbols for 160 random bits. Nobody guesses these, so a hash without
+//! salt tells as little as a slow one would.
+
+use countersign::crockford;
+use sha2::{Digest, Sha256};
+
+use crate::host::random::{id, random};
+
+const PREFIX: &str = "cst_";
+const ID_PREFIX: &str = "tok_";
+const ID_SYMBOLS: usize = 26;
+const SECRET_SYMBOLS: usize = 32;
+
+/// A new token, after its id.
+pub(crate) fn generate() -> (String, String) {
+    let id = id(ID_PREFIX);
+    let token = format!("{PREFIX}{}_{}", &id[ID_PREFIX.len()..], crockford::encode(&random::<20>()));
+    (id, token)
+}
+
+/// What the database has of a token.
+pub(crate) fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// The id of the token that this text may be; none if it has not the form of one.
+pub(crate) fn id_of(token: &str) -> Option<String> {
+    let (id, secret) = token.strip_prefix(PREFIX)?.split_once('_')?;
+    let is_token = id.len() == ID_SYMBOLS && secret.len() == SECRET_SYMBOLS && id.is_ascii();
+    is_token.then(|| format!("{ID_PREFIX}{id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_id() {
+        let (id, secret) = ("0".repeat(26), "1".repeat(32));
+        assert_eq!(id_of(&format!("cst_{id}_{secret}")), Some(format!("tok_{id}")));
+        for refused in ["", "cst_", &format!("cst_{id}"), &format!("cst_{id}_{secret}1"), &format!("tok_{id}_{secret}")]
+        {
+            assert_eq!(id_of(refused), None, "{refused}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The audit: what was changed, by whom, and how it was before. Rows are added by `change` alone.
+
+use crate::limits::MAX_EXPORT_BYTES;
+use countersign::hex;
+use countersign::name::{Label, UnknownWord};
+use countersign::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::ask::Ask;
+use crate::sql::db::{Row, Select, moment, text};
+use crate::wire::Response;
+use crate::wire::answer;
+use crate::wire::page;
+use crate::wire::problem::Problem;
+use crate::write::chain::End;
+
+/// Events that are read at a time: with a licence at its largest before and after they take some megabytes.
+const READ_AT_ONCE: u32 = 20;
+
+/// All that events tell of.
+const ACTIONS: [&str; 21] = [
+    "license.created",
+    "license.updated",
+    "license.suspended",
+    "license.resumed",
+    "license.revoked",
+    "license.renewed",
+    "license.key-rotated",
+    "license.policy-changed",
+    "license.domains-changed",
+    "license.deleted",
+    "license.imported",
+    "license.adopted",
+    "license.reconciled",
+    "product.created",
+    "product.updated",
+    "product.deleted",
+    "policy.created",
+    "policy.updated",
+    "policy.deleted",
+    "token.created",
+    "token.revoked",
+];
+
+/// `GET /api/v1/events`: a page ends with its limit, or before once it is large. With it comes the end of the chain as it was before
+/// the events were read: the last page has that event, and maybe later ones.
+pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.caller.check_unscoped()?;
+    let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
+    let subject = ask.query.parse_one("subject", Label::parse)?;
+    let actor = ask.query.parse_one("actor", Label::parse)?;
+    let known = |word: &str| ACTIONS.iter().copied().find(|action| *action == word).ok_or(UnknownWord);
+    let action = ask.query.parse_one("action", known)?;
+    let since = ask.query.parse_one("since", Timestamp::parse)?;
+    let until = ask.query.parse_one("until", Timestamp::parse)?;
+    ask.query.finish()?;
+    let end = End::read()?;
+    let page = |after: i64, limit: u32| {
+        let columns = "SELECT number, id, at, actor, action, subject, request_id, before, after, previous, hash";
+        let rows = Select::after(&format!("{columns} FROM events WHERE number > ?"), after)
+            .and("subject = ?", subject.as_ref().map(|subject| text(subject.as_str())))
+            .and("actor = ?", actor.as_ref().map(|actor| text(actor.as_str())))
+            .and("action = ?", action.map(text))
+            // By the index of times: what is asked for is mostly at the end of many.
+            .and("number IN (SELECT number FROM events WHERE at >= ?)", since.map(moment))
+            .and("at < ?", until.map(moment))
+            .page(limit)?;
+        page::page(rows, limit, |row| {
+            let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
+            Ok((before.map_or(0, str::len) + after.map_or(0, str::len), shown(row)?))
+        })
+    };
+    let (mut items, mut bytes, mut after) = (Vec::new(), 0, cursor);
+    let next = loop {
+        let (some, next) = page(after, READ_AT_ONCE.min(limit - items.len() as u32))?;
+        for (length, item) in some {
+            bytes += length;
+            items.push(item);
+        }
+        match next {
+            Some(next) if items.len() < limit as usize && bytes < MAX_EXPORT_BYTES => after = next,
+            next => break next,
+        }
+    };
+    let mut body = json!({ "head": { "number": end.number, "hash": hex::encode(&end.hash) } });
+    body["items"] = Value::Array(items);
+    if let Some(next) = next {
+        body["next"] = page::cursor(next).into();
+    }
+    Ok(answer::json(200, &body))
+}
+
+fn shown(row: &Row) -> Result<Value, Problem> {
+    Ok(json!({
+        "number": row.count(0)?,
+        "id": row.text(1)?,
+        "at": row.moment(2)?,
+        "actor": row.text(3)?,
+        "action": row.text(4)?,
+        "subject": row.text(5)?,
+        "requestId": row.text(6)?,
+        "before": row.optional_json(7)?,
+        "after": row.optional_json(8)?,
+        "previous": hex::encode(&row.hash(9)?),
+        "hash": hex::encode(&row.hash(10)?),
+    }))
+}

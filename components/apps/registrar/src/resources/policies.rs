@@ -1,0 +1,213 @@
+//! Policies: templates of terms, from which licences are issued.
+
+use countersign::field::FieldError;
+use countersign::name::{DisplayName, Product};
+use countersign::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::ask::Ask;
+use crate::host::random;
+use crate::resources::products;
+use crate::resources::terms::Terms;
+use crate::sql::db::{self, Row, Select, integer, moment, text};
+use crate::wire::Response;
+use crate::wire::answer::Answer;
+use crate::wire::fields::Fields;
+use crate::wire::page;
+use crate::wire::problem::Problem;
+use crate::write::change::{Change, change};
+
+const SELECT: &str = "SELECT number, id, product, name, terms, created_at, updated_at, revision FROM policies";
+
+/// What every policy's id begins with; 26 symbols follow.
+const PREFIX: &str = "pol_";
+
+/// Without licences that were issued from it.
+const DELETE: &str = "
+    DELETE FROM policies WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM licenses WHERE policy = ?1) RETURNING number";
+
+/// A policy of the database.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Policy {
+    pub(crate) id: String,
+    pub(crate) product: Product,
+    pub(crate) name: DisplayName,
+    pub(crate) terms: Terms,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    revision: u64,
+}
+
+impl Policy {
+    /// The policy of this id, whoever asks; none if there is none.
+    pub(crate) fn load(id: &str) -> Result<Option<Self>, Problem> {
+        db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.as_ref().map(Self::from_row).transpose()
+    }
+
+    fn from_row(row: &Row) -> Result<Self, Problem> {
+        let Value::Object(terms) = row.json(4)? else { return Err(Problem::CORRUPT) };
+        Ok(Self {
+            id: row.text(1)?.into(),
+            product: row.text(2)?.parse().map_err(|_| Problem::CORRUPT)?,
+            name: row.text(3)?.parse().map_err(|_| Problem::CORRUPT)?,
+            terms: Terms::read(&mut Fields::new(terms)).map_err(|_| Problem::CORRUPT)?,
+            created_at: row.moment(5)?,
+            updated_at: row.moment(6)?,
+            revision: row.count(7)?,
+        })
+    }
+
+    fn to_json(&self) -> Map<String, Value> {
+        let mut json = self.terms.to_json();
+        json.extend([
+            ("id".into(), json!(self.id)),
+            ("product".into(), json!(self.product)),
+            ("name".into(), json!(self.name)),
+            ("createdAt".into(), json!(self.created_at)),
+            ("updatedAt".into(), json!(self.updated_at)),
+            ("revision".into(), json!(self.revision)),
+        ]);
+        json
+    }
+}
+
+/// `GET /api/v1/policies`
+pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
+    let product = ask.query.parse_one("product", Product::parse)?;
+    ask.query.finish()?;
+    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
+        .and("product = ?", product.map(|product| text(product.as_str())))
+        .and("product IN (SELECT value FROM json_each(?))", ask.caller.scope())
+        .page(limit)?;
+    page::answer(rows, limit, |row| Ok(Value::Object(Policy::from_row(row)?.to_json())))
+}
+
+/// `GET /api/v1/policies/{id}`
+pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.query.finish()?;
+    let policy = find(ask)?;
+    Ok(Answer::ok(Value::Object(policy.to_json()), policy.revision).into())
+}
+
+/// `POST /api/v1/policies`
+pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let mut fields = ask.fields()?;
+    let product: Product = fields.parse("product")?.ok_or_else(|| FieldError::new("product", "is missing."))?;
+    let brought = brought_id(&mut fields)?;
+    let terms = Terms::read(&mut fields)?;
+    let name = name(fields)?;
+    terms.check_expiry().map_err(Problem::Unprocessable)?;
+    change(ask, || {
+        if !ask.caller.has_product(product.as_str()) {
+            return Err(Problem::Forbidden("This token is bound to other products."));
+        }
+        if products::key_prefix(&product)?.is_none() {
+            return Err(Problem::Unprocessable(FieldError::new("product", "names no product.")));
+        }
+        let id = brought.clone().unwrap_or_else(|| random::id(PREFIX));
+        if Policy::load(&id)?.is_some() {
+            return Err(Problem::Conflict("There is a policy with this id."));
+        }
+        let policy = Policy {
+            id,
+            product: product.clone(),
+            name: name.clone(),
+            terms: terms.clone(),
+            created_at: ask.now,
+            updated_at: ask.now,
+            revision: 1,
+        };
+        let mut change = Change::new();
+        change.run(
+            "INSERT INTO policies (id, product, name, terms, created_at, updated_at, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
+            vec![text(&*policy.id), text(product.as_str()), text(name.as_str()), stored(&terms), moment(ask.now)],
+        );
+        let json = Value::Object(policy.to_json());
+        change.event("policy.created", &policy.id, None, Some(json.clone()));
+        Ok((change, Answer::created(format!("/api/v1/policies/{}", policy.id), json, 1)))
+    })
+}
+
+/// `PATCH /api/v1/policies/{id}`. Licences that were issued from it stay as they are.
+pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let mut patch = ask.fields()?;
+    let patched = Terms::take(&mut patch)?;
+    change(ask, || {
+        let before = find(ask)?;
+        ask.check_if_match(before.revision)?;
+        let name = name(patch.clone().merged_into(Map::from_iter([("name".into(), json!(before.name))])))?;
+        let terms = Terms::merged(&before.terms, &patched).map_err(Problem::Unprocessable)?;
+        terms.check_expiry().map_err(Problem::Unprocessable)?;
+
+        let mut after = Policy { name, terms, ..before.clone() };
+        let mut change = Change::new();
+        if after != before {
+            after.updated_at = ask.now;
+            after.revision += 1;
+            change.run(
+                "UPDATE policies SET name = ?2, terms = ?3, updated_at = ?4, revision = ?5 WHERE id = ?1",
+                vec![
+                    text(&*after.id),
+                    text(after.name.as_str()),
+                    stored(&after.terms),
+                    moment(after.updated_at),
+                    integer(after.revision),
+                ],
+            );
+            let (before, after) = (Value::Object(before.to_json()), Value::Object(after.to_json()));
+            change.event("policy.updated", &ask.parameters[0], Some(before), Some(after));
+        }
+        Ok((change, Answer::ok(Value::Object(after.to_json()), after.revision)))
+    })
+}
+
+/// `DELETE /api/v1/policies/{id}`
+pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
+    change(ask, || {
+        let policy = find(ask)?;
+        ask.check_if_match(policy.revision)?;
+        let used = db::query_one("SELECT 1 FROM licenses WHERE policy = ?1 LIMIT 1", vec![text(&*policy.id)])?;
+        if used.is_some() {
+            return Err(Problem::Conflict("There are licences that were issued from this policy."));
+        }
+        let mut change = Change::new();
+        change.expect(DELETE, vec![text(&*policy.id)], 1);
+        change.event("policy.deleted", &policy.id, Some(Value::Object(policy.to_json())), None);
+        Ok((change, Answer::no_content()))
+    })
+}
+
+/// The policy that the path names, if the caller may know of it.
+fn find(ask: &Ask<'_>) -> Result<Policy, Problem> {
+    let policy = Policy::load(&ask.parameters[0])?.ok_or(Problem::NotFound)?;
+    ask.caller.check_product(policy.product.as_str())?;
+    Ok(policy)
+}
+
+/// `id`: what the policy was called elsewhere, so that licences that were issued from it there find it here.
+fn brought_id(fields: &mut Fields) -> Result<Option<String>, FieldError> {
+    let is_symbol =
+        |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
+    let is_id = |id: &String| {
+        id.strip_prefix(PREFIX).is_some_and(|symbols| symbols.len() == 26 && symbols.bytes().all(is_symbol))
+    };
+    let id = fields.text("id")?;
+    if id.as_ref().is_none_or(is_id) {
+        Ok(id)
+    } else {
+        Err(FieldError::new("id", "must be pol_ and 26 letters and digits."))
+    }
+}
+
+/// What is left of a body whose other members were taken.
+fn name(mut fields: Fields) -> Result<DisplayName, FieldError> {
+    let name = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
+    fields.finish()?;
+    Ok(name)
+}
+
+fn stored(terms: &Terms) -> db::Value {
+    text(Value::Object(terms.to_json()).to_string())
+}

@@ -1,0 +1,205 @@
+//! Products: what licences are of.
+
+use countersign::field::FieldError;
+use countersign::key::Prefix;
+use countersign::name::{DisplayName, Product};
+use countersign::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::ask::Ask;
+use crate::resources::metadata;
+use crate::sql::db::{self, Row, Select, moment, optional, text};
+use crate::wire::Response;
+use crate::wire::answer::Answer;
+use crate::wire::fields::Fields;
+use crate::wire::page;
+use crate::wire::problem::Problem;
+use crate::write::change::{Change, change};
+
+/// The columns that [`Kept::from_row`] reads, after the number.
+const SELECT: &str = "SELECT number, code, name, key_prefix, metadata, created_at, updated_at, revision FROM products";
+
+/// Without what is of it.
+const DELETE: &str = "
+    DELETE FROM products WHERE code = ?1
+    AND NOT EXISTS (SELECT 1 FROM policies WHERE product = ?1)
+    AND NOT EXISTS (SELECT 1 FROM licenses WHERE product = ?1)
+    RETURNING number";
+
+/// What a vendor says of a product, beside its code.
+struct Description {
+    name: Option<DisplayName>,
+    key_prefix: Prefix,
+    metadata: Map<String, Value>,
+}
+
+/// A product of the database.
+struct Kept {
+    code: Product,
+    revision: u64,
+    json: Map<String, Value>,
+}
+
+/// `GET /api/v1/products`
+pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
+    ask.query.finish()?;
+    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
+        .and("code IN (SELECT value FROM json_each(?))", ask.caller.scope())
+        .page(limit)?;
+    page::answer(rows, limit, |row| Ok(Value::Object(Kept::from_row(row)?.json)))
+}
+
+/// `GET /api/v1/products/{code}`
+pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.query.finish()?;
+    let kept = find(ask)?;
+    Ok(Answer::ok(Value::Object(kept.json), kept.revision).into())
+}
+
+/// `POST /api/v1/products`
+pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.caller.check_unscoped()?;
+    let mut fields = ask.fields()?;
+    let code: Product = fields.parse("code")?.ok_or_else(|| FieldError::new("code", "is missing."))?;
+    let description = Description::read(&code, fields)?;
+    change(ask, || {
+        if key_prefix(&code)?.is_some() {
+            return Err(Problem::Conflict("There is a product with this code."));
+        }
+        let mut change = Change::new();
+        let product = description.insert(&code, &mut change, ask.now);
+        Ok((change, Answer::created(format!("/api/v1/products/{code}"), product, 1)))
+    })
+}
+
+/// `PATCH /api/v1/products/{code}`
+pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let patch = ask.fields()?;
+    change(ask, || {
+        let kept = find(ask)?;
+        ask.check_if_match(kept.revision)?;
+        let before = kept.json;
+        let current = ["name", "keyPrefix", "metadata"];
+        let current = current.iter().filter_map(|name| Some(((*name).to_owned(), before.get(*name)?.clone())));
+        let description = Description::read(&kept.code, patch.clone().merged_into(current.collect()))?;
+
+        let mut after = before.clone();
+        after.remove("name");
+        after.extend(description.to_json());
+        let mut change = Change::new();
+        if after == before {
+            return Ok((change, Answer::ok(Value::Object(before), kept.revision)));
+        }
+        let revision = kept.revision + 1;
+        after.extend([("updatedAt".into(), json!(ask.now)), ("revision".into(), json!(revision))]);
+        change.run(
+            "UPDATE products SET name = ?2, key_prefix = ?3, metadata = ?4, updated_at = ?5, revision = revision + 1
+             WHERE code = ?1",
+            description.parameters(&kept.code, moment(ask.now)),
+        );
+        let (before, after) = (Value::Object(before), Value::Object(after));
+        change.event("product.updated", kept.code.as_str(), Some(before), Some(after.clone()));
+        Ok((change, Answer::ok(after, revision)))
+    })
+}
+
+/// `DELETE /api/v1/products/{code}`
+pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
+    change(ask, || {
+        let kept = find(ask)?;
+        ask.check_if_match(kept.revision)?;
+        let code = kept.code.as_str();
+        let used = "
+            SELECT 1 FROM policies WHERE product = ?1 UNION ALL SELECT 1 FROM licenses WHERE product = ?1 LIMIT 1";
+        if db::query_one(used, vec![text(code)])?.is_some() {
+            return Err(Problem::Conflict("There are policies or licences of this product."));
+        }
+        let mut change = Change::new();
+        change.expect(DELETE, vec![text(code)], 1);
+        change.event("product.deleted", code, Some(Value::Object(kept.json.clone())), None);
+        Ok((change, Answer::no_content()))
+    })
+}
+
+/// Adds a product of which no more is known than its code.
+pub(crate) fn make(code: &Product, change: &mut Change, now: Timestamp) {
+    let description = Description { name: None, key_prefix: Prefix::of_product(code), metadata: Map::new() };
+    description.insert(code, change, now);
+}
+
+/// What the keys of a product begin with; none where there is no such product.
+pub(crate) fn key_prefix(code: &Product) -> Result<Option<Prefix>, Problem> {
+    let row = db::query_one("SELECT key_prefix FROM products WHERE code = ?1", vec![text(code.as_str())])?;
+    row.map(|row| row.text(0)?.parse().map_err(|_| Problem::CORRUPT)).transpose()
+}
+
+fn find(ask: &Ask<'_>) -> Result<Kept, Problem> {
+    let [code] = ask.parameters.as_slice() else { return Err(Problem::NoSuchPath) };
+    ask.caller.check_product(code)?;
+    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(&**code)])?;
+    Kept::from_row(&row.ok_or(Problem::NotFound)?)
+}
+
+impl Kept {
+    fn from_row(row: &Row) -> Result<Self, Problem> {
+        let code = row.text(1)?.parse().map_err(|_| Problem::CORRUPT)?;
+        let revision = row.count(7)?;
+        let mut json = Map::from_iter([
+            ("code".into(), json!(code)),
+            ("keyPrefix".into(), json!(row.text(3)?)),
+            ("metadata".into(), row.json(4)?),
+            ("createdAt".into(), json!(row.moment(5)?)),
+            ("updatedAt".into(), json!(row.moment(6)?)),
+            ("revision".into(), json!(revision)),
+        ]);
+        json.extend(row.optional_text(2)?.map(|name| ("name".into(), json!(name))));
+        Ok(Self { code, revision, json })
+    }
+}
+
+impl Description {
+    fn read(code: &Product, mut fields: Fields) -> Result<Self, FieldError> {
+        let description = Self {
+            name: fields.parse("name")?,
+            key_prefix: fields.parse("keyPrefix")?.unwrap_or_else(|| Prefix::of_product(code)),
+            metadata: metadata::take(&mut fields)?.unwrap_or_default(),
+        };
+        fields.finish()?;
+        Ok(description)
+    }
+
+    /// Adds the product, whose code is new; gives it as it is shown.
+    fn insert(&self, code: &Product, change: &mut Change, now: Timestamp) -> Value {
+        change.run(
+            "INSERT INTO products (code, name, key_prefix, metadata, created_at, updated_at, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
+            self.parameters(code, moment(now)),
+        );
+        let mut product = self.to_json();
+        product.extend([("code".into(), json!(code)), ("revision".into(), json!(1))]);
+        product.extend([("createdAt".into(), json!(now)), ("updatedAt".into(), json!(now))]);
+        let product = Value::Object(product);
+        change.event("product.created", code.as_str(), None, Some(product.clone()));
+        product
+    }
+
+    fn to_json(&self) -> Map<String, Value> {
+        let mut json = Map::from_iter([
+            ("keyPrefix".into(), json!(self.key_prefix)),
+            ("metadata".into(), Value::Object(self.metadata.clone())),
+        ]);
+        json.extend(self.name.as_ref().map(|name| ("name".into(), json!(name))));
+        json
+    }
+
+    fn parameters(&self, code: &Product, at: db::Value) -> Vec<db::Value> {
+        vec![
+            text(code.as_str()),
+            optional(self.name.as_ref(), |name| text(name.as_str())),
+            text(self.key_prefix.to_string()),
+            text(Value::Object(self.metadata.clone()).to_string()),
+            at,
+        ]
+    }
+}

@@ -1,0 +1,132 @@
+//! Tokens: who may do what. The database has their hashes; a token itself is shown once.
+
+use crate::limits::MAX_TOKEN_PRODUCTS;
+use countersign::field::FieldError;
+use countersign::name::{DisplayName, Product};
+use countersign::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::ask::Ask;
+use crate::auth::role::Role;
+use crate::auth::token;
+use crate::sql::db::{self, Row, Select, blob, moment, optional, text};
+use crate::wire::Response;
+use crate::wire::answer::Answer;
+use crate::wire::page;
+use crate::wire::problem::Problem;
+use crate::write::change::{Change, change};
+
+const SELECT: &str =
+    "SELECT number, id, name, role, products, created_at, expires_at, last_used_at, revoked_at, revision FROM tokens";
+
+/// `GET /api/v1/tokens`
+pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.caller.check_unscoped()?;
+    let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
+    ask.query.finish()?;
+    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor).page(limit)?;
+    page::answer(rows, limit, |row| shown(row).map(Value::Object))
+}
+
+/// `GET /api/v1/tokens/{id}`
+pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.query.finish()?;
+    let row = find(ask)?;
+    Ok(Answer::ok(Value::Object(shown(&row)?), row.count(9)?).into())
+}
+
+/// `POST /api/v1/tokens`
+pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
+    ask.caller.check_unscoped()?;
+    let mut fields = ask.fields()?;
+    let name: DisplayName = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
+    let role: Role = fields.parse("role")?.ok_or_else(|| FieldError::new("role", "is missing."))?;
+    let expires_at: Option<Timestamp> = fields.parse("expiresAt")?;
+    let products: Option<Vec<Product>> = fields.read("products")?;
+    fields.finish()?;
+    if products.as_ref().is_some_and(|products| !(1..=MAX_TOKEN_PRODUCTS).contains(&products.len())) {
+        return Err(FieldError::new("products", "must be 1 to 64 products.").into());
+    }
+    if expires_at.is_some_and(|end| end <= ask.now) {
+        return Err(Problem::Unprocessable(FieldError::new("expiresAt", "must lie in the future.")));
+    }
+    let products = products.map(|products| json!(products));
+    change(ask, || {
+        check_products(products.as_ref())?;
+        let (id, token) = token::generate();
+        let mut change = Change::new();
+        change.run(
+            "INSERT INTO tokens (id, hash, name, role, products, created_at, expires_at, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+            vec![
+                text(&*id),
+                blob(token::hash(&token)),
+                text(name.as_str()),
+                text(role.as_str()),
+                optional(products.as_ref(), |products| text(products.to_string())),
+                moment(ask.now),
+                optional(expires_at, moment),
+            ],
+        );
+        let mut shown = Map::from_iter([
+            ("id".into(), json!(id)),
+            ("name".into(), json!(name)),
+            ("role".into(), json!(role.as_str())),
+            ("createdAt".into(), json!(ask.now)),
+        ]);
+        shown.extend(expires_at.map(|end| ("expiresAt".into(), json!(end))));
+        shown.extend(products.clone().map(|products| ("products".into(), products)));
+        change.event("token.created", &id, None, Some(Value::Object(shown.clone())));
+        shown.insert("token".into(), json!(token));
+        Ok((change, Answer::created(format!("/api/v1/tokens/{id}"), Value::Object(shown), 1)))
+    })
+}
+
+/// `DELETE /api/v1/tokens/{id}`: from now on nobody comes with it; what it was stays known.
+pub(crate) fn revoke(ask: &Ask<'_>) -> Result<Response, Problem> {
+    change(ask, || {
+        let row = find(ask)?;
+        ask.check_if_match(row.count(9)?)?;
+        let mut change = Change::new();
+        if row.optional_integer(8)?.is_none() {
+            let id = row.text(1)?;
+            change.run(
+                "UPDATE tokens SET revoked_at = ?2, revision = revision + 1 WHERE id = ?1",
+                vec![text(id), moment(ask.now)],
+            );
+            let before = shown(&row)?;
+            let mut after = before.clone();
+            after.insert("revokedAt".into(), json!(ask.now));
+            change.event("token.revoked", id, Some(Value::Object(before)), Some(Value::Object(after)));
+        }
+        Ok((change, Answer::no_content()))
+    })
+}
+
+fn check_products(products: Option<&Value>) -> Result<(), Problem> {
+    let Some(products) = products else { return Ok(()) };
+    let unknown = "SELECT 1 FROM json_each(?1) WHERE value NOT IN (SELECT code FROM products) LIMIT 1";
+    match db::query_one(unknown, vec![text(products.to_string())])? {
+        Some(_) => Err(Problem::Unprocessable(FieldError::new("products", "has an entry that names no product."))),
+        None => Ok(()),
+    }
+}
+
+fn find(ask: &Ask<'_>) -> Result<Row, Problem> {
+    ask.caller.check_unscoped()?;
+    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(&*ask.parameters[0])])?.ok_or(Problem::NotFound)
+}
+
+fn shown(row: &Row) -> Result<Map<String, Value>, Problem> {
+    let mut shown = Map::from_iter([
+        ("id".into(), json!(row.text(1)?)),
+        ("name".into(), json!(row.text(2)?)),
+        ("role".into(), json!(row.text(3)?)),
+        ("createdAt".into(), json!(row.moment(5)?)),
+    ]);
+    shown.extend(row.optional_json(4)?.map(|products| ("products".into(), products)));
+    for (name, column) in [("expiresAt", 6), ("lastUsedAt", 7), ("revokedAt", 8)] {
+        shown.extend(row.optional_moment(column)?.map(|moment| (name.into(), json!(moment))));
+    }
+    Ok(shown)
+}

@@ -1,0 +1,125 @@
+//! Query parameters, as forms write them: each once, and none that the path does not take.
+
+use std::cell::RefCell;
+
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use countersign::field::FieldError;
+
+use crate::wire::fields::about;
+use crate::wire::page;
+
+/// The parameters that no one has taken yet.
+pub(crate) struct Query(RefCell<Vec<(String, String)>>);
+
+impl Query {
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, FieldError> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decode = |text: &str| {
+                percent_decode(&text.replace('+', " "))
+                    .ok_or_else(|| FieldError::new("", "The query is not percent-encoded UTF-8."))
+            };
+            let (name, value) = (decode(name)?, decode(value)?);
+            if parameters.iter().any(|(other, _)| *other == name) {
+                return Err(about(&name, "is given more than once."));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(RefCell::new(parameters)))
+    }
+
+    /// The parameter of this name.
+    pub(crate) fn take(&self, name: &str) -> Option<String> {
+        let mut parameters = self.0.borrow_mut();
+        let at = parameters.iter().position(|(other, _)| other == name)?;
+        Some(parameters.swap_remove(at).1)
+    }
+
+    /// The parameter of this name, as some form whose error says what is wrong without repeating it.
+    pub(crate) fn parse_one<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, FieldError> {
+        let text = self.take(name);
+        text.map(|text| parse(&text)).transpose().map_err(|error| FieldError::new(name, format_args!("{error}.")))
+    }
+
+    /// `limit`: how many items a page has.
+    pub(crate) fn limit(&self) -> Result<u32, FieldError> {
+        self.limit_up_to(DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS)
+    }
+
+    /// As [`limit`](Self::limit), with bounds of its own.
+    pub(crate) fn limit_up_to(&self, default: u32, most: u32) -> Result<u32, FieldError> {
+        let Some(text) = self.take("limit") else { return Ok(default) };
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = text.parse().ok().filter(|limit| is_number && (1..=most).contains(limit));
+        limit.ok_or_else(|| FieldError::new("limit", format_args!("must be a whole number from 1 to {most}.")))
+    }
+
+    /// `cursor`: the number after which the page begins, 0 for the first page.
+    pub(crate) fn cursor(&self) -> Result<i64, FieldError> {
+        let number = |text: String| page::read_cursor(&text);
+        self.take("cursor")
+            .map_or(Ok(0), |text| number(text).ok_or_else(|| FieldError::new("cursor", "is none that was given out.")))
+    }
+
+    /// Refuses what nobody took.
+    pub(crate) fn finish(&self) -> Result<(), FieldError> {
+        let refuse = |(name, _): &(String, String)| Err(about(name, "is no query parameter of this path."));
+        self.0.borrow().first().map_or(Ok(()), refuse)
+    }
+}
+
+/// RFC 3986, section 2.1; `None` for what is no percent-encoded UTF-8.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, after @ ..] = rest else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_come_once_and_are_taken() {
+        let query = Query::parse(Some("owner=jane%40example.com&search=a+b%2B&flag&limit=7&")).unwrap();
+        assert_eq!(query.take("owner").as_deref(), Some("jane@example.com"));
+        assert_eq!(query.take("search").as_deref(), Some("a b+"));
+        assert_eq!(query.take("flag").as_deref(), Some(""));
+        assert_eq!(query.limit(), Ok(7));
+        assert_eq!(query.cursor(), Ok(0));
+        assert!(query.finish().is_ok());
+        for refused in ["a=1&a=2", "a=1&%61=2", "a=%", "a=%g0", "a=%f", "a=%ff"] {
+            assert!(Query::parse(Some(refused)).is_err(), "{refused}");
+        }
+        assert_eq!(Query::parse(Some("unknown=1")).unwrap().finish().err().unwrap().field, "unknown");
+    }
+
+    #[test]
+    fn pages_have_bounds() {
+        for (text, expected) in
+            [("limit=1", Some(1)), ("limit=100", Some(100)), ("", Some(20)), ("limit=0", None), ("limit=101", None)]
+        {
+            assert_eq!(Query::parse(Some(text)).unwrap().limit().ok(), expected, "{text}");
+        }
+        for text in ["limit=", "limit=+1", "limit=-1", "limit=1e1", "limit=99999999999999999999"] {
+            assert!(Query::parse(Some(text)).unwrap().limit().is_err(), "{text}");
+        }
+        assert!(Query::parse(Some("cursor=7")).unwrap().cursor().is_err());
+    }
+}

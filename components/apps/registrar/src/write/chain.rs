@@ -1,0 +1,85 @@
+//! The chain of events: each event's hash covers the hash before it, so that an event that is changed, removed or moved is found.
+
+use countersign::audit;
+use countersign::time::Timestamp;
+use serde_json::Value;
+
+use crate::ask::Ask;
+use crate::bindings::countersign::license::sql::Statement;
+use crate::host::random::id;
+use crate::sql::db::{self, blob, integer, moment, optional, statement, text};
+use crate::wire::problem::Problem;
+
+/// One entry of the audit.
+pub(super) struct Event {
+    pub(super) action: &'static str,
+    pub(super) subject: String,
+    /// As JSON text, which takes a fraction of the memory of a value: one change may have hundreds of events about licences of a
+    /// thousand domains.
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+/// The last event: its number, 0 before the first, and its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) number: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl End {
+    pub(crate) fn read() -> Result<Self, Problem> {
+        let row = db::query_one("SELECT number, hash FROM chain", Vec::new())?.ok_or(Problem::CORRUPT)?;
+        Ok(Self { number: row.count(0)?, hash: row.hash(1)? })
+    }
+
+    /// Appends the events, on condition that this is still the chain's end.
+    pub(super) fn append(self, events: Vec<Event>, ask: &Ask<'_>, at: Timestamp, statements: &mut Vec<Statement>) {
+        let Self { mut number, hash: mut previous } = self;
+        let mut rows = Vec::with_capacity(events.len());
+        for Event { action, subject, before, after } in events {
+            number += 1;
+            let id = id("evt_");
+            // The canonical form (RFC 8785), written member by member: `before` and `after` are canonical text already.
+            let string = |text: &str| Value::from(text).to_string();
+            let event = format!(
+                r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},"requestId":{},"subject":{}}}"#,
+                string(action),
+                string(&ask.caller.id),
+                after.as_deref().unwrap_or("null"),
+                at,
+                before.as_deref().unwrap_or("null"),
+                string(&ask.request_id),
+                string(&subject),
+            );
+            let hash = audit::link_canonical(&previous, event.as_bytes());
+            let parameters = vec![
+                integer(number),
+                text(id),
+                moment(at),
+                text(&*ask.caller.id),
+                text(action),
+                text(subject),
+                text(&*ask.request_id),
+                optional(before, text),
+                optional(after, text),
+                blob(previous),
+                blob(hash),
+            ];
+            rows.push(statement(
+                "INSERT INTO events (number, id, at, actor, action, subject, request_id, before, after, previous, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                parameters,
+                None,
+            ));
+            previous = hash;
+        }
+        // First, so that a change that lost the race does no other work.
+        statements.push(statement(
+            "UPDATE chain SET number = ?1, hash = ?2 WHERE number = ?3 RETURNING number",
+            vec![integer(number), blob(previous), integer(self.number)],
+            Some(1),
+        ));
+        statements.append(&mut rows);
+    }
+}
