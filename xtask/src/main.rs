@@ -3,6 +3,7 @@
 
 mod bench;
 mod compose;
+mod prose;
 mod run;
 mod target;
 mod test;
@@ -50,6 +51,8 @@ enum Task {
         #[arg(long, conflicts_with_all = ["quick", "instructions"])]
         inside: bool,
     },
+    /// Check comments, documents and messages against the rules for prose
+    Prose,
     /// Build the components and write compositions to target/components
     Compose {
         #[arg(value_enum, default_value = "all")]
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Bench { instructions: true, .. } => bench::instructions(),
         Task::Bench { inside: true, .. } => bench::inside(),
         Task::Bench { quick, .. } => bench::bench(quick),
+        Task::Prose => prose::check(),
         Task::Compose { set, bless } => compose::compose(set, bless),
     };
     match outcome {
