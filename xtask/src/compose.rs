@@ -73,7 +73,7 @@ const COMPOSITIONS: [Composition; 16] = [
 
 /// Components that tests and the benchmark are given, written as text.
 const TEXTS: [(&str, &str); 2] =
-    [("tests/empty", "benches/runner/empty.wat"), ("tests/misbehaving", "host/tests/support/guest.wat")];
+    [("tests/empty", "benches/runner/empty.wat"), ("tests/misbehaving", "cli/tests/support/guest.wat")];
 
 /// Where compositions go: always the same place, as `spin.toml` names it.
 pub(crate) fn directory() -> PathBuf {

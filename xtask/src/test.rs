@@ -150,7 +150,7 @@ fn apps() -> Result<Outcome> {
 fn native_host() -> Result<Outcome> {
     check(
         cargo()
-            .args(["test", "--release", "--package", "countersign-host"])
+            .args(["test", "--release", "--package", "countersign-host", "--package", "countersign-cli"])
             .env("COUNTERSIGN_COMPONENTS", compose::directory()),
     )?;
     // It has the host's engine in it.

@@ -45,9 +45,9 @@ pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
     Err(error).context("the server cannot be started")
 }
 
-/// Builds the native host and gives its program.
+/// Builds the command line, which has the native host in it, and returns its program.
 pub(crate) fn build_host() -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--package", "countersign-host"]))?;
+    run(cargo().args(["build", "--release", "--package", "countersign-cli"]))?;
     Ok(target_directory()?.join("release/countersign"))
 }
 

@@ -1,9 +1,5 @@
 //! `kill -9` in the middle of writes loses nothing that was acknowledged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::env;
 use std::io::Write;
@@ -81,10 +77,10 @@ fn acknowledged_writes_survive() {
     for round in 0..ROUNDS {
         let writers = ["command", "another", SERVER];
         let mut writers = writers.map(|writer| start_writer(directory.path(), &format!("round{round}-{writer}")));
-        let said = writers.each_mut().map(|writer| support::lines(writer.stdout.take().unwrap()));
+        let said = writers.each_mut().map(|writer| crate::support::lines(writer.stdout.take().unwrap()));
         // One that writes as a server does may be kept from it by the others.
         let mut lines: [Vec<String>; 3] = Default::default();
-        support::until("they have written", || {
+        crate::support::until("they have written", || {
             for (lines, said) in lines.iter_mut().zip(&said) {
                 lines.extend(said.try_iter());
             }
@@ -108,7 +104,7 @@ fn acknowledged_writes_survive() {
 
 fn start_writer(data: &Path, prefix: &str) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "writer", "--nocapture"])
+        .args(["--ignored", "--exact", "kill::writer", "--nocapture"])
         .env(WRITER, format!("{prefix} {}", data.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -133,12 +129,12 @@ fn an_issued_licence_survives_whatever_is_killed_beside_it() {
     let issue = ["issue", "--json", "--product", "p", "--plan", "pro"];
     let mut keys = Vec::new();
     for round in 0..12 {
-        let mut beside = support::countersign(directory.path(), &issue).stdout(Stdio::piped()).spawn().unwrap();
+        let mut beside = crate::support::countersign(directory.path(), &issue).stdout(Stdio::piped()).spawn().unwrap();
         // An `issue` takes some 60 ms.
         thread::sleep(Duration::from_millis(8 * round));
         beside.kill().unwrap();
         let printed = beside.wait_with_output().unwrap().stdout;
-        let (code, stdout, stderr) = support::run(directory.path(), &issue);
+        let (code, stdout, stderr) = crate::support::run(directory.path(), &issue);
         assert_eq!(code, 0, "{stderr}");
         for output in [printed, stdout.into_bytes()] {
             // A key that was printed was stored before.
@@ -149,6 +145,6 @@ fn an_issued_licence_survives_whatever_is_killed_beside_it() {
     }
     assert!(keys.len() >= 12);
     for key in keys {
-        assert_eq!(support::run(directory.path(), &["validate", &key]).0, 0);
+        assert_eq!(crate::support::run(directory.path(), &["validate", &key]).0, 0);
     }
 }

@@ -1,13 +1,9 @@
 //! A guest that does not answer costs its own request and nothing else.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use support::Server;
+use crate::support::Server;
 
 #[test]
 fn a_spinning_guest_is_cut_off_at_the_deadline() {

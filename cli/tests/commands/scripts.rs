@@ -1,16 +1,12 @@
 //! The command line that scripts rely on: words in, JSON and exit codes out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::{countersign, run};
 use serde_json::{Value, json};
-use support::{countersign, run};
 
 /// Issues a licence with these further options and gives its JSON.
 fn issue(data: &Path, options: &[&str]) -> Value {
@@ -363,7 +359,7 @@ fn exports_of_a_store_are_whole_and_of_a_data_directory() {
     issue(data.path(), &[]);
     assert_eq!(run(data.path(), &["export", "--format", "spin", "--status", "active"]).0, 2);
     let served = ["export", "--format", "spin", "--server", "http://127.0.0.1:1"];
-    assert_eq!(support::place::run(&mut support::place::program(&served), "").code, 2);
+    assert_eq!(crate::support::place::run(&mut crate::support::place::program(&served), "").code, 2);
 }
 
 #[test]
@@ -388,7 +384,7 @@ fn wrong_words_are_one_line_that_names_the_help() {
              see countersign completions --help",
         ),
     ] {
-        let printed = support::place::run(&mut support::place::program(words), "");
+        let printed = crate::support::place::run(&mut crate::support::place::program(words), "");
         assert_eq!((printed.code, printed.out.as_str()), (2, ""), "{words:?}");
         assert_eq!(printed.err, format!("countersign: {line}\n"));
     }
@@ -415,7 +411,7 @@ fn wrong_words_quote_no_secret() {
     ] {
         let words: Vec<String> = words.iter().map(|word| word.replace("SECRET", SECRET)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let printed = support::place::run(&mut support::place::program(&words), "");
+        let printed = crate::support::place::run(&mut crate::support::place::program(&words), "");
         assert_eq!((printed.code, printed.out.as_str(), printed.err.lines().count()), (2, "", 1), "{words:?}");
         assert!(!printed.err.contains(&SECRET[4..]), "{}", printed.err);
     }
@@ -453,7 +449,7 @@ fn who_has_no_reader_ends_quietly() {
         let output = command.stdout(closed()).stderr(Stdio::piped()).output().unwrap();
         assert_eq!((output.status.code(), &*output.stderr), (Some(141), &b""[..]), "{words:?}");
     }
-    let completions = support::place::program(&["completions", "bash"]).stdout(closed()).status().unwrap();
+    let completions = crate::support::place::program(&["completions", "bash"]).stdout(closed()).status().unwrap();
     assert_eq!(completions.code(), Some(141));
 
     let full = || fs::File::options().write(true).open("/dev/full").unwrap();
@@ -469,7 +465,7 @@ fn who_has_no_reader_ends_quietly() {
 #[test]
 fn completions_are_for_the_shells_in_use() {
     for shell in ["bash", "zsh", "fish"] {
-        let printed = support::place::run(&mut support::place::program(&["completions", shell]), "");
+        let printed = crate::support::place::run(&mut crate::support::place::program(&["completions", shell]), "");
         assert_eq!((printed.code, printed.err.as_str()), (0, ""));
         for word in ["rotate-key", "product", "no-registrar"] {
             assert!(printed.out.contains(word), "{shell}: {word}");
@@ -479,7 +475,9 @@ fn completions_are_for_the_shells_in_use() {
 
 #[test]
 fn every_command_says_what_it_does() {
-    let help = |words: &[&str]| support::place::run(&mut support::place::program(&[words, &["--help"]].concat()), "");
+    let help = |words: &[&str]| {
+        crate::support::place::run(&mut crate::support::place::program(&[words, &["--help"]].concat()), "")
+    };
     let commands = |text: &str| -> Vec<String> {
         let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
         listed

@@ -1,9 +1,5 @@
 //! `kill -9` of the server amid activations and consumption: what was answered is true afterwards, and no limit was passed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, Write};
@@ -30,7 +26,7 @@ impl Server {
     fn start(data: &Path) -> Self {
         let components =
             env::var_os("COUNTERSIGN_COMPONENTS").expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`");
-        let mut child = support::countersign(data, &["serve", "--listen", "127.0.0.1:0", "--journal", "none"])
+        let mut child = crate::support::countersign(data, &["serve", "--listen", "127.0.0.1:0", "--journal", "none"])
             .arg("--component")
             .arg(PathBuf::from(components).join("countersign-native.wasm"))
             .arg("--no-registrar")
@@ -38,21 +34,21 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let line = support::first_line(child.stdout.take().unwrap());
+        let line = crate::support::first_line(child.stdout.take().unwrap());
         let address = line.strip_prefix("listening on http://").unwrap().to_owned();
         Self { child, address }
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(support::PATIENCE))?;
+        stream.set_read_timeout(Some(crate::support::PATIENCE))?;
         Ok(stream)
     }
 
     /// Asks until it is answered by something else than "come again".
     fn ask(&self, verb: &str, body: &Value, idempotency_key: Option<&str>) -> Value {
         let mut stream = self.connect().unwrap();
-        let (status, answer) = support::until("an answer", || {
+        let (status, answer) = crate::support::until("an answer", || {
             Some(post(&mut stream, verb, body, idempotency_key).unwrap()).filter(|(status, _)| *status != 503)
         });
         assert_eq!(status, 200, "{verb} {body}: {answer}");
@@ -76,7 +72,7 @@ fn post(stream: &mut TcpStream, verb: &str, body: &Value, idempotency_key: Optio
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes())?;
-    let (status, answer) = support::receive(stream)?;
+    let (status, answer) = crate::support::receive(stream)?;
     Ok((status, serde_json::from_str(&answer)?))
 }
 
@@ -116,7 +112,7 @@ fn what_was_answered_outlives_the_server() {
     let data = directory.path();
     let issue = |what: &[&str]| {
         let (code, issued, stderr) =
-            support::run(data, &[&["issue", "--json", "--product", "p", "--plan", "pro"], what].concat());
+            crate::support::run(data, &[&["issue", "--json", "--product", "p", "--plan", "pro"], what].concat());
         assert_eq!(code, 0, "{stderr}");
         serde_json::from_str::<Value>(&issued).unwrap()["key"].as_str().unwrap().to_owned()
     };
@@ -136,7 +132,7 @@ fn what_was_answered_outlives_the_server() {
                     scope.spawn(move || act(stream, keys, known, round, client));
                 }
             }
-            support::until("the storm is on", || known.lock().unwrap().is_storm(enough).then_some(()));
+            crate::support::until("the storm is on", || known.lock().unwrap().is_storm(enough).then_some(()));
             let killed = std::process::Command::new("kill").args(["-9", &server.child.id().to_string()]).status();
             assert!(killed.unwrap().success());
         });

@@ -1,18 +1,14 @@
 //! The command line to a server by HTTPS: it believes whom the system believes, and tells its token to nobody else.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use crate::support::place::{ADMIN_TOKEN, Printed, file, program, run};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::place::{ADMIN_TOKEN, Printed, file, program, run};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 

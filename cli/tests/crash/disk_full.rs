@@ -2,20 +2,16 @@
 //!
 //! The limit is the kernel's, on the size of a file (`RLIMIT_FSIZE`): writes beyond it fail (`EFBIG`) as those to a full disk do.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use crate::support::vendors::{Asked, Server, Worker, check};
+use crate::support::{countersign, run, until};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use support::vendors::{Asked, Server, Worker, check};
-use support::{countersign, run, until};
 
 const DATABASES: [&str; 2] = ["countersign.db", "registrar.db"];
 

@@ -1,9 +1,5 @@
 //! The command line and a server: tokens, profiles, and servers that are none.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::place::{ADMIN_TOKEN, Place, Printed, Server, file, program, run};
+use crate::support::place::{ADMIN_TOKEN, Place, Printed, Server, file, program, run};
 
 /// Runs a command with this token.
 fn with_token(token: &str, words: &[&str]) -> Printed {

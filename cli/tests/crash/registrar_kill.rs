@@ -1,14 +1,10 @@
 //! `kill -9` in a storm of a vendor's requests: nothing that was acknowledged is lost, and nothing that is asked again is done twice.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crate::support::vendors::{Server, Worker, check};
 use serde_json::json;
-use support::vendors::{Server, Worker, check};
 
 const ROUNDS: u64 = 6;
 const WORKERS: usize = 8;
@@ -29,7 +25,9 @@ fn what_was_acknowledged_survives_and_what_is_asked_again_is_done_once() {
                 scope.spawn(move || worker.storm(server, &name(number)));
             }
             let enough = 60 + 41 * round;
-            support::until("the storm is on", || (server.answers.load(Ordering::Relaxed) >= enough).then_some(()));
+            crate::support::until("the storm is on", || {
+                (server.answers.load(Ordering::Relaxed) >= enough).then_some(())
+            });
             let id = server.child.id().to_string();
             assert!(std::process::Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
         });

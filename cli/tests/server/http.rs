@@ -1,15 +1,11 @@
 //! The shell's bounds: bodies, headers, slow clients, and the end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Server, receive, until};
+use crate::support::{Server, receive, until};
 
 /// What `guest.wat` says of a body.
 const COMPLETE: &str = "0";

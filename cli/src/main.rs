@@ -1,4 +1,8 @@
-//! The command line: one file a command. Licences have verbs of their own, everything else a noun and a verb.
+//! `countersign`: serves licence checks, and works on the licences of a data directory or a server.
+//!
+//! One file a command. Licences have verbs of their own, everything else a noun and a verb.
+
+#![forbid(unsafe_code)]
 
 mod activations;
 mod api;
@@ -40,8 +44,6 @@ use countersign_host::registry::RegistryError;
 
 use api::ApiError;
 use print::ReaderGone;
-pub(crate) use print::note;
-pub(crate) use words::read;
 
 const EXIT_CODES: &str = "\
 Where: every command but `serve` works on a data directory (`--data DIR`) in this process, or asks a server (`--server URL`, with the token
@@ -63,6 +65,18 @@ Exit codes:
   141  whoever read standard output went away: nothing is said, as by programs that SIGPIPE ends
 
 A key on the command line stands in the shell's history and the process list; `-` in its place reads it from standard input.";
+
+fn main() -> ExitCode {
+    match words::read().and_then(Cli::run) {
+        Ok(code) => code,
+        Err(error) => {
+            if !error.is_of_reader() {
+                print::note(format_args!("countersign: {error}"));
+            }
+            error.exit_code()
+        }
+    }
+}
 
 /// Licence checks: serves them, and manages the licences they are about.
 #[derive(Debug, Parser)]

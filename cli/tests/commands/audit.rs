@@ -1,12 +1,8 @@
 //! `countersign audit verify` finds what was done to the events behind the registrar's back.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
+use crate::support::place::{Place, Printed};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use support::place::{Place, Printed};
 
 /// Six events: a product made and changed five times.
 fn place() -> Place {
@@ -94,7 +90,7 @@ fn more_events_than_a_page_has() {
                 format!("{{\"key\":\"key-from-elsewhere-{round}-{line}\",\"product\":\"acme\",\"plan\":\"pro\"}}\n")
             })
             .collect();
-        let imported = support::place::run(&mut place.command(&["import", "-"]), &lines);
+        let imported = crate::support::place::run(&mut place.command(&["import", "-"]), &lines);
         assert_eq!(imported.code, 0, "{}", imported.err);
     }
     assert_eq!(verify(&place, &[]), None);

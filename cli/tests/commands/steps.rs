@@ -1,18 +1,14 @@
-//! Every command of a vendor, on a data directory and to a server: the steps of `commands.toml`, whose outputs stand there.
+//! Every command of a vendor, on a data directory and to a server: the steps of `steps.toml`, whose outputs stand there.
 //!
 //! `BLESS=1 cargo test` writes what a data directory answers in place of what stands there.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use crate::support::place::{Names, Place, run};
 use serde::Deserialize;
-use support::place::{Names, Place, run};
 
 #[derive(Deserialize)]
 struct Steps {
@@ -53,7 +49,7 @@ fn by_a_server() {
 }
 
 fn file() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands.toml")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/steps.toml")
 }
 
 fn read() -> Vec<Step> {

@@ -1,17 +1,13 @@
 //! Imports and exports of many licences.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::place::{Place, Printed, file, run};
 use countersign::license::License;
 use countersign_host::registry::{Registry, RegistryError};
 use serde_json::{Value, json};
-use support::place::{Place, Printed, file, run};
 
 /// Lines of NDJSON, each with a key of its own.
 fn lines(numbers: std::ops::Range<u32>) -> String {

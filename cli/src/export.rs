@@ -79,7 +79,7 @@ const SPIN: Shape =
 
 const SPIN_SQLITE: Shape = Shape {
     // As the adapter over Spin's SQLite makes it.
-    begin: include_str!("../../../components/adapters/spin/sqlite/table.sql"),
+    begin: include_str!("../../components/adapters/spin/sqlite/table.sql"),
     between: "",
     entry: |key, record| {
         // The one special character in a literal of SQL is the quote.
