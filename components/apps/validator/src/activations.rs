@@ -10,11 +10,11 @@ use countersign::verdict::{ActivationFacts, Occupancy, Verdict};
 use serde::Serialize;
 
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::{self, Response};
 use crate::clock::Stopwatch;
 use crate::problem::Problem;
 use crate::records::{self, Unavailable};
 use crate::verb;
+use countersign_app_common::service::{self, Response};
 
 /// The seats of a licence.
 pub(crate) struct Seating<'a> {

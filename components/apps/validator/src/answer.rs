@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::bindings::exports::countersign::license::service::{Header, Response};
+use countersign_app_common::service::{Header, Response};
 
 /// A response for programs everywhere, browsers included, that nobody may keep.
 pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {

@@ -9,11 +9,11 @@ use countersign::verdict::{Occupancy, Verdict};
 use serde::Serialize;
 
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::{self, Response};
 use crate::clock::Stopwatch;
 use crate::problem::Problem;
 use crate::records::{self, Unavailable};
 use crate::verb;
+use countersign_app_common::service::{self, Response};
 
 /// What became of a seat.
 #[derive(Serialize)]

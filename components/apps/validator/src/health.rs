@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::answer;
-use crate::bindings::countersign::license::store::{self, CompareAndSwap};
-use crate::bindings::exports::countersign::license::service::{Request, Response};
 use crate::problem::Problem;
 use crate::records::kind;
+use countersign_app_common::service::{Request, Response};
+use countersign_app_common::store::{self, CompareAndSwap};
 
 /// The key that `readyz` reads. No licence is under it, for no key is known whose SHA-256 is zero.
 const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";

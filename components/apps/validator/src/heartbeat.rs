@@ -3,9 +3,9 @@
 use countersign::request::Verb;
 use countersign::transitions;
 
-use crate::bindings::exports::countersign::license::service::{Request, Response};
 use crate::problem::Problem;
 use crate::verb::{Weighing, post_weighing, warn_of_soft_limits};
+use countersign_app_common::service::{Request, Response};
 
 /// Two reads, and a write if anything changed.
 pub(crate) const HEARTBEAT: Weighing = Weighing {

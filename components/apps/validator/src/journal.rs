@@ -7,9 +7,9 @@ use countersign::name::Product;
 use countersign::time::Timestamp;
 use serde::Serialize;
 
-use crate::bindings::countersign::license::journal;
 use crate::clock::Stopwatch;
 use crate::records::Unavailable;
+use countersign_app_common::journal;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -31,6 +31,7 @@ mod bindings {
 
     wit_bindgen::generate!({ path: "../../../wit", world: "validator-app" });
     export!(App);
+    countersign_app_common::bindings::export!(App);
 }
 
 struct App;

@@ -4,7 +4,7 @@ use countersign::field::FieldError;
 use serde::Serialize;
 
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::Response;
+use countersign_app_common::service::Response;
 
 pub(crate) enum Problem {
     InvalidRequest(FieldError),

@@ -8,9 +8,9 @@ use countersign::limits::REMEMBER_SECONDS;
 use countersign::state::{Applied, Operation, State};
 use countersign::time::Timestamp;
 
-use crate::bindings::countersign::license::store::{self, CompareAndSwap, Entry, Error, Expectation, Outcome};
 use crate::clock::{Stopwatch, wait_up_to};
 use crate::journal;
+use countersign_app_common::store::{self, CompareAndSwap, Entry, Error, Expectation, Outcome};
 
 /// Writes that a request tries before it gives up because others were faster each time.
 const MAX_ATTEMPTS: u32 = 128;

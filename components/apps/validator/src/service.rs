@@ -2,9 +2,9 @@
 
 use crate::App;
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::{Guest, Request, Response};
 use crate::problem::Problem;
 use crate::{activate, activations, deactivate, health, heartbeat, usage, validate};
+use countersign_app_common::service::{Guest, Request, Response};
 
 struct Route {
     path: &'static str,

@@ -7,11 +7,11 @@ use countersign::transitions::{self, KeyReused};
 use countersign::verdict::Verdict;
 
 use crate::answer;
-use crate::bindings::exports::countersign::license::service::{self, Response};
 use crate::clock::Stopwatch;
 use crate::problem::Problem;
 use crate::records::{self, Unavailable};
 use crate::verb;
+use countersign_app_common::service::{self, Response};
 
 /// What came of a request for usage: the verdict with what is left and, for a change, whether it was made.
 pub(crate) type Outcome<'a> = Result<(&'a Verdict<'a>, Option<bool>), KeyReused>;

@@ -3,9 +3,9 @@
 use countersign::request::Verb;
 use countersign::transitions;
 
-use crate::bindings::exports::countersign::license::service::{Request, Response};
 use crate::problem::Problem;
 use crate::verb::{Weighing, post_weighing};
+use countersign_app_common::service::{Request, Response};
 
 /// One read, and a second where the licence counts seats, the request names an allowance, or the licence's time begins later.
 pub(crate) const VALIDATE: Weighing =

@@ -8,12 +8,12 @@ use countersign::time::Timestamp;
 use countersign::verdict::{Verdict, Warning};
 
 use crate::answer;
-use crate::bindings::countersign::license::settings;
-use crate::bindings::exports::countersign::license::service::{self, Body, Response};
 use crate::clock::Stopwatch;
 use crate::journal;
 use crate::problem::Problem;
 use crate::records::{self, Unavailable};
+use countersign_app_common::service::{self, Body, Response};
+use countersign_app_common::settings;
 
 /// A verb over HTTP: reads the request in the body, and says how long the answer took where the operator wants that told.
 pub(crate) fn post(
