@@ -4,19 +4,21 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::{Cli, CommandError, print};
+use crate::Cli;
+use crate::error::CommandError;
+use crate::output::print;
 
 /// Print a script that completes this program's words in a shell
 ///
 /// bash: `source <(countersign completions bash)`; zsh and fish alike, in the place where theirs are kept.
 #[derive(Debug, Args)]
-pub(super) struct Completions {
+pub(crate) struct Completions {
     /// For which shell
     shell: Shell,
 }
 
 impl Completions {
-    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         // Into memory first: a reader that goes away is an error here and would be a panic there.
         let mut script = Vec::new();
         generate(self.shell, &mut Cli::command(), "countersign", &mut script);

@@ -4,46 +4,29 @@
 
 #![forbid(unsafe_code)]
 
-mod activations;
 mod api;
-mod audit;
-mod body;
-mod change;
+mod bulk;
 mod completions;
-mod connection;
-mod domains;
-mod events;
-mod export;
-mod import;
-mod issue;
+mod error;
+mod input;
 mod licenses;
-mod list;
-mod pages;
-mod policy;
-mod print;
-mod product;
-mod progress;
-mod reconcile;
+mod limits;
+mod options;
+mod output;
 mod serve;
-mod show;
-mod stats;
-mod terms;
-mod token;
-mod update;
 mod validate;
-mod words;
+mod vendor;
 
-use std::io::{self, Read};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
-use countersign::limits::MAX_KEY_BYTES;
-use countersign::time::Timestamp;
-use countersign_host::registry::RegistryError;
 
-use api::ApiError;
-use print::ReaderGone;
+use bulk::{export, import};
+use error::CommandError;
+use licenses::{activations, change_policy, delete, domains, issue, list, renew, rotate_key, show, status, update};
+use options::words;
+use output::print;
+use vendor::{audit, events, policy, product, reconcile, stats, token};
 
 const EXIT_CODES: &str = "\
 Where: every command but `serve` works on a data directory (`--data DIR`) in this process, or asks a server (`--server URL`, with the token
@@ -94,18 +77,18 @@ enum Command {
     Show(show::Show),
     Update(Box<update::Update>),
     /// Suspend a licence, until `resume`
-    Suspend(change::Change),
+    Suspend(status::SetStatus),
     /// Resume a suspended licence
-    Resume(change::Change),
+    Resume(status::SetStatus),
     /// Revoke a licence, for good
-    Revoke(change::Change),
-    Renew(change::Renew),
-    RotateKey(change::RotateKey),
-    ChangePolicy(change::ChangePolicy),
+    Revoke(status::SetStatus),
+    Renew(renew::Renew),
+    RotateKey(rotate_key::RotateKey),
+    ChangePolicy(change_policy::ChangePolicy),
     AddDomain(domains::AddDomain),
     RemoveDomain(domains::RemoveDomain),
     Activations(activations::Activations),
-    Delete(change::Delete),
+    Delete(delete::Delete),
     Validate(validate::Validate),
     Import(import::Import),
     Export(export::Export),
@@ -125,50 +108,6 @@ enum Command {
     Stats(stats::Stats),
     Reconcile(reconcile::Reconcile),
     Completions(completions::Completions),
-}
-
-/// Why a command failed, in one line.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
-    #[error("{0}")]
-    Input(String),
-    #[error("{0}")]
-    Unauthorised(String),
-    #[error(transparent)]
-    Reader(ReaderGone),
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    #[error("{0:#}")]
-    Other(#[from] anyhow::Error),
-}
-
-impl CommandError {
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Input(_) => 2,
-            Self::Registry(_) | Self::Other(_) => 3,
-            Self::Unauthorised(_) => 6,
-            // As a shell has it of a program that ends by SIGPIPE: 128 + 13. It is no verdict and no success.
-            Self::Reader(_) => 141,
-            Self::Api(error) => error.exit_code(),
-        })
-    }
-
-    /// Whether there is nobody to be told of it.
-    pub(crate) fn is_of_reader(&self) -> bool {
-        matches!(self, Self::Reader(_))
-    }
-}
-
-impl From<io::Error> for CommandError {
-    fn from(error: io::Error) -> Self {
-        match error.downcast::<ReaderGone>() {
-            Ok(gone) => Self::Reader(gone),
-            Err(error) => Self::Other(error.into()),
-        }
-    }
 }
 
 impl Cli {
@@ -202,20 +141,4 @@ impl Cli {
             Command::Completions(completions) => completions.run(),
         }
     }
-}
-
-/// What was given, or the first line of standard input in place of `-`.
-fn given_or_stdin(given: String) -> Result<String, CommandError> {
-    if given != "-" {
-        return Ok(given);
-    }
-    let mut text = String::new();
-    // One more than a longest key and its line's end, so that one that is too long is seen to be.
-    io::stdin().take(MAX_KEY_BYTES as u64 + 3).read_to_string(&mut text)?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

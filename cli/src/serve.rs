@@ -27,14 +27,14 @@ use tokio::sync::oneshot;
 use tokio::task::spawn;
 use tokio::time::timeout;
 
-use super::CommandError;
+use crate::error::CommandError;
 
 /// Serve licence checks, and the vendor's API, over HTTP
 ///
 /// Prints `listening on http://ADDRESS` once it does, and at the first start a token for the vendor's API. SIGTERM and SIGINT stop it,
 /// after the requests in flight.
 #[derive(Debug, Args)]
-pub(super) struct Serve {
+pub(crate) struct Serve {
     /// The data directory; made if it is not there
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -65,7 +65,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         // A line that the log has no room for is lost. To tell of that there, as is the default, would be a panic.
         tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
         // Two at least: one is left to answer while the other computes for a slow request.

@@ -8,10 +8,13 @@ use countersign_host::registry::Registry;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::api::path;
-use super::body::body;
-use super::connection::Connection;
-use super::{CommandError, given_or_stdin, now, print};
+use crate::api::path;
+use crate::error::CommandError;
+use crate::input::given_or_stdin;
+use crate::input::now;
+use crate::options::body::body;
+use crate::options::connection::Connection;
+use crate::output::print;
 
 /// Validate a key, by the rules that the server goes by
 ///
@@ -19,7 +22,7 @@ use super::{CommandError, given_or_stdin, now, print};
 /// program asks it, without a token, and begins it.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Validate {
+pub(crate) struct Validate {
     /// The key; `-` reads it from standard input
     key: String,
     /// The product that asks
@@ -52,7 +55,7 @@ pub(super) struct Validate {
 }
 
 impl Validate {
-    pub(super) fn run(mut self) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(mut self) -> Result<ExitCode, CommandError> {
         self.key = given_or_stdin(self.key)?;
         let verdict = match self.connection.public_server()? {
             Some(server) => server.verdict(path(&["validate"]), &body(&self)?)?.bytes().to_vec(),

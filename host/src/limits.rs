@@ -139,39 +139,3 @@ pub const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
 /// The most that the pause grows to while the store fails, and the pause while nothing is known to be in the outbox: another process may
 /// have left something there.
 pub const MAX_OUTBOX_PAUSE: Duration = Duration::from_secs(30);
-
-/// How often the command line sends a request that ended without an answer, the first time included.
-pub const API_ATTEMPTS: u32 = 4;
-
-/// How long the command line waits before it sends a request again; twice as long each further time.
-pub const API_FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// Requests of one import that are under way at once to a server.
-pub const REMOTE_CONCURRENCY: usize = 4;
-
-/// The same in this process: mostly they wait for the disk, which takes as long for what several write as for what one does.
-pub const LOCAL_CONCURRENCY: usize = 4;
-
-/// How long the command line waits for a connection to a server.
-pub const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the command line waits for a whole answer. Above what a server takes at most for one, so that it is the server who says so.
-pub const API_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Bytes of an answer that the command line takes: 500 exported licences of the largest size.
-pub const MAX_API_ANSWER_BYTES: u64 = 500 * 2 * countersign::limits::MAX_VALUE_BYTES as u64;
-
-/// Items that the command line asks for at a time: as many as the API gives.
-pub const API_PAGE: u32 = 100;
-
-/// Licences that the command line asks for at a time to export or to compare: as many as the API takes.
-pub const API_BULK_PAGE: u32 = 500;
-
-/// Lines of one request of an import: as many as the API takes.
-pub const IMPORT_LINES: usize = 500;
-
-/// Bytes of a file with one token in it.
-pub const MAX_TOKEN_BYTES: u64 = 4 * 1024;
-
-/// Bytes of the file of profiles.
-pub const MAX_PROFILES_BYTES: u64 = 256 * 1024;

@@ -41,7 +41,7 @@ pub(crate) struct Problem {
 
 impl ApiError {
     /// The error that an answer of another status than 2xx is.
-    pub(super) fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer) -> Self {
         if (300..400).contains(&answer.status) {
             let to = plain(answer.header("location").unwrap_or("another address"));
             return Self::Unusable(format!(

@@ -24,7 +24,7 @@ impl LocalApi {
     }
 
     /// Sends a request once.
-    pub(super) fn call(&self, request: &Request) -> Result<Answer, ApiError> {
+    pub(crate) fn call(&self, request: &Request) -> Result<Answer, ApiError> {
         let headers: Vec<_> = request.headers().collect();
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
         let response = self.0.call(request.method, &request.path, &headers, body);

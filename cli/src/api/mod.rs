@@ -7,13 +7,13 @@ mod remote;
 
 use std::thread;
 
-use countersign_host::limits::{API_ATTEMPTS, API_FIRST_PAUSE, LOCAL_CONCURRENCY, REMOTE_CONCURRENCY};
+use crate::limits::{API_ATTEMPTS, API_FIRST_PAUSE, LOCAL_CONCURRENCY, REMOTE_CONCURRENCY};
 use serde_json::Value;
 
 pub(crate) use error::ApiError;
-pub(super) use local::LocalApi;
-pub(super) use path::{path, percent_encode, query};
-pub(super) use remote::{Remote, Token};
+pub(crate) use local::LocalApi;
+pub(crate) use path::{path, percent_encode, query};
+pub(crate) use remote::{Remote, Token};
 
 /// Where requests go.
 pub(crate) enum Api {
@@ -24,7 +24,7 @@ pub(crate) enum Api {
 }
 
 /// One request: its path begins with `/api/v1` and has its query with it.
-pub(super) struct Request {
+pub(crate) struct Request {
     method: &'static str,
     path: String,
     body: Option<Body>,
@@ -39,7 +39,7 @@ struct Body {
 
 /// An answer whose status says that it was done.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
@@ -47,25 +47,25 @@ pub(super) struct Answer {
 }
 
 impl Request {
-    pub(super) fn get(path: String) -> Self {
+    pub(crate) fn get(path: String) -> Self {
         Self { method: "GET", path, body: None, idempotency_key: None }
     }
 
-    pub(super) fn delete(path: String) -> Self {
+    pub(crate) fn delete(path: String) -> Self {
         Self { method: "DELETE", path, body: None, idempotency_key: None }
     }
 
     /// A JSON merge patch: RFC 7396.
-    pub(super) fn patch(path: String, changes: &Value) -> Self {
+    pub(crate) fn patch(path: String, changes: &Value) -> Self {
         let body = Body { content_type: "application/merge-patch+json", bytes: changes.to_string().into_bytes() };
         Self { method: "PATCH", path, body: Some(body), idempotency_key: None }
     }
 
-    pub(super) fn post(path: String, body: &Value) -> Result<Self, ApiError> {
+    pub(crate) fn post(path: String, body: &Value) -> Result<Self, ApiError> {
         Self::post_bytes(path, "application/json", body.to_string().into_bytes())
     }
 
-    pub(super) fn post_bytes(path: String, content_type: &'static str, bytes: Vec<u8>) -> Result<Self, ApiError> {
+    pub(crate) fn post_bytes(path: String, content_type: &'static str, bytes: Vec<u8>) -> Result<Self, ApiError> {
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random).map_err(|_| ApiError::NoRandomness)?;
         let idempotency_key = Some(format!("{:032x}", u128::from_be_bytes(random)));
@@ -86,22 +86,22 @@ impl Request {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.body
     }
 
-    pub(super) fn json(&self) -> Result<Value, ApiError> {
+    pub(crate) fn json(&self) -> Result<Value, ApiError> {
         serde_json::from_slice(&self.body).map_err(|_| ApiError::Foreign { status: self.status })
     }
 }
 
 impl Api {
     /// How many requests it is worth to have under way at once.
-    pub(super) fn concurrency(&self) -> usize {
+    pub(crate) fn concurrency(&self) -> usize {
         match self {
             Self::Local(_) => LOCAL_CONCURRENCY,
             Self::Remote(_) => REMOTE_CONCURRENCY,
@@ -109,12 +109,12 @@ impl Api {
     }
 
     /// Sends a request, again where it ended without an answer or was answered 503, as often as is bounded.
-    pub(super) fn send(&self, request: &Request) -> Result<Answer, ApiError> {
+    pub(crate) fn send(&self, request: &Request) -> Result<Answer, ApiError> {
         self.send_for(request, |answer| (200..300).contains(&answer.status))
     }
 
     /// Asks for a verdict. That there is no such key is one, with status 404.
-    pub(super) fn verdict(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
+    pub(crate) fn verdict(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
         let is_verdict = |answer: &Answer| answer.json().is_ok_and(|json| json["valid"].is_boolean());
         self.send_for(&Request::post(path, body)?, is_verdict)
     }
@@ -138,19 +138,19 @@ impl Api {
         attempt()
     }
 
-    pub(super) fn get(&self, path: String) -> Result<Answer, ApiError> {
+    pub(crate) fn get(&self, path: String) -> Result<Answer, ApiError> {
         self.send(&Request::get(path))
     }
 
-    pub(super) fn post(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
+    pub(crate) fn post(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
         self.send(&Request::post(path, body)?)
     }
 
-    pub(super) fn patch(&self, path: String, changes: &Value) -> Result<Answer, ApiError> {
+    pub(crate) fn patch(&self, path: String, changes: &Value) -> Result<Answer, ApiError> {
         self.send(&Request::patch(path, changes))
     }
 
-    pub(super) fn delete(&self, path: String) -> Result<Answer, ApiError> {
+    pub(crate) fn delete(&self, path: String) -> Result<Answer, ApiError> {
         self.send(&Request::delete(path))
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use countersign_host::limits::{API_ANSWER_TIMEOUT, API_CONNECT_TIMEOUT, MAX_API_ANSWER_BYTES};
+use crate::limits::{API_ANSWER_TIMEOUT, API_CONNECT_TIMEOUT, MAX_API_ANSWER_BYTES};
 use ureq::http::header::AUTHORIZATION;
 use ureq::http::{self, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -69,7 +69,7 @@ impl Remote {
     }
 
     /// Sends a request once.
-    pub(super) fn call(&self, request: &Request) -> Result<Answer, ApiError> {
+    pub(crate) fn call(&self, request: &Request) -> Result<Answer, ApiError> {
         let mut built = http::Request::builder().method(request.method).uri(format!("{}{}", self.base, request.path));
         for (name, value) in request.headers() {
             built = built.header(name, value);

@@ -1,0 +1,4 @@
+//! Many licences at once.
+
+pub(crate) mod export;
+pub(crate) mod import;

@@ -1,0 +1,47 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign::key;
+use serde_json::{Value, json};
+
+use crate::api::path;
+use crate::error::CommandError;
+use crate::input::given_or_stdin;
+use crate::options::connection::Connection;
+use crate::options::license_arg::LicenseArg;
+use crate::output::print;
+
+/// Give a licence another key and print it: the old one is revoked, seats and usage stay
+#[derive(Debug, Args)]
+pub(crate) struct RotateKey {
+    #[command(flatten)]
+    license: LicenseArg,
+    /// Take this key instead of making one; `-` reads it from standard input
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl RotateKey {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+        if self.license.is_stdin() && self.key.as_deref() == Some("-") {
+            return Err(CommandError::Input("standard input has one key: name the licence by its id".into()));
+        }
+        let new = self.key.map(given_or_stdin).transpose()?;
+        if let Some(key) = &new {
+            key::read(key).map_err(|error| CommandError::Input(format!("the new key {error}")))?;
+        }
+        let api = self.connection.open()?;
+        let id = self.license.id(&api)?;
+        let body = new.map_or_else(|| json!({}), |key| json!({ "key": key }));
+        let answer = api.post(path(&["licenses", &id, "rotate-key"]), &body)?;
+        let license = answer.json()?;
+        if let (Value::String(key), false) = (&license["key"], self.connection.json) {
+            writeln!(print::out(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
+        }
+        print::changed(&answer, self.connection.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

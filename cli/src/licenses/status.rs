@@ -1,0 +1,24 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::change;
+use crate::error::CommandError;
+use crate::options::connection::Connection;
+use crate::options::license_arg::LicenseArg;
+
+/// `suspend`, `resume` and `revoke`. Doing one again changes nothing and is no error.
+#[derive(Debug, Args)]
+pub(crate) struct SetStatus {
+    #[command(flatten)]
+    license: LicenseArg,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl SetStatus {
+    pub(crate) fn run(self, verb: &str) -> Result<ExitCode, CommandError> {
+        change(self.license, &self.connection, verb, &json!({}))
+    }
+}

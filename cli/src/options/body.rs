@@ -1,0 +1,94 @@
+//! Options as the body of a request: what was not given is not in it.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::error::CommandError;
+
+/// The options of a command as JSON, without those that were not given.
+pub(crate) fn body(options: &impl Serialize) -> Result<Value, CommandError> {
+    let mut body = serde_json::to_value(options).map_err(anyhow::Error::from)?;
+    drop_empty(&mut body);
+    Ok(body)
+}
+
+/// A merge patch of what was given, and of `null` for each field that is to have no value. `metadata.NAME` is a field too.
+pub(crate) fn patch(options: &impl Serialize, unset: &[String]) -> Result<Value, CommandError> {
+    let mut patch = body(options)?;
+    for field in unset {
+        match field.split_once('.') {
+            None => patch[field] = Value::Null,
+            Some((object, member)) => match &mut patch[object] {
+                Value::Object(members) => drop(members.insert(member.to_owned(), Value::Null)),
+                other => *other = Value::Object(Map::from_iter([(member.to_owned(), Value::Null)])),
+            },
+        }
+    }
+    if patch.as_object().is_some_and(Map::is_empty) {
+        return Err(CommandError::Input("nothing is to be changed: see `--help` for what can be".into()));
+    }
+    Ok(patch)
+}
+
+fn drop_empty(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.values_mut().for_each(drop_empty);
+        members.retain(|_, value| match value {
+            Value::Null => false,
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(members) => !members.is_empty(),
+            _ => true,
+        });
+    }
+}
+
+/// Pairs as an object.
+pub(crate) fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// Reads `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Reads a duration: seconds, or a number with s, m, h or d.
+pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => 1,
+    };
+    number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or("not a duration such as 90, 12h or 7d")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_given_is_not_sent() {
+        let options = json!({"a": null, "b": [], "c": {"d": null}, "e": {"f": 1, "g": null}, "h": false, "i": ""});
+        assert_eq!(body(&options).unwrap(), json!({"e": {"f": 1}, "h": false, "i": ""}));
+    }
+
+    #[test]
+    fn what_is_unset_is_null() {
+        let unset = ["owner", "metadata.a.b", "metadata.c"].map(str::to_owned);
+        let expected = json!({"owner": null, "metadata": {"a.b": null, "c": null, "d": "1"}, "plan": "pro"});
+        assert_eq!(patch(&json!({"plan": "pro", "metadata": {"d": "1"}}), &unset).unwrap(), expected);
+        assert!(patch(&json!({"plan": null}), &[]).is_err());
+    }
+}

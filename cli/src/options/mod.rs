@@ -1,0 +1,9 @@
+//! Options that commands share, and request bodies made of options.
+
+pub(crate) mod body;
+pub(crate) mod connection;
+pub(crate) mod domain;
+pub(crate) mod filters;
+pub(crate) mod license_arg;
+pub(crate) mod terms;
+pub(crate) mod words;

@@ -1,0 +1,24 @@
+//! Progress on standard error, if that is a terminal.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar over a number of bytes, with items beside it in its message.
+pub(crate) fn bytes(total: u64) -> ProgressBar {
+    styled(
+        ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
+        "{bar:32} {percent:>3} %  {msg}, {eta} left",
+    )
+}
+
+/// A count of items of which nobody knows how many there are.
+pub(crate) fn items(of: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    styled(bar, "{spinner} {human_pos} {msg}, {per_sec}, {elapsed}").with_message(of)
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,122 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use countersign::audit::{BEGINNING, link};
+use countersign::hex;
+use serde_json::{Value, json};
+
+use crate::api::path;
+use crate::error::CommandError;
+use crate::options::connection::Connection;
+use crate::output::pages::Pages;
+use crate::output::print;
+use crate::output::progress;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    Verify(Verify),
+}
+
+/// Check that no event was changed, removed or reordered since it was written
+///
+/// Each event has the hash of its content and of the one before it. Who can write the database can also write a whole chain anew: so keep what
+/// this prints elsewhere, and give it back later with `--known`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// An event as an earlier run has printed it: it has to be there still, with that hash
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
+    known: Option<(u64, String)>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The events so far: how many, and the last one's hash.
+struct Chain {
+    number: u64,
+    hash: [u8; 32],
+    known: Option<(u64, String)>,
+}
+
+impl Audit {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+        let Self::Verify(verify) = self;
+        verify.run()
+    }
+}
+
+impl Verify {
+    fn run(self) -> Result<ExitCode, CommandError> {
+        let api = self.connection.open()?;
+        let bar = progress::items("events");
+        let mut chain = Chain { number: 0, hash: BEGINNING, known: self.known };
+        let verdict = chain.walk(&mut Pages::new(&api, &path(&["events"]), vec![], None), || bar.inc(1))?;
+        bar.finish_and_clear();
+        let (number, hash) = (chain.number, hex::encode(&chain.hash));
+        if self.connection.json {
+            let wrong = verdict.as_ref().err().map(|(number, why)| json!({ "number": number, "detail": why }));
+            let head = json!({ "number": number, "hash": hash });
+            print::json(json!({ "verified": wrong.is_none(), "head": head, "wrong": wrong }).to_string().as_bytes())?;
+        } else if let Err((number, why)) = &verdict {
+            writeln!(print::out(), "event {number} {why}")?;
+        } else {
+            writeln!(print::out(), "{number} events, none changed, removed or reordered\n{number}:{hash}")?;
+        }
+        Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+}
+
+impl Chain {
+    /// Follows the events from the first one on, and says of which it broke, and how. What is written meanwhile is followed too.
+    fn walk(
+        &mut self,
+        pages: &mut Pages<'_>,
+        visited: impl Fn(),
+    ) -> Result<Result<(), (u64, &'static str)>, CommandError> {
+        let mut head = None;
+        while let Some(page) = pages.next(u64::MAX)? {
+            let head = head.get_or_insert_with(|| {
+                (page.rest["head"]["number"].as_u64().unwrap_or(0), print::text(&page.rest["head"], "hash"))
+            });
+            for event in &page.items {
+                if let Err(why) = self.follow(event, head) {
+                    return Ok(Err((self.number + 1, why)));
+                }
+                visited();
+            }
+        }
+        let least = head.map_or(0, |(number, _)| number).max(self.known.as_ref().map_or(0, |(number, _)| *number));
+        Ok(if self.number < least { Err((self.number + 1, "is missing")) } else { Ok(()) })
+    }
+
+    fn follow(&mut self, event: &Value, head: &(u64, String)) -> Result<(), &'static str> {
+        let number = self.number + 1;
+        if event["number"].as_u64() != Some(number) {
+            return Err("is missing, or stands in another place");
+        }
+        if event["previous"] != hex::encode(&self.hash) {
+            return Err("does not follow the one before it");
+        }
+        let mut content = event.clone();
+        if let Some(members) = content.as_object_mut() {
+            members.retain(|name, _| name != "hash" && name != "previous");
+        }
+        let hash = link(&self.hash, &content);
+        let written = hex::encode(&hash);
+        if event["hash"] != written {
+            return Err("was changed");
+        }
+        let is_other = |(at, hash): &(u64, String)| *at == number && *hash != written;
+        if is_other(head) || self.known.as_ref().is_some_and(is_other) {
+            return Err("is another one than it was");
+        }
+        (self.number, self.hash) = (number, hash);
+        Ok(())
+    }
+}
+
+fn known(text: &str) -> Result<(u64, String), &'static str> {
+    let (number, hash) = text.split_once(':').ok_or("not of the form NUMBER:HASH")?;
+    let number = number.parse().map_err(|_| "the number is none")?;
+    hex::decode(hash).map(|_| (number, hash.to_owned())).ok_or("the hash is not 64 hexadecimal digits")
+}
