@@ -1,7 +1,5 @@
 //! Rows that a server keeps in memory are never older than the last write that anyone was told of.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -10,7 +8,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
 use countersign_host::database::Database;
@@ -18,9 +15,10 @@ use countersign_host::store::{FILE_NAME, Store};
 use countersign_host::writer::Writer;
 use tempfile::TempDir;
 
-const BUSY: Duration = Duration::from_secs(30);
+use crate::{BUSY, until};
+
 /// Tells [`other_process`] what to do, and in which data directory.
-const OTHER: &str = "DATABASE_TEST_OTHER";
+const OTHER: &str = "CACHE_TEST_OTHER";
 
 fn new_database() -> (TempDir, Arc<Database>) {
     let directory = tempfile::tempdir().unwrap();
@@ -91,7 +89,7 @@ struct Other {
 impl Other {
     fn start(task: &str, data: &Path) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "other_process", "--nocapture"])
+            .args(["--ignored", "--exact", "cache::other_process", "--nocapture"])
             .env(OTHER, format!("{task} {}", data.display()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -224,8 +222,7 @@ fn a_kept_row_expires() {
     put(&Writer::start(database.clone()).unwrap(), "short", "", Some(2));
     assert!(database.get("short").unwrap().is_some());
     assert!(database.get("short").unwrap().is_some());
-    thread::sleep(Duration::from_millis(3_100));
-    assert!(database.get("short").unwrap().is_none());
+    until("the row has expired", || database.get("short").unwrap().is_none());
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Writes that are committed together are as good as writes that are not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +12,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-const BUSY: Duration = Duration::from_secs(30);
+use crate::BUSY;
 
 struct Fixture {
     directory: TempDir,
