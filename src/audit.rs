@@ -13,7 +13,7 @@ pub const BEGINNING: [u8; 32] = [0; 32];
 /// The event is without its members `hash` and `previous`, and written in the canonical form of RFC 8785: members sorted by name, no
 /// white space. That is how `serde_json` writes objects whose names are ASCII, and numbers that are whole; an event has no others.
 pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
-    link_canonical(previous, &to_json(event))
+    link_canonical(previous, to_json(event).as_bytes())
 }
 
 /// As [`link`], for an event that is written in that form already.

@@ -1,105 +1,110 @@
 //! The decision: one licence, what has become of it, one request, one moment.
 
 use crate::{
-    holder::Per,
+    holder::{Holder, Per},
     license::{ExpiryStrategy, License, Requirement, Status},
     request::Request,
     state::{Seat, State},
     terms::SeatPolicy,
     time::Timestamp,
-    verdict::{Code, Left, Occupancy, Verdict, Warning},
+    verdict::{Code, Occupancy, Remaining, Verdict, Warning},
 };
 use alloc::vec::Vec;
 
-/// The verdict on a request, given what was found under the hash of its key.
-pub fn judge<'a>(found: Option<&'a License>, state: &State, request: &Request, now: Timestamp) -> Verdict<'a> {
-    match (&request.key, found) {
-        (None, _) => Verdict::MALFORMED_KEY,
-        (Some(_), None) => Verdict::NOT_FOUND,
-        (Some(_), Some(license)) => decide(license, state, request, now),
-    }
+/// A licence and a request on it, with the holder that the request names.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub(crate) license: &'a License,
+    pub(crate) request: &'a Request,
+    /// Hashed once: the licence says what takes a seat, the request who that is.
+    pub(crate) holder: Option<Holder>,
 }
 
-/// Whether the decision depends on what has become of the licence. If not, an empty [`State`] stands for any.
-pub fn needs_state(license: &License, request: &Request) -> bool {
-    license.duration_seconds.is_some()
-        || request.allowance.is_some()
-        || license.activation.is_some_and(|activation| request.holder(activation.per, &license.id).is_some())
-}
+impl<'a> Case<'a> {
+    /// The case of a request whose key is that of the licence.
+    pub fn new(license: &'a License, request: &'a Request) -> Self {
+        let holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license.id));
+        Self { license, request, holder }
+    }
 
-/// Weighs a request against the licence that its key names, at the moment `now`.
-pub fn decide<'a>(license: &'a License, state: &State, request: &Request, now: Timestamp) -> Verdict<'a> {
-    let case = Case::of(license, state, request, now);
-    let code = case.reasons().next().unwrap_or(Code::Valid);
-    let mut verdict = Verdict {
-        code,
-        license: Some(license),
-        expires_at: license.ends_at(state.begun_at),
-        grace: false,
-        warnings: Vec::new(),
-        seat: None,
-        seats: None,
-        left: None,
-    };
-    if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = case.standing {
-        verdict.seat = Some(*seat);
+    /// Whether the decision depends on the licence's state. If not, it is the same for [`State::default`].
+    pub fn needs_state(&self) -> bool {
+        self.license.duration_seconds.is_some() || self.request.allowance.is_some() || self.holder.is_some()
     }
-    if !matches!(case.standing, Standing::Nameless(_)) {
-        verdict.seats = occupancy(license, state, now);
-    }
-    if code == Code::Valid {
-        verdict.grace = case.term == Term::Grace;
-        let over_seats =
-            matches!(case.standing, Standing::Held { place, activation, .. } if place >= activation.limit as usize);
-        let over_usage = case.left.as_ref().is_some_and(|left| left.used + request.wants > left.limit);
-        let warnings = [
-            (Warning::ExpiredAllowed, case.term == Term::Allowed),
-            (Warning::ExpiredMaintained, case.term == Term::Maintained),
-            (Warning::ActivationsOverLimit, over_seats),
-            (Warning::UsageOverLimit, over_usage),
-        ];
-        verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
-    }
-    Verdict { left: case.left, ..verdict }
-}
 
-/// Every reason to refuse that holds, in the order that decides: of several, the first is reported.
-///
-/// A field that the request does not send is no reason, unless the licence requires it.
-pub fn reasons(license: &License, state: &State, request: &Request, now: Timestamp) -> impl Iterator<Item = Code> {
-    Case::of(license, state, request, now).reasons()
+    /// Decides at the moment `now`.
+    pub fn decide(&self, state: &State, now: Timestamp) -> Verdict {
+        let Self { license, request, .. } = *self;
+        let findings = Findings::of(self, state, now);
+        let code = findings.reasons(self).next().unwrap_or(Code::Valid);
+        let mut verdict = Verdict {
+            code,
+            expires_at: license.ends_at(state.begun_at),
+            grace: false,
+            warnings: Vec::new(),
+            seat: None,
+            seats: None,
+            remaining: None,
+        };
+        if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = findings.standing {
+            verdict.seat = Some(*seat);
+        }
+        if !matches!(findings.standing, Standing::Nameless(_)) {
+            verdict.seats = occupancy(license, state, now);
+        }
+        if code == Code::Valid {
+            let Findings { term, standing, ref remaining, .. } = findings;
+            verdict.grace = term == Term::Grace;
+            let over_seats = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.limit as usize);
+            let over_usage = remaining
+                .as_ref()
+                .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining) > remaining.limit);
+            let warnings = [
+                (Warning::ExpiredAllowed, term == Term::Allowed),
+                (Warning::ExpiredMaintained, term == Term::Maintained),
+                (Warning::ActivationsOverLimit, over_seats),
+                (Warning::UsageOverLimit, over_usage),
+            ];
+            verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
+        }
+        Verdict { remaining: findings.remaining, ..verdict }
+    }
+
+    /// Every reason to refuse that applies, in the order that decides: of several, the first is reported.
+    ///
+    /// A field that the request does not send is no reason, unless the licence requires it.
+    pub fn reasons(&self, state: &State, now: Timestamp) -> impl Iterator<Item = Code> + use<> {
+        Findings::of(self, state, now).reasons(self)
+    }
 }
 
 /// How many seats the licence has and how many are taken; nothing where it counts none.
 pub fn occupancy(license: &License, state: &State, now: Timestamp) -> Option<Occupancy> {
-    let used = state.seats.iter().filter(|seat| seat.is_live(now)).count();
-    license.activation.map(|activation| Occupancy { limit: activation.limit, used })
+    let used = state.seats.iter().filter(|seat| seat.is_live(now)).count() as u32;
+    license.seat_policy.map(|policy| Occupancy { limit: policy.limit, used })
 }
 
-/// A licence and a request, and what comes of the two at a moment.
-struct Case<'a> {
-    license: &'a License,
-    request: &'a Request,
+/// What a case comes to at a moment.
+struct Findings<'a> {
     is_early: bool,
     term: Term,
     standing: Standing<'a>,
-    /// What is left of the allowance that the request names, if the licence has it.
-    left: Option<Left>,
+    /// Of the allowance that the request names, if the licence has it.
+    remaining: Option<Remaining>,
 }
 
-impl<'a> Case<'a> {
-    fn of(license: &'a License, state: &'a State, request: &'a Request, now: Timestamp) -> Self {
+impl<'a> Findings<'a> {
+    fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
+        let Case { license, request, .. } = *case;
         let name = request.allowance.as_ref();
         let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == name);
         Self {
-            license,
-            request,
             is_early: license.not_before.is_some_and(|not_before| now < not_before),
             term: Term::of(license, state, request, now),
-            standing: Standing::of(license, state, request, now),
-            left: allowance.map(|allowance| {
+            standing: Standing::of(case, state, now),
+            remaining: allowance.map(|allowance| {
                 let (used, period) = state.used(allowance, now);
-                Left {
+                Remaining {
                     name: allowance.name.clone(),
                     limit: allowance.limit,
                     ceiling: allowance.ceiling(),
@@ -110,8 +115,9 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn reasons(&self) -> impl Iterator<Item = Code> + use<> {
-        let Self { license, request, term, standing, .. } = *self;
+    fn reasons(&self, case: &Case) -> impl Iterator<Item = Code> + use<> {
+        let Case { license, request, .. } = *case;
+        let Self { term, standing, .. } = *self;
         let requires = |field| license.requires.contains(&field);
 
         let is_other_product = match &request.product {
@@ -128,9 +134,12 @@ impl<'a> Case<'a> {
             None => requires(Requirement::Version),
         };
         let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
-        let is_over = matches!(standing, Standing::Held { place, activation, .. } if place >= activation.ceiling());
+        let is_over = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.ceiling());
         let is_used_up = request.allowance.is_some()
-            && self.left.as_ref().is_none_or(|left| left.used.saturating_add(request.wants) > left.ceiling);
+            && self
+                .remaining
+                .as_ref()
+                .is_none_or(|remaining| remaining.used + u64::from(request.needs_remaining) > remaining.ceiling);
 
         [
             (Code::Revoked, license.status == Status::Revoked),
@@ -166,19 +175,19 @@ enum Standing<'a> {
     /// The lease is over.
     Lapsed(&'a Seat),
     /// In a seat, before which so many others were taken that are still held.
-    Held { seat: &'a Seat, place: usize, activation: &'a SeatPolicy },
+    Held { seat: &'a Seat, place: usize, policy: &'a SeatPolicy },
 }
 
 impl<'a> Standing<'a> {
-    fn of(license: &'a License, state: &'a State, request: &Request, now: Timestamp) -> Self {
-        let Some(activation) = &license.activation else { return Self::Uncounted };
-        let Some(holder) = request.holder(activation.per, &license.id) else { return Self::Nameless(activation.per) };
-        let Some(at) = state.find(&holder, activation.matching, now) else { return Self::Absent };
+    fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
+        let Some(policy) = &case.license.seat_policy else { return Self::Uncounted };
+        let Some(holder) = &case.holder else { return Self::Nameless(policy.per) };
+        let Some(at) = state.find(holder, policy.matching, now) else { return Self::Absent };
         let seat = &state.seats[at];
         if !seat.is_live(now) {
             return Self::Lapsed(seat);
         }
-        Self::Held { seat, place: state.seats[..at].iter().filter(|seat| seat.is_live(now)).count(), activation }
+        Self::Held { seat, place: state.seats[..at].iter().filter(|seat| seat.is_live(now)).count(), policy }
     }
 }
 

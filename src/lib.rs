@@ -8,7 +8,7 @@
 //! what a vendor changed.
 //!
 //! ```
-//! use countersign::{decide, license::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
+//! use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
 //!
 //! let record =
 //! br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme","status":"active",
@@ -16,7 +16,7 @@
 //!     "domains":["example.com"],"requires":[]}"#;
 //! let license = License::from_json(record)?;
 //! let request = Request::from_json(Verb::Validate, br#"{"key":"a key from elsewhere","domain":"app.example.com"}"#)?;
-//! let verdict = decide::decide(&license, &State::default(), &request, Timestamp::parse("2026-06-01T00:00:00Z")?);
+//! let verdict = Case::new(&license, &request).decide(&State::default(), Timestamp::parse("2026-06-01T00:00:00Z")?);
 //! assert_eq!(verdict.code, Code::Valid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -31,7 +31,7 @@ use crate::{
     time::Timestamp,
     version::VersionRange,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A licence. Written by whoever issues, read by whoever validates.
@@ -83,8 +83,8 @@ pub struct License {
     /// What a request must say of itself, beside its domain where there are `domains`.
     pub requires: Vec<Requirement>,
     /// How many may run it at once; any number if absent.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub activation: Option<SeatPolicy>,
+    #[serde(rename = "activation", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub seat_policy: Option<SeatPolicy>,
     /// What is used up; 8 at most, each with a name of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowances: Vec<Allowance>,
@@ -181,7 +181,7 @@ impl License {
     }
 
     /// Writes a record, which [`License::from_json`] reads if [`License::check`] finds nothing.
-    pub fn to_json(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> String {
         to_json(self)
     }
 
@@ -198,7 +198,7 @@ impl License {
             basis => {
                 self.expires_at.is_none()
                     && self.duration_seconds.is_some_and(|seconds| seconds > 0)
-                    && (basis != ExpiryBasis::FirstActivation || self.activation.is_some())
+                    && (basis != ExpiryBasis::FirstActivation || self.seat_policy.is_some())
             }
         };
         if !is_consistent {
@@ -207,7 +207,7 @@ impl License {
         let is_named_twice = |(at, allowance): (usize, &Allowance)| {
             self.allowances[..at].iter().any(|other| other.name == allowance.name)
         };
-        if !self.activation.is_none_or(|activation| activation.is_sound())
+        if !self.seat_policy.is_none_or(|policy| policy.is_sound())
             || !self.allowances.iter().all(Allowance::is_sound)
             || self.allowances.iter().enumerate().any(is_named_twice)
         {

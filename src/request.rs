@@ -76,9 +76,8 @@ pub struct Request {
     pub allowance: Option<Label>,
     /// What becomes of the allowance.
     pub change: Option<Change>,
-    /// How much of the allowance must be left: something for a validation, which consumes nothing. What is consumed is weighed by what
-    /// comes of it.
-    pub wants: u64,
+    /// Whether something of the allowance must be left: for a validation, which consumes nothing.
+    pub needs_remaining: bool,
     /// What the answer repeats.
     pub nonce: Option<Nonce>,
 }
@@ -242,7 +241,7 @@ impl Fields {
             activation: verified("activation", self.activation, ActivationId::parse)?,
             allowance: verified("allowance", self.allowance, Label::parse)?,
             change,
-            wants: u64::from(verb == Verb::Validate),
+            needs_remaining: verb == Verb::Validate,
             nonce: verified("nonce", self.nonce, Nonce::parse)?,
         })
     }

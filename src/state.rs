@@ -43,7 +43,7 @@ pub struct State {
     /// One for each allowance that was ever used; 8 at most.
     pub counters: Vec<Counter>,
     /// The last that came with an idempotency key, oldest first; 64 at most.
-    pub applied: Vec<Applied>,
+    pub applied: Vec<AppliedOperation>,
 }
 
 /// A seat that was taken.
@@ -77,7 +77,7 @@ pub struct Counter {
 
 /// A change of a counter that came with an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct AppliedOperation {
     /// Which one it was.
     pub operation: Operation,
     /// When it was applied.
@@ -180,7 +180,7 @@ impl State {
     }
 }
 
-impl Applied {
+impl AppliedOperation {
     /// Reads one that stands alone.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let mut rest = Rest(bytes);
@@ -259,8 +259,8 @@ impl<'a> Rest<'a> {
         Ok(Counter { name, used, period: self.some_moment()? })
     }
 
-    fn applied(&mut self) -> Result<Applied, StateError> {
+    fn applied(&mut self) -> Result<AppliedOperation, StateError> {
         let (id, at, asked) = (self.array()?, self.some_moment()?, self.number()?);
-        Ok(Applied { operation: Operation { id, asked }, at })
+        Ok(AppliedOperation { operation: Operation { id, asked }, at })
     }
 }

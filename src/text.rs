@@ -93,9 +93,9 @@ macro_rules! words {
 }
 
 /// Writes one of this crate's own structures as JSON.
-pub(crate) fn to_json(value: &impl serde::Serialize) -> alloc::vec::Vec<u8> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> alloc::string::String {
     // Writing to memory does not fail, and texts, numbers and lists have a JSON form.
-    serde_json::to_vec(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
+    serde_json::to_string(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
 }
 
 /// Reads a field that may be left out: where it stands it has a value, and `null` is none.

@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
     version::Version,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use serde::Serialize;
 
 words! {
@@ -101,11 +101,9 @@ words! {
 
 /// The answer to a validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict<'a> {
+pub struct Verdict {
     /// What it is, and the first reason if it is a refusal.
     pub code: Code,
-    /// The licence that was found, for [`Code::MalformedKey`] and [`Code::NotFound`] none.
-    pub license: Option<&'a License>,
     /// The first second after its validity; none while it has no end.
     pub expires_at: Option<Timestamp>,
     /// Valid only because the grace period after expiry still runs.
@@ -117,12 +115,12 @@ pub struct Verdict<'a> {
     /// How many seats there are, where the licence counts them and who asks says who that is.
     pub seats: Option<Occupancy>,
     /// What is left of the allowance that the request names, where the licence has it.
-    pub left: Option<Left>,
+    pub remaining: Option<Remaining>,
 }
 
-impl Left {
+impl Remaining {
     /// How much is left of the limit: overage is not counted.
-    pub fn remaining(&self) -> u64 {
+    pub fn amount(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
@@ -133,12 +131,12 @@ pub struct Occupancy {
     /// How many the licence has, overage not counted.
     pub limit: u32,
     /// How many are taken, those not counted whose lease ended.
-    pub used: usize,
+    pub used: u32,
 }
 
 /// What is left of an allowance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct Remaining {
     /// The allowance's name.
     pub name: Label,
     /// How much of it there is in a period, overage not counted.
@@ -151,23 +149,17 @@ pub struct Left {
     pub resets_at: Option<Timestamp>,
 }
 
-impl Verdict<'_> {
-    /// The verdict on a key that fails its own checksum: it needs no look-up.
-    pub const MALFORMED_KEY: Verdict<'static> = Verdict::without_license(Code::MalformedKey);
-
-    /// The verdict on a key that no licence has.
-    pub const NOT_FOUND: Verdict<'static> = Verdict::without_license(Code::NotFound);
-
-    const fn without_license(code: Code) -> Verdict<'static> {
-        Verdict {
-            code,
-            license: None,
+impl Verdict {
+    /// The verdict on a request whose key fails its own checksum, which needs no look-up, or is that of no licence.
+    pub const fn without_license(request: &Request) -> Self {
+        Self {
+            code: if request.key.is_some() { Code::NotFound } else { Code::MalformedKey },
             expires_at: None,
             grace: false,
             warnings: Vec::new(),
             seat: None,
             seats: None,
-            left: None,
+            remaining: None,
         }
     }
 
@@ -176,18 +168,18 @@ impl Verdict<'_> {
         self.code == Code::Valid
     }
 
-    /// The answer in JSON: the verdict, what the licence says, and what was asked for, as it was understood.
-    pub fn to_json(&self, request: &Request) -> Vec<u8> {
-        self.to_json_with(request, None)
+    /// The answer in JSON: the verdict, what the licence that it is about says, and what was asked for, as it was understood.
+    pub fn to_json(&self, license: Option<&License>, request: &Request) -> String {
+        self.to_json_with(license, request, None)
     }
 
     /// As [`to_json`](Self::to_json), with whether a change of an allowance was made.
-    pub fn to_json_with(&self, request: &Request, applied: Option<bool>) -> Vec<u8> {
+    pub fn to_json_with(&self, license: Option<&License>, request: &Request, applied: Option<bool>) -> String {
         to_json(&Answer {
             valid: self.is_valid(),
             code: self.code,
             detail: self.code.detail(),
-            license: self.license.map(|license| Facts {
+            license: license.map(|license| Facts {
                 plan: &license.plan,
                 features: &license.features,
                 expires_at: self.expires_at,
@@ -199,7 +191,7 @@ impl Verdict<'_> {
                 version: request.version.as_ref(),
                 activation: self.seat.as_ref().map(ActivationFacts::from),
                 seats: self.seats,
-                allowance: self.left.as_ref().map(AllowanceFacts::from),
+                allowance: self.remaining.as_ref().map(AllowanceFacts::from),
                 applied,
             }),
             nonce: request.nonce.as_ref(),
@@ -272,9 +264,9 @@ struct AllowanceFacts<'a> {
     resets_at: Option<Timestamp>,
 }
 
-impl<'a> From<&'a Left> for AllowanceFacts<'a> {
-    fn from(left: &'a Left) -> Self {
-        let Left { name, limit, used, resets_at, .. } = left;
-        Self { name, limit: *limit, used: *used, remaining: left.remaining(), resets_at: *resets_at }
+impl<'a> From<&'a Remaining> for AllowanceFacts<'a> {
+    fn from(left: &'a Remaining) -> Self {
+        let Remaining { name, limit, used, resets_at, ceiling: _ } = left;
+        Self { name, limit: *limit, used: *used, remaining: left.amount(), resets_at: *resets_at }
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use countersign::{
-    decide::decide,
+    decide::Case,
     domain::Domain,
     holder::Per,
     key::{self, Key, Prefix},
@@ -27,12 +27,11 @@ pub(crate) fn all() -> Vec<Operation> {
     let domain = Domain::parse("www.example.com").expect("a domain");
     let body = serde_json::json!({ "key": key, "domain": "www.example.com" }).to_string().into_bytes();
     let record = record(1);
-    // Kept for good, as a verdict borrows its licence.
     let request: &Request = Box::leak(Box::new(Request::from_json(Verb::Validate, &body).expect("a request")));
     let license: &License = Box::leak(Box::new(License::from_json(&record).expect("a record")));
     let state: &State = Box::leak(Box::default());
     let now = Timestamp::from_unix(1_800_000_000);
-    let verdict = decide(license, state, request, now);
+    let verdict = Case::new(license, request).decide(state, now);
 
     let mut operations = vec![
         operation("key: read and hash", move || key::read(black_box(&key))),
@@ -54,12 +53,12 @@ pub(crate) fn all() -> Vec<Operation> {
     let asked = body.clone();
     operations.extend([
         operation("request: parse", move || Request::from_json(Verb::Validate, black_box(&asked))),
-        operation("decide", move || decide(black_box(license), state, black_box(request), black_box(now))),
-        operation("verdict: write", move || black_box(&verdict).to_json(black_box(request))),
+        operation("decide", move || Case::new(black_box(license), black_box(request)).decide(state, black_box(now))),
+        operation("verdict: write", move || black_box(&verdict).to_json(Some(license), black_box(request))),
         operation("a whole validation", move || {
             let request = Request::from_json(Verb::Validate, black_box(&body)).expect("a request");
             let license = License::from_json(black_box(&record)).expect("a record");
-            decide(&license, state, &request, black_box(now)).to_json(&request)
+            Case::new(&license, &request).decide(state, black_box(now)).to_json(Some(&license), &request)
         }),
     ]);
     for seats in [1, 100, 1_000] {
@@ -89,7 +88,7 @@ fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
     let state = State { seats: (1..seats).map(seat).collect(), ..State::default() };
     let newcomer = request(seats);
     let mut taken = state.clone();
-    let is_taken = activate(license, &mut taken, &newcomer, now).is_valid() && taken.seats.len() == seats;
+    let is_taken = activate(&Case::new(license, &newcomer), &mut taken, now).is_valid() && taken.seats.len() == seats;
     assert!(is_taken, "the last seat must be free");
     let (bytes, full) = (taken.to_bytes(), taken);
     [
@@ -97,7 +96,7 @@ fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
         operation(&format!("state: write, seats: {seats}"), move || black_box(&full).to_bytes()),
         operation(&format!("activate: the last of seats: {seats}"), move || {
             let mut state = state.clone();
-            activate(license, &mut state, black_box(&newcomer), now).code
+            activate(&Case::new(license, black_box(&newcomer)), &mut state, now).code
         }),
     ]
 }

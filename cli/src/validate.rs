@@ -2,8 +2,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use countersign::decide::judge;
+use countersign::decide::Case;
 use countersign::request::{Request, Verb};
+use countersign::verdict::Verdict;
 use countersign_host::registry::Registry;
 use serde::Serialize;
 use serde_json::Value;
@@ -82,7 +83,10 @@ impl Validate {
         let request = request.map_err(|error| CommandError::Input(error.detail))?;
         let registry = Registry::open(self.connection.data_directory()?)?;
         let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
-        let (license, state) = found.unzip();
-        Ok(judge(license.as_ref(), &state.unwrap_or_default(), &request, now()).to_json(&request))
+        let verdict = match &found {
+            Some((license, state)) => Case::new(license, &request).decide(state, now()),
+            None => Verdict::without_license(&request),
+        };
+        Ok(verdict.to_json(found.as_ref().map(|(license, _)| license), &request).into_bytes())
     }
 }

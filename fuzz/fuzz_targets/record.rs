@@ -4,6 +4,6 @@ use countersign::license::License;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(license) = License::from_json(bytes) {
-        assert_eq!(License::from_json(&license.to_json()), Ok(license));
+        assert_eq!(License::from_json(license.to_json().as_bytes()), Ok(license));
     }
 });

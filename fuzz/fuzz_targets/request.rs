@@ -1,8 +1,9 @@
 //! A request to any verb, which the first byte picks, is read or refused, and one that is read is answered.
 #![no_main]
 use countersign::{
-    name::IdempotencyKey,
+    decide::Case,
     license::License,
+    name::IdempotencyKey,
     request::{Request, Verb},
     state::State,
     time::Timestamp,
@@ -22,19 +23,20 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let verb = VERBS[usize::from(*pick) % VERBS.len()];
     let Ok(request) = Request::from_json(verb, body) else { return };
     let license = License::from_json(RECORD).unwrap();
+    let case = Case::new(&license, &request);
     let (mut state, now) = (State::default(), Timestamp::from_unix(1_800_000_000));
     let verdict = match verb {
-        Verb::Validate | Verb::Activations => validate(&license, &mut state, &request, now),
-        Verb::Activate => activate(&license, &mut state, &request, now),
-        Verb::Heartbeat => heartbeat(&license, &mut state, &request, now),
+        Verb::Validate | Verb::Activations => validate(&case, &mut state, now),
+        Verb::Activate => activate(&case, &mut state, now),
+        Verb::Heartbeat => heartbeat(&case, &mut state, now),
         Verb::Deactivate => {
-            deactivate(&license, &mut state, &request, now);
+            deactivate(&case, &mut state, now);
             return;
         }
         Verb::Usage => {
             let operation = request.operation(&IdempotencyKey::parse("k").unwrap(), &license.id);
-            usage(&license, &mut state, &request, operation, None, now).unwrap().verdict
+            usage(&case, &mut state, operation, None, now).unwrap().verdict
         }
     };
-    verdict.to_json(&request);
+    verdict.to_json(Some(&license), &request);
 });

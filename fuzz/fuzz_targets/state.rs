@@ -2,9 +2,10 @@
 //! nothing.
 #![no_main]
 use countersign::{
+    decide::Case,
     license::License,
     request::{Request, Verb},
-    state::{Applied, State},
+    state::{AppliedOperation, State},
     time::Timestamp,
     transitions::{activate, deactivate, heartbeat, usage, validate},
 };
@@ -34,7 +35,7 @@ fn request(verb: Verb, fields: &str) -> Request {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = Applied::from_bytes(bytes).map(|applied| assert_eq!(applied.to_bytes(), bytes));
+    let _ = AppliedOperation::from_bytes(bytes).map(|applied| assert_eq!(applied.to_bytes(), bytes));
     let Ok(before) = State::from_bytes(bytes) else { return };
     assert_eq!(before.to_bytes(), bytes);
     let now = before.written_at.unwrap_or(Timestamp::from_unix(1_800_000_000));
@@ -46,21 +47,21 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for license in LICENSES.iter() {
         for verb in [validate, activate, heartbeat] {
             let mut after = before.clone();
-            let verdict = verb(license, &mut after, &asked, now);
-            let ceiling = license.activation.map_or(0, |activation| activation.ceiling());
+            let verdict = verb(&Case::new(license, &asked), &mut after, now);
+            let ceiling = license.seat_policy.map_or(0, |policy| policy.ceiling());
             assert!(after.seats.len() <= ceiling.max(before.seats.len()));
             assert!(verdict.is_valid() || after == before);
             assert_eq!(State::from_bytes(&after.to_bytes()), Ok(after));
-            verdict.to_json(&asked);
+            verdict.to_json(Some(license), &asked);
         }
         for asked in &uses {
             let mut after = before.clone();
-            let used = usage(license, &mut after, asked, None, None, now).unwrap();
+            let used = usage(&Case::new(license, asked), &mut after, None, None, now).unwrap();
             assert!(used.is_applied || used.verdict.is_valid() || after == before);
             assert_eq!(State::from_bytes(&after.to_bytes()), Ok(after));
         }
         let mut after = before.clone();
-        deactivate(license, &mut after, &gone, now);
+        deactivate(&Case::new(license, &gone), &mut after, now);
         assert!(after.seats.len() <= before.seats.len());
     }
 });

@@ -2,7 +2,7 @@
 
 use crate::generators::*;
 use countersign::{
-    decide::{decide, needs_state, reasons},
+    decide::Case,
     domain::DomainRule,
     holder::{Holder, Matching, Per},
     license::{ExpiryStrategy, License, Requirement, Status},
@@ -43,9 +43,9 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
             let holder = Holder::named(&license_id(), "somebody else");
             state.seats.insert(0, Seat { holder, since: Timestamp::MIN, until: None });
         }
-        16 => license.activation.iter_mut().for_each(|activation| activation.matching = Matching::All),
-        17 => license.activation.iter_mut().for_each(|activation| activation.overage = Overage::None),
-        18 => license.activation.iter_mut().for_each(|activation| activation.limit = 1),
+        16 => license.seat_policy.iter_mut().for_each(|policy| policy.matching = Matching::All),
+        17 => license.seat_policy.iter_mut().for_each(|policy| policy.overage = Overage::None),
+        18 => license.seat_policy.iter_mut().for_each(|policy| policy.limit = 1),
         19 => license.allowances.iter_mut().for_each(|allowance| allowance.overage = Overage::None),
         20 => license.allowances.iter_mut().for_each(|allowance| allowance.limit = 1),
         21 => license.allowances.clear(),
@@ -56,10 +56,10 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
             };
             state.counters = ["x", "y", "z"].map(used_up).into_iter().collect::<Result<_, TestCaseError>>()?;
         }
-        23 => request.wants = u64::MAX,
+        23 => request.needs_remaining = true,
         24 => state.begun_at = Some(Timestamp::MIN),
         25 => {
-            license.activation.get_or_insert(SeatPolicy {
+            license.seat_policy.get_or_insert(SeatPolicy {
                 per: Per::User,
                 limit: 1,
                 overage: Overage::None,
@@ -83,8 +83,8 @@ proptest! {
     fn the_verdict_is_the_first_reason(
         license in licenses(), state in states(), request in requests(), now in moments(),
     ) {
-        let verdict = decide(&license, &state, &request, now);
-        let all: Vec<_> = reasons(&license, &state, &request, now).collect();
+        let verdict = Case::new(&license, &request).decide(&state, now);
+        let all: Vec<_> = Case::new(&license, &request).reasons(&state, now).collect();
         prop_assert!(all.is_sorted());
         prop_assert_eq!(verdict.code, all.first().copied().unwrap_or(Code::Valid));
         prop_assert!(verdict.is_valid() || (!verdict.grace && verdict.warnings.is_empty()));
@@ -96,9 +96,9 @@ proptest! {
     fn a_state_that_is_not_needed_says_nothing(
         license in licenses(), state in states(), request in requests(), now in moments(),
     ) {
-        if !needs_state(&license, &request) {
-            let verdict = decide(&license, &state, &request, now);
-            prop_assert_eq!(verdict, decide(&license, &State::default(), &request, now));
+        if !Case::new(&license, &request).needs_state() {
+            let verdict = Case::new(&license, &request).decide(&state, now);
+            prop_assert_eq!(verdict, Case::new(&license, &request).decide(&State::default(), now));
         }
     }
 
@@ -121,8 +121,8 @@ proptest! {
         license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
     ) {
         let (now, later) = (now.min(later), now.max(later));
-        if decide(&license, &state, &request, now).code == Code::Expired {
-            prop_assert_eq!(decide(&license, &state, &request, later).code, Code::Expired);
+        if Case::new(&license, &request).decide(&state, now).code == Code::Expired {
+            prop_assert_eq!(Case::new(&license, &request).decide(&state, later).code, Code::Expired);
         }
     }
 
@@ -132,10 +132,10 @@ proptest! {
         license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
     ) {
         let (now, later) = (now.min(later), now.max(later));
-        let lasting = |moment| reasons(&license, &state, &request, moment).any(|code| !PASSING.contains(&code));
+        let lasting = |moment| Case::new(&license, &request).reasons(&state, moment).any(|code| !PASSING.contains(&code));
         prop_assert!(!lasting(now) || lasting(later));
-        let code = decide(&license, &state, &request, now).code;
-        prop_assert!(!lasting(now) || !decide(&license, &state, &request, later).is_valid(), "{code}");
+        let code = Case::new(&license, &request).decide(&state, now).code;
+        prop_assert!(!lasting(now) || !Case::new(&license, &request).decide(&state, later).is_valid(), "{code}");
     }
 }
 
@@ -146,8 +146,8 @@ fn never_valid_for_more_reasons(
     now: Timestamp,
     how: usize,
 ) -> Result<(), TestCaseError> {
-    let before = decide(&license, &state, &request, now).is_valid();
+    let before = Case::new(&license, &request).decide(&state, now).is_valid();
     tighten(&mut license, &mut state, &mut request, how)?;
-    prop_assert!(before || !decide(&license, &state, &request, now).is_valid());
+    prop_assert!(before || !Case::new(&license, &request).decide(&state, now).is_valid());
     Ok(())
 }

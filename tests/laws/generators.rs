@@ -9,7 +9,7 @@ use countersign::{
     name::{Label, Product},
     period::Period,
     request::{Change, Request},
-    state::{Applied, Counter, Operation, Seat, State},
+    state::{AppliedOperation, Counter, Operation, Seat, State},
     terms::{Allowance, Overage, SeatPolicy},
     time::Timestamp,
     version::{Version, VersionRange},
@@ -68,7 +68,7 @@ fn overages() -> impl Strategy<Value = Overage> {
 }
 
 prop_compose! {
-    pub(crate) fn activations()(
+    pub(crate) fn seat_policies()(
         per in select(Per::ALL),
         limit in prop_oneof![4 => 1u32..4, 1 => Just(1_000)],
         overage in overages(),
@@ -106,10 +106,10 @@ prop_compose! {
         (features, domains) in (vec(of::<Label>("[abc]"), 0..4), vec(rules(), 0..3)),
         versions in option::of((option::of(versions()), option::of(versions()))),
         requires in vec(select(Requirement::ALL), 0..3),
-        (activation, allowances) in (option::of(activations()), allowances()),
+        (seat_policy, allowances) in (option::of(seat_policies()), allowances()),
     ) -> License {
         let expiry_basis = match expiry_basis {
-            ExpiryBasis::FirstActivation if activation.is_none() => ExpiryBasis::FirstValidation,
+            ExpiryBasis::FirstActivation if seat_policy.is_none() => ExpiryBasis::FirstValidation,
             basis => basis,
         };
         let begins_later = expiry_basis != ExpiryBasis::Issue;
@@ -117,7 +117,7 @@ prop_compose! {
             format: Format, generation, id: license_id(), product, status, hint: random_hint, plan, issued_at,
             not_before, expires_at: expires_at.filter(|_| !begins_later), expiry_basis,
             duration_seconds: begins_later.then_some(duration), expiry_strategy, grace_seconds, features, domains,
-            versions: versions.map(|(from, below)| VersionRange { from, below }), requires, activation, allowances,
+            versions: versions.map(|(from, below)| VersionRange { from, below }), requires, seat_policy, allowances,
         }
     }
 }
@@ -145,11 +145,11 @@ prop_compose! {
         features in vec(of("[abc]"), 0..3),
         fingerprint in option::weighted(0.8, fingerprints()),
         user in option::weighted(0.8, of("[uv]")),
-        (allowance, wants) in (option::of(of("[xyz]")), 0u64..3),
+        (allowance, needs_remaining) in (option::of(of("[xyz]")), any::<bool>()),
     ) -> Request {
         Request {
             key: key::read("a key from elsewhere").ok(), product, domain, version, released_at, features, fingerprint, user, activation: None,
-            allowance, change: None, wants, nonce: None,
+            allowance, change: None, needs_remaining, nonce: None,
         }
     }
 }
@@ -157,7 +157,7 @@ prop_compose! {
 /// Requests to a licence that is open.
 pub(crate) fn open_requests() -> impl Strategy<Value = Request> {
     let requests = requests().prop_map(|request| Request { product: None, version: None, features: vec![], ..request });
-    requests.prop_map(|request| Request { allowance: None, wants: 0, ..request })
+    requests.prop_map(|request| Request { allowance: None, needs_remaining: false, ..request })
 }
 
 /// What is asked of an allowance.
@@ -216,7 +216,7 @@ prop_compose! {
                 state.seats.push(seat);
             }
         }
-        state.applied = applied.into_iter().map(|(operation, at)| Applied { operation, at }).collect();
+        state.applied = applied.into_iter().map(|(operation, at)| AppliedOperation { operation, at }).collect();
         state
     }
 }

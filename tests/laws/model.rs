@@ -2,6 +2,7 @@
 //! the clock goes forward and back.
 
 use countersign::{
+    decide::Case,
     holder::{Fingerprint, Matching},
     license::License,
     request::{Change, Request},
@@ -215,7 +216,7 @@ fn request(machine: &Machine, change: Option<Change>) -> Request {
         activation: None,
         allowance: change.map(|_| "credits".parse().unwrap()),
         change,
-        wants: 0,
+        needs_remaining: false,
         nonce: None,
     }
 }
@@ -231,7 +232,7 @@ proptest! {
         for step in steps {
             let now = Timestamp::from_unix(model.now * 3_600);
             let usage = |state: &mut State, machine: &Machine, change| {
-                transitions::usage(&license, state, &request(machine, Some(change)), None, None, now).unwrap().verdict
+                transitions::usage(&Case::new(&license, &request(machine, Some(change))), state, None, None, now).unwrap().verdict
             };
             let (expected, verdict) = match &step {
                 Step::Pass(hours) => {
@@ -240,18 +241,18 @@ proptest! {
                 }
                 Step::Deactivate(machine) => {
                     let expected = model.seat_of(machine).map(|at| model.seats.remove(at));
-                    let was_held = transitions::deactivate(&license, &mut state, &request(machine, None), now);
+                    let was_held = transitions::deactivate(&Case::new(&license, &request(machine, None)), &mut state, now);
                     prop_assert_eq!(was_held, expected.is_some_and(|seat| model.runs(&seat)));
                     continue;
                 }
                 Step::Validate(machine) => {
-                    (model.weigh(machine), transitions::validate(&license, &mut state, &request(machine, None), now))
+                    (model.weigh(machine), transitions::validate(&Case::new(&license, &request(machine, None)), &mut state, now))
                 }
                 Step::Activate(machine) => {
-                    (model.activate(machine), transitions::activate(&license, &mut state, &request(machine, None), now))
+                    (model.activate(machine), transitions::activate(&Case::new(&license, &request(machine, None)), &mut state, now))
                 }
                 Step::Heartbeat(machine) => {
-                    (model.heartbeat(machine), transitions::heartbeat(&license, &mut state, &request(machine, None), now))
+                    (model.heartbeat(machine), transitions::heartbeat(&Case::new(&license, &request(machine, None)), &mut state, now))
                 }
                 Step::Consume(machine, amount) => {
                     (model.consume(machine, *amount), usage(&mut state, machine, Change::Consume(*amount)))
@@ -263,12 +264,12 @@ proptest! {
                 }
             };
             prop_assert_eq!(verdict.code.as_str(), expected, "{:?}", step);
-            prop_assert_eq!(verdict.seats.map(|seats| seats.used), Some(model.taken()));
+            prop_assert_eq!(verdict.seats.map(|seats| seats.used), Some(model.taken() as u32));
             let ends = model.ends.map(|ends| Timestamp::from_unix(ends * 3_600));
             prop_assert_eq!(verdict.expires_at, ends);
-            if let Some(left) = verdict.left {
+            if let Some(remaining) = verdict.remaining {
                 let (day, used) = model.today();
-                prop_assert_eq!((left.used, left.resets_at), (used, Some(Timestamp::from_unix((day + 1) * 86_400))));
+                prop_assert_eq!((remaining.used, remaining.resets_at), (used, Some(Timestamp::from_unix((day + 1) * 86_400))));
             }
         }
     }

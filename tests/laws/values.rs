@@ -9,7 +9,7 @@ use countersign::{
     limits::{MAX_ALLOWANCES, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES},
     period::Period,
     request::{Request, Verb},
-    state::{Applied, Counter, Operation, Seat, State},
+    state::{AppliedOperation, Counter, Operation, Seat, State},
     time::Timestamp,
     version::Version,
 };
@@ -172,14 +172,14 @@ proptest! {
 
     #[test]
     fn operations_are_read_as_they_were_written(operation in operations(), at in moments()) {
-        let applied = Applied { operation, at };
-        prop_assert_eq!(Applied::from_bytes(&applied.to_bytes()), Ok(applied));
-        prop_assert!(Applied::from_bytes(&applied.to_bytes()[1..]).is_err());
+        let applied = AppliedOperation { operation, at };
+        prop_assert_eq!(AppliedOperation::from_bytes(&applied.to_bytes()), Ok(applied));
+        prop_assert!(AppliedOperation::from_bytes(&applied.to_bytes()[1..]).is_err());
     }
 
     #[test]
     fn records_parse_as_they_print(license in licenses()) {
-        prop_assert_eq!(License::from_json(&license.to_json()), Ok(license));
+        prop_assert_eq!(License::from_json(license.to_json().as_bytes()), Ok(license));
     }
 
     #[test]
@@ -257,7 +257,7 @@ fn the_largest_state_fits_into_a_value() {
         used: (1 << 53) - 1,
         period: Timestamp::MAX,
     };
-    let applied = |number: usize| Applied {
+    let applied = |number: usize| AppliedOperation {
         operation: Operation { id: [number as u8; 16], asked: u64::MAX },
         at: Timestamp::MAX,
     };

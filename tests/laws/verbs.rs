@@ -2,10 +2,10 @@
 
 use crate::generators::*;
 use countersign::{
+    decide::Case,
     holder::Matching,
-    license::License,
     limits::REMEMBER_SECONDS,
-    request::{Change, Request},
+    request::Change,
     state::State,
     time::Timestamp,
     transitions::{activate, deactivate, heartbeat, usage, validate},
@@ -13,7 +13,7 @@ use countersign::{
 };
 use proptest::{prelude::*, sample::select};
 
-type Act = for<'a> fn(&'a License, &mut State, &Request, Timestamp) -> Verdict<'a>;
+type Act = fn(&Case, &mut State, Timestamp) -> Verdict;
 
 const ACTS: [Act; 3] = [validate, activate, heartbeat];
 
@@ -29,7 +29,7 @@ proptest! {
         license in licenses(), before in states(), request in requests(), act in select(&ACTS[..]), now in moments(),
     ) {
         let mut after = before.clone();
-        let verdict = act(&license, &mut after, &request, now);
+        let verdict = act(&Case::new(&license, &request), &mut after, now);
         prop_assert!(verdict.is_valid() || (after == before && verdict.warnings.is_empty() && !verdict.grace));
     }
 
@@ -38,9 +38,9 @@ proptest! {
         license in open_licenses(), before in states(), request in open_requests(), act in select(&ACTS[..]),
         now in moments(), other in moments(),
     ) {
-        let ceiling = license.activation.map_or(0, |activation| activation.ceiling());
+        let ceiling = license.seat_policy.map_or(0, |policy| policy.ceiling());
         let mut after = before.clone();
-        act(&license, &mut after, &request, now);
+        act(&Case::new(&license, &request), &mut after, now);
         prop_assert!(after.seats.len() <= ceiling.max(before.seats.len()));
         prop_assert!(live(&after, now) <= ceiling.max(live(&before, now)));
         // Wherever the clock goes from here.
@@ -53,12 +53,12 @@ proptest! {
     ) {
         // The last moment that can be written leaves no time to a lease.
         prop_assume!(now < Timestamp::MAX);
-        let verdict = activate(&license, &mut state, &request, now);
+        let verdict = activate(&Case::new(&license, &request), &mut state, now);
         let after = state.clone();
         if verdict.is_valid() {
-            prop_assert_eq!(&validate(&license, &mut state, &request, now), &verdict);
-            prop_assert_eq!(&activate(&license, &mut state, &request, now), &verdict);
-            prop_assert_eq!(&heartbeat(&license, &mut state, &request, now), &verdict);
+            prop_assert_eq!(&validate(&Case::new(&license, &request), &mut state, now), &verdict);
+            prop_assert_eq!(&activate(&Case::new(&license, &request), &mut state, now), &verdict);
+            prop_assert_eq!(&heartbeat(&Case::new(&license, &request), &mut state, now), &verdict);
             prop_assert_eq!(state, after);
         }
     }
@@ -68,9 +68,9 @@ proptest! {
         license in open_licenses(), before in states(), request in open_requests(), act in select(&ACTS[..]),
         now in moments(),
     ) {
-        let lease = license.activation.and_then(|activation| activation.lease_seconds);
+        let lease = license.seat_policy.and_then(|policy| policy.lease_seconds);
         let mut after = before.clone();
-        act(&license, &mut after, &request, now);
+        act(&Case::new(&license, &request), &mut after, now);
         for (earlier, later) in before.seats.iter().flat_map(|seat| after.seats.iter().map(move |other| (seat, other))) {
             if let (Some(earlier_until), Some(until), true) = (earlier.until, later.until, earlier.holder == later.holder) {
                 let renewed = lease.map(|seconds| now.plus_seconds(seconds));
@@ -84,7 +84,7 @@ proptest! {
         license in licenses(), before in states(), request in requests(), act in select(&ACTS[..]), now in moments(),
     ) {
         let mut after = before.clone();
-        let verdict = act(&license, &mut after, &request, now);
+        let verdict = act(&Case::new(&license, &request), &mut after, now);
         let begins = verdict.is_valid() && license.duration_seconds.is_some();
         prop_assert_eq!(after.begun_at, before.begun_at.or(begins.then_some(now)));
     }
@@ -93,14 +93,14 @@ proptest! {
     fn what_is_given_back_is_gone(
         mut license in open_licenses(), before in states(), request in open_requests(), now in moments(),
     ) {
-        license.activation.iter_mut().for_each(|activation| activation.matching = Matching::All);
+        license.seat_policy.iter_mut().for_each(|policy| policy.matching = Matching::All);
         let mut after = before.clone();
-        let was_valid = license.activation.is_some() && validate(&license, &mut after, &request, now).is_valid();
-        let was_held = deactivate(&license, &mut after, &request, now);
+        let was_valid = license.seat_policy.is_some() && validate(&Case::new(&license, &request), &mut after, now).is_valid();
+        let was_held = deactivate(&Case::new(&license, &request), &mut after, now);
         prop_assert!(was_held || !was_valid);
         prop_assert!(before.seats.len() - after.seats.len() <= 1);
         let once = after.clone();
-        prop_assert!(!deactivate(&license, &mut after, &request, now));
+        prop_assert!(!deactivate(&Case::new(&license, &request), &mut after, now));
         prop_assert_eq!(after, once);
     }
 
@@ -109,7 +109,7 @@ proptest! {
         license in open_licenses(), before in states(), request in uses(), now in moments(),
     ) {
         let mut after = before.clone();
-        let used = usage(&license, &mut after, &request, None, None, now);
+        let used = usage(&Case::new(&license, &request), &mut after, None, None, now);
         let used = used.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance.as_ref());
         let Some(allowance) = allowance else {
@@ -124,7 +124,7 @@ proptest! {
         };
         prop_assert_eq!(later, expected);
         prop_assert!(later <= allowance.ceiling().max(earlier));
-        prop_assert_eq!(used.verdict.left.as_ref().map(|left| left.used), Some(later));
+        prop_assert_eq!(used.verdict.remaining.as_ref().map(|remaining| remaining.used), Some(later));
         prop_assert_eq!(&after.seats, &before.seats);
         // The others are as they were.
         for other in license.allowances.iter().filter(|other| other.name != allowance.name) {
@@ -140,10 +140,10 @@ proptest! {
         now in moments(), later in 0u32..REMEMBER_SECONDS,
     ) {
         prop_assume!(request.change.is_some() && now.plus_seconds(later) < Timestamp::MAX);
-        let first = usage(&license, &mut state, &request, Some(operation), None, now);
+        let first = usage(&Case::new(&license, &request), &mut state, Some(operation), None, now);
         if first.is_ok_and(|used| used.is_applied) {
             let after = state.clone();
-            let again = usage(&license, &mut state, &request, Some(operation), None, now.plus_seconds(later));
+            let again = usage(&Case::new(&license, &request), &mut state, Some(operation), None, now.plus_seconds(later));
             prop_assert!(again.is_ok_and(|used| used.is_applied));
             prop_assert_eq!(state, after);
         }

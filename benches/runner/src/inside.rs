@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::anyhow;
 use countersign::{
-    decide::decide,
+    decide::Case,
     license::License,
     request::{Request, Verb},
     state::State,
@@ -194,7 +194,8 @@ impl Bench {
         let request = Request::from_json(Verb::Validate, black_box(&self.body))?;
         let license = License::from_json(black_box(&self.entry.1))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        Ok(decide(&license, &State::default(), &request, Timestamp::from_unix(now.cast_signed())).to_json(&request))
+        let verdict = Case::new(&license, &request).decide(&State::default(), Timestamp::from_unix(now.cast_signed()));
+        Ok(verdict.to_json(Some(&license), &request).into_bytes())
     }
 }
 

@@ -151,7 +151,7 @@ impl Export {
         out.write_all(shape.begin.as_bytes())?;
         let mut separator = "";
         registry.for_each(|key, license| {
-            let entry = (shape.entry)(key, &String::from_utf8_lossy(&license.to_json()));
+            let entry = (shape.entry)(key, &license.to_json());
             write!(out, "{separator}{entry}")?;
             separator = shape.between;
             Ok::<_, CommandError>(())

@@ -23,7 +23,8 @@ use axum::{
 };
 use clap::Parser;
 use countersign::{
-    decide::decide,
+    decide::Case,
+    license::License,
     request::{Request, Verb},
     time::Timestamp,
     verdict::Verdict,
@@ -76,17 +77,19 @@ async fn healthz() -> (Headers, &'static str) {
 /// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking calls.
 async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
     let Ok(request) = Request::from_json(Verb::Validate, &body) else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some(key) = &request.key else { return answer(&Verdict::MALFORMED_KEY, &request) };
-    match rows.get(key) {
-        Ok(Some(license)) => answer(&decide(&license, &Default::default(), &request, now()), &request),
-        Ok(None) => answer(&Verdict::NOT_FOUND, &request),
+    match request.key.as_ref().map_or(Ok(None), |key| rows.get(key)) {
+        Ok(Some(license)) => {
+            let verdict = Case::new(&license, &request).decide(&Default::default(), now());
+            answer(&verdict, Some(&license), &request)
+        }
+        Ok(None) => answer(&Verdict::without_license(&request), None, &request),
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-fn answer(verdict: &Verdict<'_>, request: &Request) -> Response {
-    let status = if verdict.license.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    (status, HEADERS, verdict.to_json(request)).into_response()
+fn answer(verdict: &Verdict, license: Option<&License>, request: &Request) -> Response {
+    let status = if license.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    (status, HEADERS, verdict.to_json(license, request)).into_response()
 }
 
 fn now() -> Timestamp {

@@ -11,7 +11,7 @@ use countersign_app_common::service::{Request, Response};
 pub(crate) const ACTIVATE: Weighing = Weighing {
     verb: Verb::Activate,
     event: "activation",
-    weigh: |license, state, request, now| warn_of_soft_limits(transitions::activate(license, state, request, now)),
+    weigh: |case, state, now| warn_of_soft_limits(transitions::activate(case, state, now)),
 };
 
 /// `POST /api/v1/activate`

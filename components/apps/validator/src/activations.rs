@@ -53,7 +53,7 @@ pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
                 }),
             )
         };
-        activations(request, stopwatch, found, |verdict| verb::verdict(verdict, request))
+        activations(request, stopwatch, found, |verdict| verb::verdict(verdict, None, request))
     })
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn activations<T>(
     request: &Request,
     stopwatch: &mut Stopwatch,
     answer: impl FnOnce(&Seating<'_>) -> T,
-    otherwise: impl FnOnce(&Verdict<'static>) -> T,
+    otherwise: impl FnOnce(&Verdict) -> T,
 ) -> Result<T, Unavailable> {
     verb::on_license(
         "activations",
@@ -71,7 +71,7 @@ pub(crate) fn activations<T>(
         |license, stopwatch| {
             let seating = records::change(license, stopwatch, |state, now| Seating {
                 license_id: &license.id,
-                counted: license.activation.map(|activation| activation.per).zip(occupancy(license, state, now)),
+                counted: license.seat_policy.map(|policy| policy.per).zip(occupancy(license, state, now)),
                 seats: state.seats.iter().filter(|seat| seat.is_live(now)).copied().collect(),
             })?;
             Ok(("LISTED", answer(&seating)))

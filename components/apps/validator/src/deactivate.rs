@@ -1,6 +1,6 @@
 //! Gives a seat back.
 
-use countersign::decide::occupancy;
+use countersign::decide::{Case, occupancy};
 use countersign::id::LicenseId;
 use countersign::name::Nonce;
 use countersign::request::{Request, Verb};
@@ -33,7 +33,7 @@ pub(crate) struct Deactivation<'a> {
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
     verb::post(Verb::Deactivate, http, &|request, stopwatch| {
         let found = |deactivation: &Deactivation<'_>| answer::json(200, answer::encode(deactivation));
-        deactivate(request, stopwatch, found, |verdict| verb::verdict(verdict, request))
+        deactivate(request, stopwatch, found, |verdict| verb::verdict(verdict, None, request))
     })
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn deactivate<T>(
     request: &Request,
     stopwatch: &mut Stopwatch,
     answer: impl FnOnce(&Deactivation<'_>) -> T,
-    otherwise: impl FnOnce(&Verdict<'static>) -> T,
+    otherwise: impl FnOnce(&Verdict) -> T,
 ) -> Result<T, Unavailable> {
     verb::on_license(
         "deactivation",
@@ -50,7 +50,7 @@ pub(crate) fn deactivate<T>(
         stopwatch,
         |license, stopwatch| {
             let deactivation = records::change(license, stopwatch, |state, now| {
-                let deactivated = transitions::deactivate(license, state, request, now);
+                let deactivated = transitions::deactivate(&Case::new(license, request), state, now);
                 let seats = occupancy(license, state, now);
                 Deactivation { deactivated, license_id: &license.id, seats, nonce: request.nonce.as_ref() }
             })?;

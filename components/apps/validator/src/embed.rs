@@ -2,11 +2,12 @@
 
 use countersign::field::FieldError;
 use countersign::holder::Per;
+use countersign::license::License;
 use countersign::name::IdempotencyKey;
 use countersign::request::{Fields, Verb};
 use countersign::state::Seat;
 use countersign::transitions::KeyReused;
-use countersign::verdict::{self, Left, Occupancy, Verdict};
+use countersign::verdict::{self, Occupancy, Remaining, Verdict};
 
 use crate::App;
 use crate::activate::ACTIVATE;
@@ -84,7 +85,9 @@ impl wit::Guest for App {
         let key = idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose();
         let key = key.map_err(|error| FieldError::new("idempotency-key", format_args!("{error}.")))?;
         usage(&request, key.as_ref(), &mut stopwatch, |outcome| match outcome {
-            Ok((verdict, applied)) => Ok(wit::Used { verdict: verdict.into(), applied: applied.unwrap_or_default() }),
+            Ok((verdict, license, applied)) => {
+                Ok(wit::Used { verdict: (verdict, license).into(), applied: applied.unwrap_or_default() })
+            }
             Err(KeyReused) => Err(wit::UsageFault::IdempotencyKeyReused),
         })?
     }
@@ -93,7 +96,7 @@ impl wit::Guest for App {
 fn weighed(weighing: &Weighing, request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
     let mut stopwatch = Stopwatch::start();
     let request = Fields::from(request).verify(weighing.verb)?;
-    Ok(weigh(weighing, &request, &mut stopwatch, |verdict| verdict.into())?)
+    Ok(weigh(weighing, &request, &mut stopwatch, |verdict, license| (verdict, license).into())?)
 }
 
 /// An empty list says what a field that is not sent does.
@@ -118,9 +121,8 @@ impl From<wit::Request> for Fields {
     }
 }
 
-impl From<&Verdict<'_>> for wit::Verdict {
-    fn from(verdict: &Verdict<'_>) -> Self {
-        let license = verdict.license;
+impl From<(&Verdict, Option<&License>)> for wit::Verdict {
+    fn from((verdict, license): (&Verdict, Option<&License>)) -> Self {
         Self {
             valid: verdict.is_valid(),
             code: verdict.code.into(),
@@ -135,7 +137,7 @@ impl From<&Verdict<'_>> for wit::Verdict {
             warnings: verdict.warnings.iter().map(|warning| (*warning).into()).collect(),
             activation: verdict.seat.as_ref().map(wit::Activation::from),
             seats: verdict.seats.map(wit::Seats::from),
-            allowance: verdict.left.as_ref().map(wit::Allowance::from),
+            allowance: verdict.remaining.as_ref().map(wit::Allowance::from),
         }
     }
 }
@@ -152,17 +154,17 @@ impl From<&Seat> for wit::Activation {
 
 impl From<Occupancy> for wit::Seats {
     fn from(Occupancy { limit, used }: Occupancy) -> Self {
-        Self { limit, used: used as u32 }
+        Self { limit, used }
     }
 }
 
-impl From<&Left> for wit::Allowance {
-    fn from(left: &Left) -> Self {
+impl From<&Remaining> for wit::Allowance {
+    fn from(left: &Remaining) -> Self {
         Self {
             name: left.name.as_str().into(),
             limit: left.limit,
             used: left.used,
-            remaining: left.remaining(),
+            remaining: left.amount(),
             resets_at: left.resets_at.map(|moment| moment.unix()),
         }
     }

@@ -11,7 +11,7 @@ use countersign_app_common::service::{Request, Response};
 pub(crate) const HEARTBEAT: Weighing = Weighing {
     verb: Verb::Heartbeat,
     event: "heartbeat",
-    weigh: |license, state, request, now| warn_of_soft_limits(transitions::heartbeat(license, state, request, now)),
+    weigh: |case, state, now| warn_of_soft_limits(transitions::heartbeat(case, state, now)),
 };
 
 /// `POST /api/v1/heartbeat`

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::key::KeyHash;
 use countersign::license::License;
 use countersign::limits::REMEMBER_SECONDS;
-use countersign::state::{Applied, Operation, State};
+use countersign::state::{AppliedOperation, Operation, State};
 use countersign::time::Timestamp;
 
 use crate::clock::{Stopwatch, wait_up_to};
@@ -74,9 +74,12 @@ pub(crate) fn change<T>(
 }
 
 /// Whether this operation was applied, as an entry of its own remembers.
-pub(crate) fn applied(operation: &Operation, stopwatch: &mut Stopwatch) -> Result<Option<Applied>, Unavailable> {
+pub(crate) fn applied(
+    operation: &Operation,
+    stopwatch: &mut Stopwatch,
+) -> Result<Option<AppliedOperation>, Unavailable> {
     let Some(entry) = get(&operation.store_key(), stopwatch)? else { return Ok(None) };
-    let applied = Applied::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?;
+    let applied = AppliedOperation::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?;
     // A store may keep an entry for longer than it was to. What is over is no reason not to remember the next.
     Ok(Some(applied).filter(|applied| stopwatch.now() < applied.at.plus_seconds(REMEMBER_SECONDS)))
 }
@@ -86,7 +89,7 @@ pub(crate) fn applied(operation: &Operation, stopwatch: &mut Stopwatch) -> Resul
 pub(crate) fn remember(operation: Operation, stopwatch: &mut Stopwatch) {
     // A store that does not let go of entries would keep these for good.
     if store::describe().ttl {
-        let applied = Applied { operation, at: stopwatch.moment() };
+        let applied = AppliedOperation { operation, at: stopwatch.moment() };
         let _ = put(&operation.store_key(), &applied.to_bytes(), Expectation::Any, Some(REMEMBER_SECONDS), stopwatch);
     }
 }

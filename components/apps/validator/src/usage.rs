@@ -1,6 +1,8 @@
 //! Consumes some of an allowance, returns some, or reads what is left.
 
+use countersign::decide::Case;
 use countersign::field::FieldError;
+use countersign::license::License;
 use countersign::name::IdempotencyKey;
 use countersign::request::{Request, Verb};
 use countersign::transitions::{self, KeyReused};
@@ -13,17 +15,17 @@ use crate::records::{self, Unavailable};
 use crate::verb;
 use countersign_app_common::service::{self, Response};
 
-/// What came of a request for usage: the verdict with what is left and, for a change, whether it was made.
-pub(crate) type Outcome<'a> = Result<(&'a Verdict<'a>, Option<bool>), KeyReused>;
+/// What came of a request for usage: the verdict with what is left, its licence and, for a change, whether it was made.
+pub(crate) type Outcome<'a> = Result<(&'a Verdict, Option<&'a License>, Option<bool>), KeyReused>;
 
 /// `POST /api/v1/usage`, with an `Idempotency-Key` if the caller may send it again.
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
     let key = idempotency_key(http)?;
     verb::post(Verb::Usage, http, &|request, stopwatch| {
         usage(request, key.as_ref(), stopwatch, |outcome| match outcome {
-            Ok((verdict, applied)) => {
-                let status = if verdict.license.is_some() { 200 } else { 404 };
-                answer::json(status, verdict.to_json_with(request, applied))
+            Ok((verdict, license, applied)) => {
+                let status = if license.is_some() { 200 } else { 404 };
+                answer::json(status, verdict.to_json_with(license, request, applied).into_bytes())
             }
             Err(KeyReused) => Problem::IdempotencyKeyReused.into(),
         })
@@ -44,17 +46,18 @@ pub(crate) fn usage<T>(
         |license, stopwatch| {
             let operation = key.and_then(|key| request.operation(key, &license.id));
             let earlier = operation.as_ref().map_or(Ok(None), |operation| records::applied(operation, stopwatch))?;
+            let case = Case::new(license, request);
             let used = records::change(license, stopwatch, |state, now| {
-                transitions::usage(license, state, request, operation, earlier, now)
+                transitions::usage(&case, state, operation, earlier, now)
             })?;
             let Ok(used) = used else { return Ok(("IDEMPOTENCY_KEY_REUSED", answer(Err(KeyReused)))) };
             if let Some(operation) = operation.filter(|_| used.is_applied && earlier.is_none()) {
                 records::remember(operation, stopwatch);
             }
             let (verdict, applied) = (verb::warn_of_soft_limits(used.verdict), request.change.map(|_| used.is_applied));
-            Ok((verdict.code.as_str(), answer(Ok((&verdict, applied)))))
+            Ok((verdict.code.as_str(), answer(Ok((&verdict, Some(license), applied)))))
         },
-        |verdict| answer(Ok((verdict, None))),
+        |verdict| answer(Ok((verdict, None, None))),
     )
 }
 

@@ -1,6 +1,6 @@
 //! What is the same for each verb: find the licence, let the rules weigh and change, note what came of it.
 
-use countersign::decide::{judge, needs_state};
+use countersign::decide::Case;
 use countersign::license::License;
 use countersign::request::{self, Request};
 use countersign::state::State;
@@ -43,13 +43,13 @@ pub(crate) fn on_license<T>(
     request: &Request,
     stopwatch: &mut Stopwatch,
     act: impl FnOnce(&License, &mut Stopwatch) -> Result<(&'static str, T), Unavailable>,
-    otherwise: impl FnOnce(&Verdict<'static>) -> T,
+    otherwise: impl FnOnce(&Verdict) -> T,
 ) -> Result<T, Unavailable> {
     let found = request.key.as_ref().map_or(Ok(None), |key| records::license(key, stopwatch));
     let done = match &found {
         Ok(Some(license)) => act(license, stopwatch),
         Ok(None) => {
-            let verdict = judge(None, &State::default(), request, stopwatch.now());
+            let verdict = Verdict::without_license(request);
             Ok((verdict.code.as_str(), otherwise(&verdict)))
         }
         Err(unavailable) => Err(*unavailable),
@@ -64,37 +64,38 @@ pub(crate) struct Weighing {
     pub(crate) verb: request::Verb,
     /// What the journal calls it.
     pub(crate) event: &'static str,
-    pub(crate) weigh: for<'a> fn(&'a License, &mut State, &Request, Timestamp) -> Verdict<'a>,
+    pub(crate) weigh: fn(&Case, &mut State, Timestamp) -> Verdict,
 }
 
-/// Two reads and a write at most. A verdict borrows the licence it is about, so `answer` makes of it what outlives both.
+/// Two reads and a write at most. `answer` gets the verdict and the licence that it is about.
 pub(crate) fn weigh<T>(
     weighing: &Weighing,
     request: &Request,
     stopwatch: &mut Stopwatch,
-    answer: impl Fn(&Verdict<'_>) -> T,
+    answer: impl Fn(&Verdict, Option<&License>) -> T,
 ) -> Result<T, Unavailable> {
     let act = |license: &License, stopwatch: &mut Stopwatch| {
-        let verdict = if needs_state(license, request) {
-            records::change(license, stopwatch, |state, now| (weighing.weigh)(license, state, request, now))?
+        let case = Case::new(license, request);
+        let verdict = if case.needs_state() {
+            records::change(license, stopwatch, |state, now| (weighing.weigh)(&case, state, now))?
         } else {
-            (weighing.weigh)(license, &mut State::default(), request, stopwatch.now())
+            (weighing.weigh)(&case, &mut State::default(), stopwatch.now())
         };
-        Ok((verdict.code.as_str(), answer(&verdict)))
+        Ok((verdict.code.as_str(), answer(&verdict, Some(license))))
     };
-    on_license(weighing.event, request, stopwatch, act, &answer)
+    on_license(weighing.event, request, stopwatch, act, |verdict| answer(verdict, None))
 }
 
 /// As [`weigh`], over HTTP.
 pub(crate) fn post_weighing(weighing: &Weighing, http: &service::Request) -> Result<Response, Problem> {
     post(weighing.verb, http, &|request, stopwatch| {
-        weigh(weighing, request, stopwatch, |verdict| self::verdict(verdict, request))
+        weigh(weighing, request, stopwatch, |verdict, license| self::verdict(verdict, license, request))
     })
 }
 
 /// Says of a verdict that counts on a limit how far that can be trusted.
-pub(crate) fn warn_of_soft_limits(mut verdict: Verdict<'_>) -> Verdict<'_> {
-    let counts = verdict.seats.is_some() || verdict.left.is_some();
+pub(crate) fn warn_of_soft_limits(mut verdict: Verdict) -> Verdict {
+    let counts = verdict.seats.is_some() || verdict.remaining.is_some();
     if verdict.is_valid() && counts && records::limits_are_soft() {
         verdict.warnings.push(Warning::LimitIsSoft);
     }
@@ -102,7 +103,7 @@ pub(crate) fn warn_of_soft_limits(mut verdict: Verdict<'_>) -> Verdict<'_> {
 }
 
 /// A verdict over HTTP: 404 where there is no licence to give one on.
-pub(crate) fn verdict(verdict: &Verdict<'_>, request: &Request) -> Response {
-    let status = if verdict.license.is_some() { 200 } else { 404 };
-    answer::json(status, verdict.to_json(request))
+pub(crate) fn verdict(verdict: &Verdict, license: Option<&License>, request: &Request) -> Response {
+    let status = if license.is_some() { 200 } else { 404 };
+    answer::json(status, verdict.to_json(license, request).into_bytes())
 }

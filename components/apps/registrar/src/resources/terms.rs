@@ -118,7 +118,7 @@ impl Terms {
             expiry_strategy: record.expiry_strategy,
             grace_seconds: record.grace_seconds,
             max_domains,
-            activation: record.activation,
+            activation: record.seat_policy,
             allowances: record.allowances.clone(),
         }
     }
@@ -137,7 +137,7 @@ impl Terms {
         record.duration_seconds = terms.duration_seconds.filter(|_| terms.expiry_basis != ExpiryBasis::Issue);
         record.expiry_strategy = terms.expiry_strategy;
         record.grace_seconds = terms.grace_seconds;
-        record.activation = terms.activation;
+        record.seat_policy = terms.activation;
         record.allowances = terms.allowances;
     }
 

@@ -64,7 +64,7 @@ impl Change {
     /// Has the store be told of a licence: the record that is to stand under a key's hash, unless one of a higher generation does.
     pub(crate) fn deliver(&mut self, license: &LicenseId, key: &KeyHash, record: &License) {
         self.delivers = true;
-        let json = String::from_utf8(record.to_json()).unwrap_or_default();
+        let json = record.to_json();
         self.statements.push(statement(
             "INSERT INTO outbox (change, license, key, generation, record, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             vec![

@@ -29,7 +29,7 @@ fn shown(license: &License, state: &State, now: Timestamp) -> Value {
         "activations": seats.map(ActivationFacts::from).collect::<Vec<_>>(),
         "usage": allowances.map(|allowance| used(allowance, state, now)).collect::<Vec<_>>(),
     });
-    if let (Some(activation), Some(seats)) = (&license.activation, occupancy(license, state, now)) {
+    if let (Some(activation), Some(seats)) = (&license.seat_policy, occupancy(license, state, now)) {
         shown["per"] = json!(activation.per);
         shown["seats"] = json!(seats);
     }

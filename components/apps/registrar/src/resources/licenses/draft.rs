@@ -121,7 +121,7 @@ impl Draft {
                 domains: self.domains.clone(),
                 versions: None,
                 requires: Vec::new(),
-                activation: None,
+                seat_policy: None,
                 allowances: Vec::new(),
             },
             policy: self.policy.clone(),

@@ -215,7 +215,7 @@ impl Issued {
     /// Under a key that was the licence's there is a record that says that it is over.
     fn retire_key(&self, change: &mut Change) {
         let retired = License { generation: self.record.generation + 1, ..retired(&self.record) };
-        let record = String::from_utf8(retired.to_json()).unwrap_or_default();
+        let record = retired.to_json();
         change.run(RETIRE_KEY, vec![text(self.key.to_hex()), text(record)]);
         change.deliver(&retired.id, &self.key, &retired);
     }
@@ -226,7 +226,7 @@ impl Issued {
         vec![
             text(record.id.as_str()),
             text(self.key.to_hex()),
-            text(String::from_utf8(record.to_json()).unwrap_or_default()),
+            text(record.to_json()),
             optional(self.policy.as_deref(), text),
             optional(self.max_domains, integer),
             optional(self.owner.as_deref(), text),
@@ -268,7 +268,7 @@ fn retired(record: &License) -> License {
         requires: Vec::new(),
         expiry_basis: Default::default(),
         duration_seconds: None,
-        activation: None,
+        seat_policy: None,
         allowances: Vec::new(),
         ..record.clone()
     }

@@ -125,7 +125,7 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem
     }
     if row.integer(2)? == 0 {
         due.generation = generation + 1;
-        let record = String::from_utf8(due.to_json()).unwrap_or_default();
+        let record = due.to_json();
         change.run(SET_RETIRED, vec![text(key.to_hex()), text(record)]);
         change.deliver(&due.id, &key, &due);
         return Ok(true);
