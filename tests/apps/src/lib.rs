@@ -2,6 +2,7 @@
 //! the faults and the settings.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(missing_docs, reason = "only the tests beside it use it")]
 
 pub mod registrar;
 pub mod validator;
