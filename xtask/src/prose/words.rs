@@ -88,7 +88,7 @@ fn is_whole(text: &str, at: usize, phrase: &str) -> bool {
     let is_word = |char: char| char.is_alphanumeric() || char == '_';
     let before = text[..at].chars().next_back();
     let after = text[at + phrase.len()..].chars().next();
-    !before.is_some_and(is_word) && !(phrase.ends_with(is_word) && after.is_some_and(is_word))
+    before.is_none_or(|char| !is_word(char)) && !(phrase.ends_with(is_word) && after.is_some_and(is_word))
 }
 
 /// Whether the phrase found `at` is part of the idiom.
