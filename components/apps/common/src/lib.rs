@@ -16,6 +16,8 @@
 //! }
 //! ```
 
+#![allow(clippy::result_large_err, reason = "a refused request moves its problem once")]
+
 pub mod fields;
 mod merge;
 pub mod request;
