@@ -1,6 +1,6 @@
 //! What a request may change of a licence's state.
 //!
-//! Each verb tries its change on a copy and lets [`decide`] weigh what came of it. Only if that is valid does the copy take the state's
+//! Each verb tries its change on a copy and lets [`Case::decide`] weigh what came of it. Only if that is valid does the copy take the state's
 //! place; so a seat too many, a lease that is over and a licence that was revoked are refused by the same reasons, in the same order,
 //! as in a validation. The first valid answer to any verb begins the time of a licence whose time begins later. Whoever calls writes the
 //! state if it changed, on condition that nobody else has, or reads again and repeats.
