@@ -1,4 +1,4 @@
-// An instance of the validator over a store, settings and a journal of its own, and what the tests ask it.
+// A validator with its own store, settings and journal, and the requests that tests send to it.
 
 import { createHash } from "node:crypto";
 
@@ -13,7 +13,7 @@ export const MISTYPED = "ACME-00000-00000-00000-00000-00000-00001";
 
 export let store, settings, journal, validator, service;
 
-/** Begins anew: KEY is that of a licence for example.com. */
+/** Makes a new instance, whose store has one licence: its key is KEY, and it is for example.com. */
 export async function setUp() {
   store = memoryStore();
   settings = {};
@@ -31,7 +31,7 @@ export function storeKey(key) {
   return `license:${createHash("sha256").update(key).digest("hex")}`;
 }
 
-/** Writes the licence of KEY, on a condition. */
+/** Writes the licence of KEY, with these fields, if `expect` holds. */
 export function write(expect, fields) {
   const record = {
     format: 1,
@@ -50,7 +50,7 @@ export function write(expect, fields) {
   return store.put(storeKey(KEY), new TextEncoder().encode(JSON.stringify(record)), expect, undefined);
 }
 
-/** Sends a request, and gives the answer with its headers by name and its body parsed. */
+/** Sends a request. Returns the answer with its headers by name and its body parsed. */
 export function send(method, path, body = "", headers = {}) {
   const encode = (text) => new TextEncoder().encode(text);
   const { status, headers: answered, body: bytes } = service.handle({

@@ -1,11 +1,12 @@
-// Runs a component in Node: jco turns it into a JavaScript module and core modules, all kept in memory.
+// Runs a component in Node: jco turns it into a JavaScript module and core modules, without files.
 
 import { transpile } from "@bytecodealliance/jco-transpile";
 import { WASIShim } from "@bytecodealliance/preview2-shim/instantiation";
 
 /**
- * Transpiles the component at `path` once. Gives a function that makes an instance of it over the given imports, named as in
- * WIT without their version: `{ "countersign:license/store": { get, … }, … }`. WASI is there as well.
+ * Transpiles the component at `path` once. Returns a function that instantiates it with the given
+ * imports, named as in WIT without the version: `{ "countersign:license/store": { get, … }, … }`.
+ * WASI is added to them.
  */
 export async function load(path) {
   const { files } = await transpile(path, { name: "component", instantiation: "async", emitTypescriptDeclarations: false });

@@ -1,15 +1,15 @@
-// `countersign:license/store` over a Map. Errors are thrown, as jco has it: `{ tag: "invalid-key" }`.
+// `countersign:license/store` over a Map. jco expects errors to be thrown: `{ tag: "invalid-key" }`.
 
 const KEY = /^[A-Za-z0-9:_-]{1,200}$/;
 const MAX_VALUE_BYTES = 65_536;
 const MAX_LIST_KEYS = 1_000;
 
 /**
- * A store of its own, in the memory of this process.
+ * A new store in memory.
  *
- * `store.calls` lists the calls made, by name; as long as `store.fault` is set, every call fails with it. The next `store.conflicts`
- * conditional writes come too late, as if another writer had been faster. `store.capabilities` is what it says of
- * itself.
+ * `store.calls` lists the calls made, by name. While `store.fault` is set, every call fails with it.
+ * The next `store.conflicts` conditional writes are refused, as if another writer had won.
+ * `store.capabilities` is what `describe` returns.
  */
 export function memoryStore() {
   const entries = new Map();
@@ -60,7 +60,7 @@ export function memoryStore() {
       entries.delete(key);
     },
 
-    // The cursor is the last key of the page before.
+    // A cursor is the last key of the page before.
     listKeys(prefix, cursor, limit) {
       begin("list-keys");
       const after = cursor ?? "";

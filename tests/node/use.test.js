@@ -1,11 +1,11 @@
-// Seats, leases and usage in Node: what each verb asks of the store, and what it leaves there.
+// Seats, leases and usage in Node: the calls that each verb makes of the store, and what it writes.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { ID, KEY, MISTYPED, journal, send, setUp, store, validator, write } from "./app.js";
 
-const MACHINE = "a machine that no store is told of";
+const MACHINE = "a machine that the store never sees";
 const USER = "somebody@users.example";
 
 const VERBS = ["validate", "activate", "heartbeat", "deactivate", "activations", "usage"];
@@ -16,20 +16,20 @@ beforeEach(async () => {
   use({ activation: { per: "machine", limit: 1 }, allowances: [{ name: "credits", limit: 10 }] });
 });
 
-/** Makes KEY that of a licence bound to no domain, with these fields beside. */
+/** Writes the licence of KEY without domains, and with these fields. */
 function use(fields) {
   write({ tag: "any" }, { domains: [], ...fields });
   store.calls = [];
 }
 
-/** Asks a verb with KEY, and gives status and body, with the calls of the store that it made. */
+/** Sends a request with KEY. Returns status and body, and the calls that it made of the store. */
 function ask(verb, request, headers) {
   store.calls = [];
   const { status, body } = send("POST", `/api/v1/${verb}`, JSON.stringify({ key: KEY, ...request }), headers);
   return { status, body, calls: store.calls };
 }
 
-/** What a verb needs to be asked at all. */
+/** The fields that a request of this verb must have. */
 function least(verb) {
   if (verb === "activations") return {};
   return verb === "usage" ? { allowance: "credits" } : { fingerprint: MACHINE };
@@ -59,7 +59,7 @@ test("a verb makes two reads and one write at most", () => {
   }
 });
 
-test("a key that is unknown costs one read, and a mistyped one or a malformed request none", () => {
+test("an unknown key costs one read, and a mistyped key or a malformed request none", () => {
   for (const verb of VERBS) {
     assert.deepEqual(ask(verb, { key: "nobody's", ...least(verb) }).calls, ["get"], verb);
     const mistyped = ask(verb, { key: MISTYPED, ...least(verb) });
@@ -69,21 +69,21 @@ test("a key that is unknown costs one read, and a mistyped one or a malformed re
   }
 });
 
-test("an idempotency key costs one more read, and one more write where the store lets go of entries", () => {
+test("an idempotency key costs one more read, and one more write if the store deletes expired entries", () => {
   use({ allowances: [{ name: "credits", limit: 10 }] });
   const consume = (amount, key) => ask("usage", { allowance: "credits", consume: amount }, { "idempotency-key": key });
   assert.deepEqual(consume(4, "k-1").calls, ["get", "get", "get", "put"]);
   assert.deepEqual(consume(4, "k-1").calls, ["get", "get", "get"]);
   store.capabilities.ttl = true;
   assert.deepEqual(consume(5, "k-2").calls, ["get", "get", "get", "put", "put"]);
-  // What the licence's own record forgets, the operation's own still knows.
+  // The operation's own entry outlives the licence's state.
   store.delete(STATE);
   const again = consume(5, "k-2");
   assert.deepEqual([again.body.applied, again.body.allowance.used], [true, 0]);
   assert.equal(consume(6, "k-2").status, 422);
 });
 
-test("a licence's time begins once", () => {
+test("a licence's duration starts once", () => {
   for (const [basis, verb] of [["first-validation", "validate"], ["first-activation", "activate"]]) {
     store.delete(STATE);
     use({ expiryBasis: basis, durationSeconds: 60, activation: { per: "machine", limit: 1 } });
@@ -97,14 +97,14 @@ test("a licence's time begins once", () => {
   }
 });
 
-test("who is late twice has what there is left", () => {
+test("two conflicts are retried, the second after a fresh read", () => {
   store.conflicts = 2;
   const { status, body, calls } = ask("activate", { fingerprint: MACHINE });
   assert.deepEqual([status, body.seats.used], [200, 1]);
   assert.deepEqual(calls, ["get", "get", "put", "put", "get", "put"]);
 });
 
-test("who is late each time has no verdict, after a bounded number of writes", () => {
+test("endless conflicts give no verdict, after a bounded number of writes", () => {
   for (const [verb, request] of [["activate", { fingerprint: MACHINE }], ["usage", { allowance: "credits", return: 1 }]]) {
     store.conflicts = Infinity;
     const { status, body, calls } = ask(verb, request);
@@ -120,7 +120,7 @@ test("who is late each time has no verdict, after a bounded number of writes", (
   ]);
 });
 
-test("a store that fails or cannot be read gives no answer", () => {
+test("a store that fails, or a state that is corrupt, gives no verdict", () => {
   for (const verb of VERBS) {
     store.fault = { tag: "throttled" };
     const down = ask(verb, least(verb));
@@ -143,7 +143,7 @@ test("limits are soft unless the store is atomic", () => {
   assert.equal(ask("activate", { fingerprint: MACHINE }).body.warnings, undefined);
 });
 
-test("no machine and no user is named in the store or the journal", () => {
+test("the store and the journal have no key, machine or user in them", () => {
   for (const per of ["machine", "user"]) {
     store.delete(STATE);
     use({ activation: { per, limit: 1, leaseSeconds: 60 }, allowances: [{ name: "credits", limit: 10 }] });
@@ -162,7 +162,7 @@ test("no machine and no user is named in the store or the journal", () => {
   }
 });
 
-test("each verb leaves one line", () => {
+test("each verb writes one line to the journal", () => {
   const seated = { fingerprint: MACHINE };
   const requests = [
     ["activate", seated], ["heartbeat", seated], ["validate", seated], ["activations", {}],
@@ -181,10 +181,10 @@ test("each verb leaves one line", () => {
   assert.ok(journal.every((line) => line.product === "acme-editor" && line.hint === "sued" && line.durationMicros >= 0));
 });
 
-test("a clock that went back is told of, and frees no seat", () => {
+test("a clock that went back is noted, and frees no seat", () => {
   use({ activation: { per: "machine", limit: 1, leaseSeconds: 60 } });
   ask("activate", { fingerprint: MACHINE });
-  // When the record was written stands after its format and its generation.
+  // The time of the last write follows the format (1 byte) and the generation (8 bytes).
   const { value } = store.get(STATE);
   const bytes = new DataView(value.buffer, value.byteOffset);
   bytes.setBigInt64(9, bytes.getBigInt64(9) + 100n);

@@ -1,4 +1,4 @@
-// The validator as it is on every other host, its bytes unchanged, in Node. COUNTERSIGN_COMPONENT names the file.
+// The validator in Node: the same bytes as on every other host. COUNTERSIGN_COMPONENT names the file.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -37,7 +37,7 @@ test("a licence is valid for a subdomain", () => {
   assert.equal(validate({ key: KEY, domain: "app.example.com" }).body.code, "VALID");
 });
 
-test("a licence is not valid for a look-alike", () => {
+test("a licence is not valid for a domain that looks alike", () => {
   for (const domain of ["notexample.com", "example.com.evil.net"]) {
     const { status, body } = validate({ key: KEY, domain });
     assert.equal(status, 200);
@@ -102,7 +102,7 @@ test("a corrupt record gives no verdict", () => {
   assert.ok(!("valid" in body));
 });
 
-test("a browser may ask", () => {
+test("a page of any site may send requests", () => {
   const { status, headers, body } = send("OPTIONS", "/api/v1/validate");
   assert.equal(status, 204);
   assert.equal(body, "");
@@ -112,13 +112,13 @@ test("a browser may ask", () => {
   assert.equal(headers["access-control-max-age"], "86400");
 });
 
-test("another method is told which one to use", () => {
+test("a wrong method gets the list of those allowed", () => {
   const { status, headers } = send("GET", "/api/v1/validate");
   assert.equal(status, 405);
   assert.equal(headers.allow, "POST, OPTIONS");
 });
 
-test("readyz tells the store", () => {
+test("readyz describes the store after one read", () => {
   const { status, body } = send("GET", "/readyz");
   assert.equal(status, 200);
   assert.equal(body.store.name, "javascript-map");
@@ -127,13 +127,13 @@ test("readyz tells the store", () => {
   assert.deepEqual(store.calls, ["get"]);
 });
 
-test("times are told where a setting asks for them", () => {
+test("times are sent only if the setting says so", () => {
   assert.equal(validate({ key: KEY }).headers["server-timing"], undefined);
   settings.server_timing = "true";
   assert.match(validate({ key: KEY }).headers["server-timing"], /^store;dur=\d+\.\d{3}, total;dur=\d+\.\d{3}$/);
 });
 
-test("each validation leaves one line, without the key", () => {
+test("each validation writes one line to the journal, without the key", () => {
   validate({ key: KEY, domain: "example.com" });
   validate({ key: MISTYPED });
   store.fault = { tag: "throttled" };

@@ -3,6 +3,7 @@
 use std::process::{Command, ExitCode, Output};
 
 use anyhow::{Result, ensure};
+use countersign::verdict::Code;
 use countersign_host_tests::artifacts;
 use countersign_host_tests::fixtures;
 use countersign_host_tests::hosts::wasmtime_entry;
@@ -17,8 +18,8 @@ struct Case {
     /// The bucket that the store is told to use, if not wasmtime's own.
     store: Option<&'static str>,
     exit_code: i32,
-    /// The verdict's code, or nothing if there is no verdict.
-    prints: Option<&'static str>,
+    /// The verdict, if there is one: the program prints its sentence.
+    verdict: Option<Code>,
 }
 
 const CASES: [Case; 6] = [
@@ -28,7 +29,7 @@ const CASES: [Case; 6] = [
         arguments: &["acme", "app.example.com"],
         store: None,
         exit_code: 0,
-        prints: Some("VALID"),
+        verdict: Some(Code::Valid),
     },
     Case {
         name: "another-domain-is-refused",
@@ -36,7 +37,7 @@ const CASES: [Case; 6] = [
         arguments: &["acme", "notexample.com"],
         store: None,
         exit_code: 1,
-        prints: Some("DOMAIN_MISMATCH"),
+        verdict: Some(Code::DomainMismatch),
     },
     Case {
         name: "an-unknown-key-is-refused",
@@ -44,31 +45,31 @@ const CASES: [Case; 6] = [
         arguments: &[],
         store: None,
         exit_code: 1,
-        prints: Some("NOT_FOUND"),
+        verdict: Some(Code::NotFound),
     },
     Case {
-        name: "a-corrupt-record-is-no-verdict",
+        name: "a-corrupt-record-gives-no-verdict",
         license: "cut-short",
         arguments: &[],
         store: None,
         exit_code: 1,
-        prints: None,
+        verdict: None,
     },
     Case {
-        name: "an-unknown-store-is-no-verdict",
+        name: "an-unknown-store-gives-no-verdict",
         license: "bound",
         arguments: &["acme", "app.example.com"],
         store: Some("elsewhere"),
         exit_code: 1,
-        prints: None,
+        verdict: None,
     },
     Case {
-        name: "a-malformed-domain-is-no-verdict",
+        name: "a-malformed-domain-gives-no-verdict",
         license: "bound",
         arguments: &["acme", "https://example.com/"],
         store: None,
         exit_code: 1,
-        prints: None,
+        verdict: None,
     },
 ];
 
@@ -100,7 +101,8 @@ impl Case {
         ensure!(status.code() == Some(self.exit_code), "{status}\n{stdout}{stderr}");
         // The journal's line is there as well: the store's adapter writes it to standard output.
         let printed: Vec<_> = stdout.lines().filter(|line| !line.starts_with('{')).collect();
-        ensure!(printed == self.prints.as_slice(), "{stdout}{stderr}");
+        let expected: Vec<_> = self.verdict.iter().map(|code| code.detail()).collect();
+        ensure!(printed == expected, "{stdout}{stderr}");
         ensure!(!stdout.contains(&key) && !stderr.contains(&key), "the key is written down\n{stdout}{stderr}");
         Ok(())
     }
