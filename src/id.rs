@@ -1,6 +1,6 @@
 //! The ids by which licences and seats are named where a key or a holder's name must not appear.
 
-use crate::crockford;
+use crate::{crockford, store_keys};
 use alloc::{borrow::ToOwned, format, string::String};
 use core::fmt;
 
@@ -34,7 +34,7 @@ impl LicenseId {
 
     /// The key in the store under which stands what has become of the licence: `state:` and this id. It outlives a change of the key.
     pub fn state_key(&self) -> String {
-        format!("state:{self}")
+        format!("{}{self}", store_keys::STATE)
     }
 
     /// The text of it.

@@ -14,6 +14,7 @@ use crate::{
     crockford::{self, SYMBOLS_OF_128_BITS},
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
     name::Product,
+    store_keys,
 };
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
@@ -194,7 +195,7 @@ impl KeyHash {
 
     /// The key in the store under which the licence is: `license:` and [`KeyHash::to_hex`].
     pub fn store_key(&self) -> String {
-        self.after("license:")
+        self.after(store_keys::LICENSE)
     }
 }
 

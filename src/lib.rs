@@ -38,7 +38,9 @@ pub mod hex;
 pub mod id;
 
 pub mod limits;
+pub mod routes;
 pub mod seam;
+pub mod store_keys;
 
 pub mod domain;
 pub mod key;

@@ -22,6 +22,7 @@ use crate::{
     holder::{Holder, Matching},
     limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS},
     name::Label,
+    store_keys,
     terms::Allowance,
     time::Timestamp,
 };
@@ -96,7 +97,7 @@ pub struct Operation {
 impl Operation {
     /// The key in the store under which it is remembered by itself: `operation:` and 32 lower-case hexadecimal digits.
     pub fn store_key(&self) -> String {
-        format!("operation:{:032x}", u128::from_be_bytes(self.id))
+        format!("{}{:032x}", store_keys::OPERATION, u128::from_be_bytes(self.id))
     }
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -55,12 +56,6 @@ pub(crate) struct Guest {
     pub(crate) limits: StoreLimits,
 }
 
-/// What the keys of records begin with that only the registrar writes: what the vendor says of licences.
-const REGISTRARS: &str = "license:";
-
-/// The same of the validator: what has become of licences.
-const VALIDATORS: [&str; 2] = ["state:", "operation:"];
-
 /// Settings that only the registrar is told: they are its operators' tokens, `token` the one that the command line takes from the same
 /// environment.
 const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
@@ -100,8 +95,8 @@ impl Imports {
 
     fn check_write(&self, key: &str) -> Result<(), Error> {
         let is_denied = match self.grants {
-            Grants::Validator => key.starts_with(REGISTRARS),
-            Grants::Registrar(_) => VALIDATORS.iter().any(|prefix| key.starts_with(prefix)),
+            Grants::Validator => WRITTEN_BY_REGISTRAR.iter().any(|prefix| key.starts_with(prefix)),
+            Grants::Registrar(_) => WRITTEN_BY_VALIDATOR.iter().any(|prefix| key.starts_with(prefix)),
         };
         if is_denied { Err(Error::AccessDenied) } else { Ok(()) }
     }

@@ -9,6 +9,7 @@ mod local;
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign::routes;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
@@ -26,10 +27,6 @@ pub use local::{Local, OpenError};
 
 /// The setting by which the component is told the host's own token.
 const HOST_TOKEN: &str = "host_token";
-
-/// What stands under `/api/v1/` and is the registrar's.
-const COLLECTIONS: [&str; 9] =
-    ["products", "policies", "licenses", "tokens", "events", "stats", "outbox", "reconcile", "audit"];
 
 /// The component, its database, and the right to call it as the host.
 pub struct Registrar {
@@ -86,10 +83,7 @@ impl Registrar {
 
     /// Whether a path is the registrar's and not the validator's.
     pub fn has(path: &str) -> bool {
-        match path.strip_prefix("/api/v1/") {
-            Some(rest) => COLLECTIONS.contains(&rest.split_once('/').map_or(rest, |(collection, _)| collection)),
-            None => path == "/openapi.json",
-        }
+        routes::is_vendors(path)
     }
 
     /// Passes a client's request on.
@@ -156,16 +150,6 @@ fn token() -> Result<String, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_vendors_ask_is_the_registrars() {
-        for path in ["/api/v1/products", "/api/v1/licenses/lic_1/renew", "/api/v1/licenses/", "/openapi.json"] {
-            assert!(Registrar::has(path), "{path}");
-        }
-        for path in ["/api/v1/validate", "/api/v1/", "/api/v1/licensesfoo", "/healthz", "/licenses", "/openapi.json/"] {
-            assert!(!Registrar::has(path), "{path}");
-        }
-    }
 
     #[test]
     fn tokens_are_long_and_differ() {

@@ -5,13 +5,11 @@ use std::path::Path;
 use countersign::key::KeyHash;
 use countersign::license::{License, RecordError};
 use countersign::state::{State, StateError};
+use countersign::store_keys;
 
 use crate::bindings::store::Error as StoreError;
 use crate::limits::{COMMAND_BUSY_TIMEOUT, LIST_PAGE};
 use crate::store::Store;
-
-/// What every licence's key in the store begins with.
-const PREFIX: &str = "license:";
 
 /// The licences of one data directory. Holds hashes of keys, never keys.
 #[derive(Debug)]
@@ -67,7 +65,8 @@ impl Registry {
     ) -> Result<(), E> {
         let mut cursor = None;
         loop {
-            let page = self.0.list_keys(PREFIX, cursor.as_deref(), LIST_PAGE).map_err(RegistryError::from)?;
+            let page =
+                self.0.list_keys(store_keys::LICENSE, cursor.as_deref(), LIST_PAGE).map_err(RegistryError::from)?;
             for store_key in &page.keys {
                 if let Some(entry) = self.0.get(store_key).map_err(RegistryError::from)? {
                     visit(store_key, read(store_key, &entry.value)?)?;

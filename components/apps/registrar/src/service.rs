@@ -179,6 +179,7 @@ fn parameters<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use countersign::routes::{COLLECTIONS, is_vendors};
     use serde_json::Value;
     use std::collections::BTreeSet;
 
@@ -196,6 +197,12 @@ mod tests {
         let served =
             routes.chain([("/openapi.json", "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
         assert_eq!(described, served);
+    }
+
+    #[test]
+    fn each_route_is_in_a_collection_and_each_collection_has_a_route() {
+        assert!(ROUTES.iter().all(|route| is_vendors(route.path)));
+        assert!(COLLECTIONS.iter().all(|collection| ROUTES.iter().any(|route| route.path.starts_with(collection))));
     }
 
     #[test]

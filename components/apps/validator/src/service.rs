@@ -1,5 +1,7 @@
 //! The HTTP interface: a table of routes, and what is the same for each.
 
+use countersign::routes;
+
 use crate::App;
 use crate::answer;
 use crate::problem::Problem;
@@ -15,15 +17,15 @@ struct Route {
 }
 
 /// The one that everyone asks stands first.
-const ROUTES: [Route; 8] = [
-    post("/api/v1/validate", validate::post),
-    post("/api/v1/activate", activate::post),
-    post("/api/v1/heartbeat", heartbeat::post),
-    post("/api/v1/deactivate", deactivate::post),
-    post("/api/v1/activations", activations::post),
-    post("/api/v1/usage", usage::post),
-    get("/healthz", health::healthz),
-    get("/readyz", health::readyz),
+const ROUTES: [Route; routes::HOLDERS.len()] = [
+    post(routes::VALIDATE, validate::post),
+    post(routes::ACTIVATE, activate::post),
+    post(routes::HEARTBEAT, heartbeat::post),
+    post(routes::DEACTIVATE, deactivate::post),
+    post(routes::ACTIVATIONS, activations::post),
+    post(routes::USAGE, usage::post),
+    get(routes::HEALTHZ, health::healthz),
+    get(routes::READYZ, health::readyz),
 ];
 
 type Verb = fn(&Request) -> Result<Response, Problem>;
@@ -56,6 +58,7 @@ fn respond(request: &Request) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::ROUTES;
+    use countersign::routes::HOLDERS;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
@@ -71,5 +74,6 @@ mod tests {
         }
         let served = ROUTES.iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
         assert_eq!(described, served);
+        assert!(ROUTES.iter().all(|route| HOLDERS.contains(&route.path)));
     }
 }

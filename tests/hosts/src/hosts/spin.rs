@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use countersign::routes::{COLLECTIONS, OPENAPI};
 use serde_json::{Map, Value, json};
 
 use super::{App, Fault, REPOSITORY, Setup};
@@ -28,20 +29,6 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     })
 }
 
-/// What is the registrar's: `spin.toml` has the same.
-const REGISTRARS: [&str; 10] = [
-    "/api/v1/products/...",
-    "/api/v1/policies/...",
-    "/api/v1/licenses/...",
-    "/api/v1/tokens/...",
-    "/api/v1/events/...",
-    "/api/v1/stats/...",
-    "/api/v1/outbox/...",
-    "/api/v1/reconcile/...",
-    "/api/v1/audit/...",
-    "/openapi.json",
-];
-
 /// Gives the component both stores: each adapter takes its own. Beside the registrar there is the validator.
 fn manifest(component: &Path, setup: &Setup) -> Result<Value> {
     let stores: &[&str] = if setup.fault == Some(Fault::Denied) { &[] } else { &["default"] };
@@ -57,7 +44,9 @@ fn manifest(component: &Path, setup: &Setup) -> Result<Value> {
         json!({ "source": component, "key_value_stores": stores, "sqlite_databases": stores, "variables": settings }),
     )]);
     if setup.app == App::Registrar {
-        routes.extend(REGISTRARS.map(|route| json!({ "route": route, "component": "registrar" })));
+        let below = COLLECTIONS.iter().map(|collection| format!("{collection}/..."));
+        let registrars = below.chain([OPENAPI.to_owned()]);
+        routes.extend(registrars.map(|route| json!({ "route": route, "component": "registrar" })));
         let registrar = components.remove("countersign").unwrap_or_default();
         components.insert("registrar".into(), registrar);
         let validator = artifacts::component("countersign-spin.wasm")?;

@@ -2,12 +2,10 @@
 
 use countersign::id::LicenseId;
 use countersign::state::State;
+use countersign::store_keys;
 
 use crate::bindings::countersign::license::store::{self, Entry, Error, Page};
 use crate::wire::problem::Problem;
-
-/// What every licence's key in the store begins with.
-const PREFIX: &str = "license:";
 
 /// What has become of a licence; nothing where it was never used. One read.
 pub(crate) fn state(id: &LicenseId) -> Result<State, Problem> {
@@ -27,12 +25,12 @@ pub(crate) fn can_list() -> bool {
 
 /// A page of the licences' keys in the store.
 pub(crate) fn list(cursor: Option<&str>, limit: u32) -> Result<Page, Problem> {
-    store::list_keys(PREFIX, cursor, limit).map_err(problem)
+    store::list_keys(store_keys::LICENSE, cursor, limit).map_err(problem)
 }
 
 /// The hash in a licence's key.
 pub(crate) fn hash_of(key: &str) -> &str {
-    key.strip_prefix(PREFIX).unwrap_or(key)
+    key.strip_prefix(store_keys::LICENSE).unwrap_or(key)
 }
 
 /// What a caller is told of a store that gave no answer. The text of the error is for the host's own log.

@@ -1,0 +1,66 @@
+//! The paths of the HTTP interface, and the app that serves each.
+//!
+//! A host that serves both apps sends the paths of [`is_vendors`] to the registrar and all others to
+//! the validator, which answers 404 for a path that it does not know either.
+
+/// `POST`: may this run?
+pub const VALIDATE: &str = "/api/v1/validate";
+/// `POST`: take a seat.
+pub const ACTIVATE: &str = "/api/v1/activate";
+/// `POST`: keep it.
+pub const HEARTBEAT: &str = "/api/v1/heartbeat";
+/// `POST`: release it.
+pub const DEACTIVATE: &str = "/api/v1/deactivate";
+/// `POST`: list the taken seats.
+pub const ACTIVATIONS: &str = "/api/v1/activations";
+/// `POST`: consume or return some of an allowance, or read what is left.
+pub const USAGE: &str = "/api/v1/usage";
+/// `GET`: does the app run?
+pub const HEALTHZ: &str = "/healthz";
+/// `GET`: does its store answer?
+pub const READYZ: &str = "/readyz";
+
+/// The validator's paths: the verbs of licence holders, and the two that operators ask.
+pub const HOLDERS: [&str; 8] = [VALIDATE, ACTIVATE, HEARTBEAT, DEACTIVATE, ACTIVATIONS, USAGE, HEALTHZ, READYZ];
+
+/// The registrar's collections: these paths, and all below them.
+pub const COLLECTIONS: [&str; 8] = [
+    "/api/v1/products",
+    "/api/v1/policies",
+    "/api/v1/licenses",
+    "/api/v1/tokens",
+    "/api/v1/events",
+    "/api/v1/stats",
+    "/api/v1/outbox",
+    "/api/v1/reconcile",
+];
+
+/// `GET`: the description of both apps' interface (OpenAPI 3.1), which the registrar serves.
+pub const OPENAPI: &str = "/openapi.json";
+
+/// Whether the registrar serves this path, which has no query.
+pub fn is_vendors(path: &str) -> bool {
+    let is_in =
+        |collection: &str| path.strip_prefix(collection).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path == OPENAPI || COLLECTIONS.iter().any(|collection| is_in(&collection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_has_all_below_it_and_nothing_beside_it() {
+        for path in ["/api/v1/products", "/api/v1/licenses/", "/api/v1/licenses/lic_1/renew", "/openapi.json"] {
+            assert!(is_vendors(path), "{path}");
+        }
+        for path in ["", "/", "/api/v1/", "/api/v1/licensesfoo", "/licenses", "/openapi.json/"] {
+            assert!(!is_vendors(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_path_is_that_of_both_apps() {
+        assert!(!HOLDERS.iter().any(|path| is_vendors(path)));
+    }
+}
