@@ -1,27 +1,27 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
-use crate::Cli;
 use crate::error::CommandError;
 use crate::output::print;
 
-/// Print a script that completes this program's words in a shell
+/// Print a completion script for a shell
 ///
-/// bash: `source <(countersign completions bash)`; zsh and fish alike, in the place where theirs are kept.
+/// For bash: `source <(countersign completions bash)`. For zsh and fish, write it to the directory of
+/// their completions.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// For which shell
+    /// The shell
     shell: Shell,
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        // Into memory first: a reader that goes away is an error here and would be a panic there.
+    pub(crate) fn run(self, command: &mut Command) -> Result<ExitCode, CommandError> {
+        // Into memory first: `generate` panics if its output is closed.
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "countersign", &mut script);
+        generate(self.shell, command, "countersign", &mut script);
         print::out().write_all(&script)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -24,19 +24,25 @@ pub(crate) enum CommandError {
     Other(#[from] anyhow::Error),
 }
 
+/// The reader of standard output has closed it, as `head` does.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+pub(crate) struct ReaderGone;
+
 impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Input(_) => 2,
             Self::Registry(_) | Self::Other(_) => 3,
             Self::Unauthorised(_) => 6,
-            // As a shell has it of a program that ends by SIGPIPE: 128 + 13. It is no verdict and no success.
+            // What shells report for a program that SIGPIPE ended: 128 + 13. Neither success nor a
+            // verdict.
             Self::Reader(_) => 141,
             Self::Api(error) => error.exit_code(),
         })
     }
 
-    /// Whether there is nobody to be told of it.
+    /// Whether the reader of the output is gone, so that a message would be noise.
     pub(crate) fn is_of_reader(&self) -> bool {
         matches!(self, Self::Reader(_))
     }
@@ -50,8 +56,3 @@ impl From<io::Error> for CommandError {
         }
     }
 }
-
-/// Nobody reads standard output any more.
-#[derive(Debug, thiserror::Error)]
-#[error("nobody reads what is printed")]
-pub(crate) struct ReaderGone;

@@ -3,38 +3,61 @@
 
 use std::time::Duration;
 
-/// How often the command line sends a request that ended without an answer, the first time included.
-pub(crate) const API_ATTEMPTS: u32 = 4;
+use countersign::limits::MAX_VALUE_BYTES;
 
-/// How long the command line waits before it sends a request again; twice as long each further time.
-pub(crate) const API_FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// Requests of one import that are under way at once to a server.
-pub(crate) const REMOTE_CONCURRENCY: usize = 4;
-
-/// The same in this process: mostly they wait for the disk, which takes as long for what several write as for what one does.
-pub(crate) const LOCAL_CONCURRENCY: usize = 4;
-
-/// How long the command line waits for a connection to a server.
-pub(crate) const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the command line waits for a whole answer. Above what a server takes at most for one, so that it is the server who says so.
-pub(crate) const API_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Bytes of an answer that the command line takes: 500 exported licences of the largest size.
-pub(crate) const MAX_API_ANSWER_BYTES: u64 = 500 * 2 * countersign::limits::MAX_VALUE_BYTES as u64;
-
-/// Items that the command line asks for at a time: as many as the API gives.
+/// Items on a page of a list: the API's maximum.
 pub(crate) const API_PAGE: u32 = 100;
 
-/// Licences that the command line asks for at a time to export or to compare: as many as the API takes.
+/// Licences in one request to export or reconcile: the API's maximum.
 pub(crate) const API_BULK_PAGE: u32 = 500;
 
-/// Lines of one request of an import: as many as the API takes.
-pub(crate) const IMPORT_LINES: usize = 500;
+/// Lines in one request to import: the API's maximum.
+pub(crate) const IMPORT_LINES: usize = API_BULK_PAGE as usize;
 
-/// Bytes of a file with one token in it.
-pub(crate) const MAX_TOKEN_BYTES: u64 = 4 * 1024;
+/// How often a request without an answer is sent, the first time included.
+pub(crate) const API_ATTEMPTS: u32 = 4;
+
+/// The pause before the first retry. It doubles with each further one.
+pub(crate) const API_FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Concurrent requests of an import to a server.
+pub(crate) const REMOTE_CONCURRENCY: usize = 4;
+
+/// Concurrent requests of an import in this process. They mostly wait for the disk, which syncs
+/// several writes in the time of one.
+pub(crate) const LOCAL_CONCURRENCY: usize = 4;
+
+/// How long to wait for a connection to a server.
+pub(crate) const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait for a whole answer. Longer than a server takes, so that a timeout is reported by
+/// the server.
+pub(crate) const API_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of an answer: a page of exported licences of the largest size.
+pub(crate) const MAX_API_ANSWER_BYTES: u64 = API_BULK_PAGE as u64 * 2 * MAX_VALUE_BYTES as u64;
+
+/// Bytes of a file with a token.
+pub(crate) const MAX_TOKEN_FILE_BYTES: u64 = 4 * 1024;
 
 /// Bytes of the file of profiles.
 pub(crate) const MAX_PROFILES_BYTES: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_as_large_as_the_api_allows() {
+        let api: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+        let schemas = &api["components"]["schemas"];
+        assert_eq!(api["components"]["parameters"]["Limit"]["schema"]["maximum"], API_PAGE);
+        assert_eq!(schemas["ReconcileRequest"]["properties"]["limit"]["maximum"], API_BULK_PAGE);
+        assert_eq!(schemas["ImportReport"]["properties"]["results"]["maxItems"], IMPORT_LINES);
+        let export = api["paths"]["/api/v1/licenses/export"]["get"]["parameters"].as_array().unwrap();
+        let limit = export.iter().find(|parameter| parameter["name"] == "limit").unwrap();
+        assert_eq!(limit["schema"]["maximum"], API_BULK_PAGE);
+    }
+}

@@ -1,6 +1,8 @@
-//! `countersign`: serves licence checks, and works on the licences of a data directory or a server.
+//! `countersign`: serves licence checks, and manages licences in a data directory or on a server.
 //!
-//! One file a command. Licences have verbs of their own, everything else a noun and a verb.
+//! [`options`] reads what a command is given, [`api`] sends requests to the vendor API, and
+//! [`output`] prints the answers. Commands on one licence are in [`licenses`], on many in [`bulk`],
+//! and on everything else in [`vendor`], one a file.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +10,7 @@ mod api;
 mod bulk;
 mod completions;
 mod error;
+mod help;
 mod input;
 mod licenses;
 mod limits;
@@ -19,7 +22,7 @@ mod vendor;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use bulk::{export, import};
 use error::CommandError;
@@ -28,29 +31,8 @@ use options::words;
 use output::print;
 use vendor::{audit, events, policy, product, reconcile, stats, token};
 
-const EXIT_CODES: &str = "\
-Where: every command but `serve` works on a data directory (`--data DIR`) in this process, or asks a server (`--server URL`, with the token
-in $COUNTERSIGN_TOKEN or `--token-file FILE`; `--profile NAME` has both). A profile is a table of ~/.config/countersign/profiles.toml
-(mode 0600):
-
-  [production]
-  server = \"https://licences.example.com\"
-  token = \"cst_…\"
-
-Exit codes:
-  0  done; of `validate`: the licence is valid
-  1  `validate`: the verdict is that it is not valid; `import`: lines failed; `audit verify`: the events are not as they were written
-  2  the command line, a value in it or a key is wrong
-  3  could not be done or checked: the store, a record in it, a file, an address or the server is at fault
-  4  there is no such thing (`validate` answers NOT_FOUND with 1)
-  5  the state does not allow it: the licence is revoked, the key or name is taken, something is in use, or others were faster
-  6  the token is missing, unknown or expired, or its role does not allow it
-  141  whoever read standard output went away: nothing is said, as by programs that SIGPIPE ends
-
-A key on the command line stands in the shell's history and the process list; `-` in its place reads it from standard input.";
-
 fn main() -> ExitCode {
-    match words::read().and_then(Cli::run) {
+    match words::read(help::grouped(Cli::command())).and_then(Cli::run) {
         Ok(code) => code,
         Err(error) => {
             if !error.is_of_reader() {
@@ -61,10 +43,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Licence checks: serves them, and manages the licences they are about.
+/// Serve licence checks, and manage licences
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
+#[command(version, max_term_width = 100, after_help = help::AFTER)]
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -76,11 +58,11 @@ enum Command {
     List(list::List),
     Show(show::Show),
     Update(Box<update::Update>),
-    /// Suspend a licence, until `resume`
+    /// Suspend a licence until `resume`
     Suspend(status::SetStatus),
     /// Resume a suspended licence
     Resume(status::SetStatus),
-    /// Revoke a licence, for good
+    /// Revoke a licence; it cannot be resumed
     Revoke(status::SetStatus),
     Renew(renew::Renew),
     RotateKey(rotate_key::RotateKey),
@@ -92,17 +74,17 @@ enum Command {
     Validate(validate::Validate),
     Import(import::Import),
     Export(export::Export),
-    /// What is licensed
+    /// Manage products
     #[command(subcommand)]
     Product(product::Product),
-    /// What licences are issued from
+    /// Manage policies, the templates of licences
     #[command(subcommand)]
     Policy(policy::Policy),
-    /// Who may use a server's API
+    /// Manage the tokens of a server's vendor API
     #[command(subcommand)]
     Token(token::TokenCommand),
     Events(events::Events),
-    /// What was written of every change
+    /// Check the history of changes
     #[command(subcommand)]
     Audit(audit::Audit),
     Stats(stats::Stats),
@@ -111,16 +93,16 @@ enum Command {
 }
 
 impl Cli {
-    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+    fn run(self) -> Result<ExitCode, CommandError> {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Issue(issue) => issue.run(),
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),
             Command::Update(update) => update.run(),
-            Command::Suspend(change) => change.run("suspend"),
-            Command::Resume(change) => change.run("resume"),
-            Command::Revoke(change) => change.run("revoke"),
+            Command::Suspend(status) => status.run("suspend"),
+            Command::Resume(status) => status.run("resume"),
+            Command::Revoke(status) => status.run("revoke"),
             Command::Renew(renew) => renew.run(),
             Command::RotateKey(rotate) => rotate.run(),
             Command::ChangePolicy(change) => change.run(),
@@ -138,7 +120,7 @@ impl Cli {
             Command::Audit(audit) => audit.run(),
             Command::Stats(stats) => stats.run(),
             Command::Reconcile(reconcile) => reconcile.run(),
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run(&mut help::grouped(Cli::command())),
         }
     }
 }

@@ -29,52 +29,54 @@ use tokio::time::timeout;
 
 use crate::error::CommandError;
 
-/// Serve licence checks, and the vendor's API, over HTTP
+/// Serve licence checks and the vendor API over HTTP
 ///
-/// Prints `listening on http://ADDRESS` once it does, and at the first start a token for the vendor's API. SIGTERM and SIGINT stop it,
-/// after the requests in flight.
+/// Prints `listening on http://ADDRESS` when it is ready and, at the first start, an admin token for
+/// the vendor API. SIGTERM and SIGINT stop it once the requests in flight are answered.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The data directory; made if it is not there
-    #[arg(long, value_name = "DIR")]
+    /// The data directory; created if missing
+    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_DATA", hide_env_values = true)]
     data: PathBuf,
-    /// Address and port; port 0 takes a free one
+    /// The address and port to listen on; port 0 is any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The component to serve [default: countersign-native.wasm beside this program, in ../components from there, or in ./target/components]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT")]
+    /// The validator component [default: countersign-native.wasm beside this program, in
+    /// ../components from there, or in target/components]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT", hide_env_values = true)]
     component: Option<PathBuf>,
-    /// The component of the vendor's API [default: countersign-registrar-native.wasm, in the same places]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REGISTRAR")]
+    /// The registrar component [default: countersign-registrar-native.wasm, in the same places]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REGISTRAR", hide_env_values = true)]
     registrar: Option<PathBuf>,
-    /// Serve licence checks alone, without the vendor's API
+    /// Serve licence checks only, without the vendor API
     #[arg(long)]
     no_registrar: bool,
-    /// Where compiled components are kept [default: DIR/cache]
-    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_CACHE")]
+    /// Where compiled components are cached [default: DIR/cache]
+    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_CACHE", hide_env_values = true)]
     cache: Option<PathBuf>,
-    /// What a licence check may take, in milliseconds, before it is answered with 503
+    /// The time limit of a licence check, in milliseconds; beyond it the answer is 503
     #[arg(long, value_name = "MS", default_value_t = REQUEST_DEADLINE.as_millis() as u64, value_parser = value_parser!(u64).range(1..))]
     deadline_ms: u64,
-    /// Where one JSON line for each validation goes: `stdout`, `none` or a file
+    /// Where to log each validation as a line of JSON: `stdout`, `none` or a file
     #[arg(long, value_name = "DEST", default_value = "stdout")]
     journal: Destination,
-    /// A setting of the component, before the environment's COUNTERSIGN_<NAME>; repeat for more
+    /// A setting of the components; overrides $COUNTERSIGN_<NAME>; repeat for more
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
 }
 
 impl Serve {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        // A line that the log has no room for is lost. To tell of that there, as is the default, would be a panic.
+        // A line that cannot be written is lost. By default tracing reports that on standard error,
+        // which panics if that is what cannot be written.
         tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
-        // Two at least: one is left to answer while the other computes for a slow request.
+        // At least two, so that one can answer while another computes a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
         let counts = (!self.no_registrar).then(Counts::default);
         let (journal, writer) = Journal::start(&self.journal, counts.clone()).context("cannot open the journal")?;
         let served = runtime.block_on(self.serve(journal, counts, threads - 1));
-        // With the runtime the last requests end, and with them the journal's senders.
+        // This ends the last requests and with them the journal's senders, so that `finish` returns.
         drop(runtime);
         writer.finish();
         served.map(|()| ExitCode::SUCCESS)
@@ -111,10 +113,9 @@ impl Serve {
 
         let listener =
             TcpListener::bind(self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
-        // Before the line that says so: whoever reads it may stop the server at once.
+        // Before the address is printed, because its reader may stop the server at once.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)
-            .context("cannot say where it listens")?;
+        writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?).context("cannot print the address")?;
         let stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -129,23 +130,26 @@ impl Serve {
             journal.settle();
             drop(stopped);
             if timeout(STOP_TIMEOUT, chores).await.is_err() {
-                tracing::warn!("the last validations are not counted: it took too long");
+                tracing::warn!("some of the last validations are not counted: counting them took too long");
             }
         }
         Ok(())
     }
 }
 
-/// Does the registrar's chores until it stops. Whatever fails of them is logged, and most is tried again: licence checks do not depend on it.
+/// Runs the registrar's background work until the server stops. Failures are logged, and most work is
+/// retried: licence checks do not depend on it.
 async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Receiver<()>) {
     let others = async {
         match registrar.first_token().await {
             Ok(Some(token)) => {
-                // Where nobody reads it, the command line makes another.
+                // If nobody reads it, `token create` makes another.
                 let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
             }
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, "there may be no admin token yet"),
+            Err(error) => {
+                tracing::error!(%error, "cannot create the first admin token; create one with `countersign token create`")
+            }
         }
         chores::deliver(&registrar).await;
     };

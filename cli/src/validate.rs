@@ -16,38 +16,39 @@ use crate::input::now;
 use crate::options::body::body;
 use crate::options::connection::Connection;
 use crate::output::print;
+use crate::output::text::{member, plain, text};
 
-/// Validate a key, by the rules that the server goes by
+/// Validate a key, as a program would
 ///
-/// On a data directory it changes nothing: the time of a licence that begins with its first validation does not begin. A server is asked as a
-/// program asks it, without a token, and begins it.
+/// On a data directory this changes nothing: a duration that begins with the first validation does
+/// not begin. A server is asked without a token, and the duration begins.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Validate {
     /// The key; `-` reads it from standard input
     key: String,
-    /// The product that asks
+    /// The product that is running
     #[arg(long)]
     product: Option<String>,
-    /// Where the program runs
+    /// The domain it runs on
     #[arg(long)]
     domain: Option<String>,
-    /// The program's version
+    /// Its version
     #[arg(long)]
     version: Option<String>,
-    /// When that version was released: RFC 3339 date, or date and time
+    /// When that version was released: a date, or a date and time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     released_at: Option<String>,
-    /// A feature that must be held; repeat for more
+    /// A feature that the licence must include; repeat for more
     #[arg(long = "feature", value_name = "NAME")]
     features: Vec<String>,
-    /// The machine it runs on; repeat for each component of a fingerprint
+    /// A component of the machine's fingerprint; repeat for more
     #[arg(long = "fingerprint", value_name = "TEXT")]
     fingerprint: Vec<String>,
-    /// Who runs it
+    /// The user who runs it
     #[arg(long, value_name = "TEXT")]
     user: Option<String>,
-    /// An allowance of which something must be left
+    /// An allowance that must not be used up
     #[arg(long, value_name = "NAME")]
     allowance: Option<String>,
     #[command(flatten)]
@@ -66,22 +67,22 @@ impl Validate {
         if self.connection.json {
             print::json(&verdict)?;
         } else {
-            writeln!(print::out(), "{}: {}", print::text(&json, "code"), print::text(&json, "detail"))?;
+            writeln!(print::out(), "{}: {}", member(&json, "code"), member(&json, "detail"))?;
             for warning in json["warnings"].as_array().into_iter().flatten() {
-                writeln!(print::out(), "warning: {warning}")?;
+                writeln!(print::out(), "warning: {}", plain(&text(warning)))?;
             }
             if json["grace"] == true {
-                writeln!(print::out(), "valid only because the grace period after expiry still runs")?;
+                writeln!(print::out(), "expired, and valid only in its grace period")?;
             }
         }
         Ok(if json["valid"] == true { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    /// The verdict by what the store has.
+    /// The verdict on what the store has, without a write.
     fn judge(&self) -> Result<Vec<u8>, CommandError> {
         let request = Request::from_json(Verb::Validate, body(self)?.to_string().as_bytes());
         let request = request.map_err(|error| CommandError::Input(error.detail))?;
-        let registry = Registry::open(self.connection.data_directory()?)?;
+        let registry = Registry::open(&self.connection.data_directory()?)?;
         let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
         let verdict = match &found {
             Some((license, state)) => Case::new(license, &request).decide(state, now()),

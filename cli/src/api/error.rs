@@ -1,35 +1,30 @@
-//! Why a request was not done, in one line, and the exit code for it.
+//! Why a request failed, in one line, and its exit code.
 
 use serde::Deserialize;
 
 use super::Answer;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// The API refused it, and said why.
+    /// The API refused the request and said why.
     #[error("{}", .0.sentence())]
     Problem(Problem),
-    /// It ended without an answer. The text is for an operator.
+    /// There was no answer. The text is for an operator.
     #[error("{0}")]
     NoAnswer(String),
-    /// It cannot be sent as things are: the address, the certificate, the component. The text is for an operator.
+    /// The request cannot be sent: the address, the certificate or the component is at fault. The
+    /// text is for an operator.
     #[error("{0}")]
     Unusable(String),
-    /// An answer that the API does not give.
-    #[error(
-        "there is no registrar of Countersign: it was answered with status {status}, in a form that is not known here"
-    )]
-    Foreign {
-        /// The answer's status.
-        status: u16,
-    },
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
+    /// The answer is not one of the API's. The text is for an operator.
+    #[error("{0}")]
+    Foreign(String),
+    #[error("the operating system returned no random bytes for an idempotency key")]
     NoRandomness,
 }
 
-/// Problem details: RFC 9457, with the API's extension members.
+/// Problem details (RFC 9457) with the API's extension members.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Problem {
     status: u16,
@@ -40,35 +35,35 @@ pub(crate) struct Problem {
 }
 
 impl ApiError {
-    /// The error that an answer of another status than 2xx is.
+    /// The error for an answer whose status is not 2xx.
     pub(crate) fn of(answer: &Answer) -> Self {
         if (300..400).contains(&answer.status) {
             let to = plain(answer.header("location").unwrap_or("another address"));
             return Self::Unusable(format!(
-                "the server redirects to {to}: a token is not taken there, name it with `--server`"
+                "the server redirects to {to}, and tokens do not follow redirects; give that address with `--server`"
             ));
         }
         match serde_json::from_slice::<Problem>(&answer.body) {
             Ok(problem) if problem.status == answer.status => Self::Problem(problem),
-            _ => Self::Foreign { status: answer.status },
+            _ => answer.foreign(),
         }
     }
 
-    /// Whether the same request may fare better soon. It may have been done, too.
+    /// Whether the same request may succeed soon. It may also have been done already.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Problem(problem) => problem.status == 503 && problem.reason.as_deref() != Some("newer-schema"),
-            Self::Unusable(_) | Self::Foreign { .. } | Self::NoRandomness => false,
+            Self::Unusable(_) | Self::Foreign(_) | Self::NoRandomness => false,
         }
     }
 
-    /// Whether the API refused it with this status because of this field.
+    /// Whether the API refused this field with this status.
     pub(crate) fn is_about(&self, status: u16, field: &str) -> bool {
         matches!(self, Self::Problem(problem) if problem.status == status && problem.field.as_deref() == Some(field))
     }
 
-    /// Whether what is there already stands against it.
+    /// Whether the request conflicts with what exists.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Problem(problem) if problem.status == 409)
     }
@@ -92,7 +87,7 @@ impl Problem {
     }
 }
 
-/// What another program said, in one line and without what a terminal obeys.
+/// Another program's text on one line, without control characters, which a terminal would obey.
 fn plain(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

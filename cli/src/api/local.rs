@@ -10,9 +10,10 @@ use super::{Answer, ApiError, Request};
 pub(crate) struct LocalApi(Local);
 
 impl LocalApi {
-    /// The registrar of a data directory; with `create` the directory is made if it is not there.
+    /// The registrar of a data directory. With `create`, a missing directory is created.
     ///
-    /// `component` is its file, if that is not where it is looked for; `cache` keeps the compiled code, if the data directory does not.
+    /// `component` is the file of the component, `cache` the directory of compiled code; without
+    /// them, the host's defaults apply.
     pub(crate) fn new(
         directory: &Path,
         create: bool,
@@ -32,6 +33,6 @@ impl LocalApi {
         let text = |value: Vec<u8>| String::from_utf8(value).ok();
         let headers = response.headers.into_iter();
         let headers = headers.filter_map(|header| Some((header.name, text(header.value)?))).collect();
-        Ok(Answer { status: response.status, headers, body: response.body })
+        Ok(Answer { status: response.status, headers, body: response.body, server: None })
     }
 }

@@ -1,10 +1,12 @@
-//! The registrar's API as the commands speak it: the same requests in process on a data directory and over HTTP to a server.
+//! The vendor API, for the commands: the same requests go to the registrar in this process, on a data
+//! directory, or over HTTP to a server.
 
 mod error;
 mod local;
 mod path;
 mod remote;
 
+use std::sync::Arc;
 use std::thread;
 
 use crate::limits::{API_ATTEMPTS, API_FIRST_PAUSE, LOCAL_CONCURRENCY, REMOTE_CONCURRENCY};
@@ -17,18 +19,18 @@ pub(crate) use remote::{Remote, Token};
 
 /// Where requests go.
 pub(crate) enum Api {
-    /// The registrar in this process, on a data directory.
-    Local(LocalApi),
-    /// A server.
+    /// To the registrar in this process, on a data directory.
+    Local(Box<LocalApi>),
+    /// To a server.
     Remote(Remote),
 }
 
-/// One request: its path begins with `/api/v1` and has its query with it.
+/// One request. Its path begins with `/api/v1` and includes the query.
 pub(crate) struct Request {
     method: &'static str,
     path: String,
     body: Option<Body>,
-    /// Every POST has one, so that sending it twice does it once.
+    /// Every POST has one: sending it twice has one effect.
     idempotency_key: Option<String>,
 }
 
@@ -37,13 +39,15 @@ struct Body {
     bytes: Vec<u8>,
 }
 
-/// An answer whose status says that it was done.
+/// An answer with a status of success.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// The URL of the server that answered; nothing in this process.
+    server: Option<Arc<str>>,
 }
 
 impl Request {
@@ -72,12 +76,12 @@ impl Request {
         Ok(Self { method: "POST", path, body: Some(Body { content_type, bytes }), idempotency_key })
     }
 
-    /// Whether doing it twice is doing it once. A DELETE done twice would be told that there is nothing there.
+    /// Whether the request may be sent twice. A second DELETE would report that nothing is there.
     fn can_repeat(&self) -> bool {
         self.method != "DELETE"
     }
 
-    /// Its headers but for the token, which is the way's.
+    /// Its headers, except for the token, which belongs to the server.
     fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let content_type = self.body.as_ref().map(|body| ("content-type", body.content_type));
         let idempotency_key = self.idempotency_key.as_deref().map(|key| ("idempotency-key", key));
@@ -95,12 +99,26 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> Result<Value, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|_| ApiError::Foreign { status: self.status })
+        serde_json::from_slice(&self.body).map_err(|_| self.foreign())
+    }
+
+    /// The error for an answer that the API does not give.
+    pub(crate) fn foreign(&self) -> ApiError {
+        let status = self.status;
+        ApiError::Foreign(match &self.server {
+            Some(url) => {
+                format!("{url} does not look like a Countersign server (status {status}); check the address")
+            }
+            None => format!(
+                "the registrar component gave an unknown answer (status {status}); build it with `cargo xtask compose \
+                 native`"
+            ),
+        })
     }
 }
 
 impl Api {
-    /// How many requests it is worth to have under way at once.
+    /// How many concurrent requests are worth while.
     pub(crate) fn concurrency(&self) -> usize {
         match self {
             Self::Local(_) => LOCAL_CONCURRENCY,
@@ -108,12 +126,12 @@ impl Api {
         }
     }
 
-    /// Sends a request, again where it ended without an answer or was answered 503, as often as is bounded.
+    /// Sends a request. Retries up to [`API_ATTEMPTS`] times if there was no answer, or a 503.
     pub(crate) fn send(&self, request: &Request) -> Result<Answer, ApiError> {
         self.send_for(request, |answer| (200..300).contains(&answer.status))
     }
 
-    /// Asks for a verdict. That there is no such key is one, with status 404.
+    /// Asks for a verdict. An unknown key has one too, with status 404.
     pub(crate) fn verdict(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
         let is_verdict = |answer: &Answer| answer.json().is_ok_and(|json| json["valid"].is_boolean());
         self.send_for(&Request::post(path, body)?, is_verdict)

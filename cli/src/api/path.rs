@@ -1,6 +1,6 @@
 //! Paths and queries, percent-encoded.
 
-/// A path below `/api/v1`, of segments that may be anything.
+/// A path below `/api/v1`. Segments may contain any characters.
 pub(crate) fn path(segments: &[&str]) -> String {
     let mut path = "/api/v1".to_owned();
     for segment in segments {
@@ -10,7 +10,7 @@ pub(crate) fn path(segments: &[&str]) -> String {
     path
 }
 
-/// A path with the parameters that are given.
+/// A path with those parameters that have a value.
 pub(crate) fn query(mut path: String, parameters: &[(&str, Option<String>)]) -> String {
     let mut separator = '?';
     for (name, value) in parameters {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_stays_one_segment_and_one_value() {
+    fn any_text_stays_one_segment_or_one_value() {
         assert_eq!(path(&["licenses", "a/b?c", "*.x"]), "/api/v1/licenses/a%2Fb%3Fc/%2A.x");
         let parameters = [("owner", Some("jane&co@x".to_owned())), ("plan", None), ("limit", Some("7".to_owned()))];
         assert_eq!(query("/p".to_owned(), &parameters), "/p?owner=jane%26co%40x&limit=7");

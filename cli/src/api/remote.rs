@@ -11,11 +11,11 @@ use ureq::{Agent, Body, Error};
 
 use super::{Answer, ApiError, Request};
 
-/// A server and the token for it. Its connections are kept, and shared between threads.
+/// A server and the token for it. Threads share its open connections.
 pub(crate) struct Remote {
     agent: Agent,
-    /// Scheme, host and what the server's paths begin with, without a slash at its end.
-    base: String,
+    /// Scheme, host and the prefix of all paths, without a slash at the end.
+    base: Arc<str>,
     token: Option<Token>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Remote {
 pub(crate) struct Token(HeaderValue);
 
 impl Token {
-    /// Reads the token from a text that may end with a line's end.
+    /// Reads a token: one word of visible ASCII, which a newline may follow.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -34,20 +34,22 @@ impl Token {
 }
 
 impl Remote {
-    /// A server by its URL. Over plain HTTP a token goes to this machine alone, or wherever `allow_plain` lets it.
+    /// A server by its URL. Plain HTTP is for this machine, unless `allow_plain` is set.
     pub(crate) fn new(url: &str, token: Option<Token>, allow_plain: bool) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| "the server's address is no URL")?;
-        let host = uri.host().ok_or("the server's address has no host, such as https://licences.example.com")?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| "the server address is not a valid URL; write it as https://licences.example.com")?;
+        let host = uri.host().ok_or("the server address has no host; write it as https://licences.example.com")?;
         if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("the server's address has a query, a name or a password: it takes a host and a path".into());
+            return Err("the server address has a query or credentials; it may have a host, a port and a path".into());
         }
         let is_plain = match uri.scheme_str() {
             Some("https") => false,
             Some("http") => true,
-            _ => return Err("the server's address begins with neither https:// nor http://".into()),
+            _ => return Err("the server address must begin with https:// or http://".into()),
         };
         if is_plain && !allow_plain && !is_loopback(host) {
-            return Err("over plain HTTP others could read the token: use https://, or say `--insecure-http`".into());
+            return Err("plain HTTP would expose the token; use https://, or allow it with `--insecure-http`".into());
         }
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
@@ -62,10 +64,10 @@ impl Remote {
             .timeout_global(Some(API_ANSWER_TIMEOUT))
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
         if is_plain {
-            // A proxy would read along.
+            // A proxy could read the token.
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().into(), base: url.trim_end_matches('/').to_owned(), token })
+        Ok(Self { agent: config.build().into(), base: url.trim_end_matches('/').into(), token })
     }
 
     /// Sends a request once.
@@ -83,23 +85,25 @@ impl Remote {
             }
             None => built.body(()).map_err(Error::from).and_then(|built| self.agent.run(built)),
         };
-        response.and_then(answer).map_err(|error| match error {
+        response.and_then(|response| self.answer(response)).map_err(|error| match error {
             Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed | Error::Protocol(_) => {
-                ApiError::NoAnswer(format!("{} does not answer: {error}", self.base))
+                ApiError::NoAnswer(format!("{} did not answer: {error}", self.base))
             }
-            error => ApiError::Unusable(format!("{} cannot be asked: {error}", self.base)),
+            error => ApiError::Unusable(format!("cannot connect to {}: {error}", self.base)),
         })
     }
-}
 
-fn answer(mut response: http::Response<Body>) -> Result<Answer, Error> {
-    let headers = response.headers().iter();
-    let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-    Ok(Answer {
-        status: response.status().as_u16(),
-        headers: headers.collect(),
-        body: response.body_mut().with_config().limit(MAX_API_ANSWER_BYTES).read_to_vec()?,
-    })
+    fn answer(&self, mut response: http::Response<Body>) -> Result<Answer, Error> {
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let headers = response.headers().iter();
+        let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)));
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: headers.collect(),
+            body: response.body_mut().with_config().limit(MAX_API_ANSWER_BYTES).read_to_vec()?,
+            server: Some(self.base.clone()),
+        })
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -116,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_this_machine() {
+    fn plain_http_is_for_this_machine_only() {
         for url in ["http://127.0.0.1:3000", "http://localhost:3000/", "http://[::1]:3000", "https://example.com/base"]
         {
             assert!(!refuses(url), "{url}");
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_scheme_a_host_and_a_path() {
+    fn a_server_address_is_a_scheme_a_host_and_a_path() {
         for url in [
             "",
             "example.com",

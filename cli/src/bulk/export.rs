@@ -18,27 +18,29 @@ use crate::options::filters::Filters;
 use crate::output::print;
 use crate::output::progress;
 
-/// Write licences, for `import` or for another host's local store
+/// Export licences for `import` or for another host's store
 ///
-/// ndjson, csv: everything about each licence but its key, of which it has the hash; `import` takes it back.
+/// ndjson, csv: all fields of each licence, with the hash of its key in place of the
+/// key. `import` reads them.
 ///
-/// The others write the store of a data directory as it is, for another host:
+/// The other formats copy the store of a data directory to another host:
 ///
 /// fastly: a JSON file for Viceroy's `[local_server.kv_stores.NAME]` with `format = "json"`.
 ///
-/// spin: arguments, one a line, that set `spin up`'s default key-value store:
+/// spin: arguments for `spin up`, one a line, that fill its default key-value store:
 /// `countersign export --data DIR --format spin | tr '\n' '\0' | xargs -0 -x spin up`
-/// (some 300 licences; `-s 1900000` makes room for more on Linux).
+/// (about 300 licences; `-s 1900000` makes room for more on Linux).
 ///
 /// spin-sqlite: statements for `spin up`'s default SQLite database:
-/// `countersign export --data DIR --format spin-sqlite --output licences.sql && spin up --sqlite @licences.sql`
+/// `countersign export --data DIR --format spin-sqlite --output licences.sql`
+/// `spin up --sqlite @licences.sql`
 ///
-/// wasmtime: arguments, one a line, for `wasmtime serve -Scli -Skeyvalue`. wasmtime splits them at commas, so records are
-/// percent-encoded.
+/// wasmtime: arguments for `wasmtime serve -Scli -Skeyvalue`, one a line, with records
+/// percent-encoded because wasmtime splits arguments at commas.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {
-    /// In which form
+    /// The output format
     #[arg(long, default_value = "ndjson")]
     format: Format,
     /// Write to this file (mode 0600) instead of standard output
@@ -60,7 +62,7 @@ enum Format {
     Wasmtime,
 }
 
-/// How a host's own tools take entries of a store.
+/// The form in which a host's own tools read the entries of a store.
 struct Shape {
     begin: &'static str,
     between: &'static str,
@@ -80,11 +82,11 @@ const SPIN: Shape =
     Shape { begin: "", between: "", entry: |key, record| format!("--key-value={key}={record}\n"), end: "" };
 
 const SPIN_SQLITE: Shape = Shape {
-    // As the adapter over Spin's SQLite makes it.
+    // As the adapter over Spin's SQLite creates it.
     begin: include_str!("../../../components/adapters/spin/sqlite/table.sql"),
     between: "",
     entry: |key, record| {
-        // The one special character in a literal of SQL is the quote.
+        // The quote is the only special character in an SQL literal.
         let literal = record.replace('\'', "''");
         format!(
             "INSERT INTO countersign_store (key, value, version) VALUES ('{key}', CAST('{literal}' AS BLOB), random()) \
@@ -114,11 +116,11 @@ impl Export {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Writes what the API exports, page by page.
+    /// Writes the API's export, page by page.
     fn pages(&self, format: &str) -> Result<(), CommandError> {
         let api = self.connection.open()?;
         let mut out = self.out()?;
-        // A file has the lines; a terminal that shows them needs no count beside.
+        // Progress would mix with lines on the same terminal.
         let bar = if self.output.is_some() { progress::items("licences") } else { ProgressBar::hidden() };
         let mut parameters = self.filters.parameters();
         parameters.push(("format", Some(format.to_owned())));
@@ -129,7 +131,7 @@ impl Export {
             let answer = api.get(page)?;
             let mut lines = answer.bytes();
             if format == "csv" && bar.position() > 0 {
-                // Each page has a line with the names of the columns.
+                // Each page begins with the column names; only the first may.
                 lines = lines.split_at(lines.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1)).1;
             }
             out.write_all(lines)?;
@@ -140,13 +142,15 @@ impl Export {
         Ok(out.flush()?)
     }
 
-    /// Writes what the data directory's store has, as another host's store takes it.
+    /// Writes the store of a data directory in the form of another host.
     fn store(&self, shape: &Shape) -> Result<(), CommandError> {
         let is_given = |(_, value): &(_, Option<String>)| value.is_some();
         if self.filters.parameters().iter().any(is_given) {
-            return Err(CommandError::Input("a store is exported as a whole: filters are for ndjson and csv".into()));
+            return Err(CommandError::Input(
+                "this format exports the whole store; filters are for ndjson and csv".into(),
+            ));
         }
-        let registry = Registry::open(self.connection.data_directory()?)?;
+        let registry = Registry::open(&self.connection.data_directory()?)?;
         let mut out = self.out()?;
         out.write_all(shape.begin.as_bytes())?;
         let mut separator = "";
@@ -174,10 +178,10 @@ fn create(path: &Path) -> anyhow::Result<File> {
     options.open(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Where the next page begins, as the answer's `Link` says it (RFC 8288): percent-encoded.
+/// The cursor of the next page, percent-encoded, from the answer's `Link` header (RFC 8288).
 fn next_cursor(answer: &Answer) -> anyhow::Result<Option<&str>> {
     let Some(link) = answer.header("link").filter(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
     let target = link.split_once('>').map_or(link, |(target, _)| target);
     let cursor = target.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("cursor="));
-    cursor.map(Some).ok_or_else(|| anyhow!("the answer says that there are more licences, and not where"))
+    cursor.map(Some).ok_or_else(|| anyhow!("the server announced a next page without its cursor"))
 }

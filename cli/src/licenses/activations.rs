@@ -8,8 +8,10 @@ use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
 use crate::output::print;
+use crate::output::table::print_table;
+use crate::output::text::{member, plain};
 
-/// List who has a seat of a licence
+/// List the activations of a licence, its taken seats
 #[derive(Debug, Args)]
 pub(crate) struct Activations {
     #[command(flatten)]
@@ -31,9 +33,9 @@ impl Activations {
         table.set_header(["ID", "ACTIVATED", "LEASE ENDS"]);
         for seat in answer.json()?["activations"].as_array().map_or(&[][..], Vec::as_slice) {
             let row = ["id", "activatedAt", "leaseEndsAt"];
-            table.add_row(row.map(|name| print::plain(&print::text(seat, name))));
+            table.add_row(row.map(|name| plain(&member(seat, name))));
         }
-        print::table(table)?;
+        print_table(table)?;
         Ok(ExitCode::SUCCESS)
     }
 }

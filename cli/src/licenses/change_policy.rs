@@ -8,7 +8,9 @@ use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
 
-/// Give a licence the terms of another policy of its product
+/// Move a licence to another policy of its product
+///
+/// All its terms become those of the policy.
 #[derive(Debug, Args)]
 pub(crate) struct ChangePolicy {
     #[command(flatten)]

@@ -8,7 +8,9 @@ use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
 use crate::output::print;
 
-/// Delete a licence, for good: its key is told that it was revoked
+/// Delete a licence for good
+///
+/// Validations of its key answer REVOKED from then on.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     #[command(flatten)]

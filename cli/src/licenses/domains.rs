@@ -10,25 +10,30 @@ use crate::options::connection::Connection;
 use crate::options::domain::registrable;
 use crate::options::license_arg::LicenseArg;
 use crate::output::print;
+use crate::output::text::member;
 
-/// Add domains to a licence; adding what it has is no error
+/// Add domains to a licence
+///
+/// Domains that it already has are ignored.
 #[derive(Debug, Args)]
 pub(crate) struct AddDomain {
     #[command(flatten)]
     license: LicenseArg,
-    /// Domains, each with all below it, or `*.example.com` for those below alone
+    /// `example.com` covers its subdomains too, `*.example.com` only the subdomains
     #[arg(value_name = "DOMAIN", required = true, value_parser = registrable)]
     domains: Vec<DomainRule>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Remove domains from a licence; removing what it has not is no error
+/// Remove domains from a licence
+///
+/// Domains that it does not have are ignored.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveDomain {
     #[command(flatten)]
     license: LicenseArg,
-    /// The entries as they are listed
+    /// The domains, as `show` prints them
     #[arg(value_name = "DOMAIN", required = true)]
     domains: Vec<DomainRule>,
     #[command(flatten)]
@@ -54,10 +59,10 @@ impl RemoveDomain {
     }
 }
 
-/// The domains that the licence has by now.
+/// Prints the domains of the licence after the change.
 fn print_domains(answer: &Answer, as_json: bool) -> Result<ExitCode, CommandError> {
     let license = answer.json()?;
-    let domains = print::text(&license, "domains");
-    print::done(answer, &format!("{} covers {domains}", print::text(&license, "id")), as_json)?;
+    let domains = member(&license, "domains");
+    print::done(answer, &format!("{} covers {domains}", member(&license, "id")), as_json)?;
     Ok(ExitCode::SUCCESS)
 }

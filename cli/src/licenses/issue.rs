@@ -16,44 +16,49 @@ use crate::options::body::{as_object, body, pair};
 use crate::options::connection::Connection;
 use crate::options::domain::registrable;
 use crate::options::terms::Terms;
+use crate::output::license::print_license;
 use crate::output::print;
+use crate::output::text::member;
 
-/// Issue a licence and print its key, which is stored nowhere
+/// Issue a licence and print its key
 ///
-/// From a policy with `--policy`, whose terms are the licence's unless options say otherwise; without one the options are all its terms, and
-/// the product is made if there is none of that name.
+/// The key is shown once and stored nowhere. With `--policy`, the licence has the policy's terms, and
+/// options override single terms. Without one, the options are its terms, and a product that does
+/// not exist is created.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Issue {
-    /// What is licensed: 1 to 64 characters from a-z, 0-9 and -
+    /// The product's code: 1 to 64 characters from a-z, 0-9 and -
     #[arg(long, required_unless_present = "policy")]
     product: Option<Product>,
-    /// The policy it is issued from: `pol_…`
+    /// Issue from this policy: `pol_…`
     #[arg(long, value_name = "ID")]
     policy: Option<String>,
-    /// Issue so many, each with a key of its own: 1 to 100
+    /// Issue this many licences, 1 to 100, and print their keys
     #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u8).range(1..=100), conflicts_with = "key")]
     count: Option<u8>,
-    /// A domain it covers with all below it, or `*.example.com` for those below alone; repeat for more, none covers all
+    /// A domain the licence covers: `example.com` with its subdomains, `*.example.com` only the
+    /// subdomains; repeat for more [default: any domain]
     #[arg(long = "domain", value_name = "DOMAIN", value_parser = registrable)]
     domains: Vec<DomainRule>,
-    /// Valid from then on: RFC 3339 date, or date and time
+    /// Not valid before this date, or date and time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     not_before: Option<Timestamp>,
-    /// Valid until then: RFC 3339 date, or date and time
+    /// Expires at this date, or date and time (RFC 3339)
     #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time, conflicts_with = "duration_seconds")]
     expires_at: Option<Timestamp>,
-    /// Whose it is: what you call your customer
+    /// The customer, under your own name or id for them
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,
-    /// Something to keep with it: `order=1234`; repeat for more
+    /// Data of your own, such as `order=1234`; repeat for more
     #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
     #[serde(serialize_with = "as_object")]
     metadata: Vec<(String, String)>,
-    /// What the key begins with: 2 to 8 characters from A-Z and 0-9, a letter first [default: the product's]
+    /// The key's prefix: 2 to 8 characters from A-Z and 0-9, a letter first [default: the product's]
     #[arg(long = "prefix", value_name = "PREFIX")]
     key_prefix: Option<Prefix>,
-    /// Take this key, issued elsewhere, instead of making one, or `-` for standard input; how hard it is to guess is then not ours to say
+    /// Use this existing key instead of generating one; `-` reads it from standard input. Make sure
+    /// that it cannot be guessed
     #[arg(long, value_name = "KEY", conflicts_with = "key_prefix")]
     key: Option<String>,
     #[command(flatten)]
@@ -78,7 +83,7 @@ impl Issue {
         let api = self.connection.create()?;
         let answer = match api.post(route.clone(), &body) {
             Err(error) if self.policy.is_none() && error.is_about(422, "product") => {
-                self.make_product(&api)?;
+                self.create_product(&api)?;
                 api.post(route, &body)?
             }
             outcome => outcome?,
@@ -87,11 +92,11 @@ impl Issue {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn make_product(&self, api: &Api) -> Result<(), CommandError> {
+    fn create_product(&self, api: &Api) -> Result<(), CommandError> {
         let Some(product) = &self.product else { return Ok(()) };
         match api.post(path(&["products"]), &json!({ "code": product })) {
-            Ok(_) => print::note(format_args!("made the product {product}")),
-            // Another was faster.
+            Ok(_) => print::note(format_args!("created product {product}")),
+            // Another command created it meanwhile.
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }
@@ -106,15 +111,15 @@ impl Issue {
         let mut out = print::out();
         if let Some(licenses) = issued["items"].as_array() {
             for license in licenses {
-                writeln!(out, "{}  {}", print::text(license, "id"), print::text(license, "key"))?;
+                writeln!(out, "{}  {}", member(license, "id"), member(license, "key"))?;
             }
-            return Ok(writeln!(out, "\nThese keys are shown once and stored nowhere: keep them.")?);
+            return Ok(writeln!(out, "\nKeep these keys: they are shown once and stored nowhere.")?);
         }
         if let Value::String(key) = &issued["key"] {
-            writeln!(out, "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
+            writeln!(out, "{key}\n\nKeep this key: it is shown once and stored nowhere.\n")?;
         }
         drop(out);
-        print::license(&issued, None)?;
+        print_license(&issued, None)?;
         print::note_propagation(&issued);
         Ok(())
     }

@@ -6,10 +6,11 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::filters::Filters;
+use crate::output::license::expiry;
 use crate::output::pages::{self, Column, Paging};
-use crate::output::print;
+use crate::output::text::member;
 
-/// List licences, in the order they were made
+/// List licences, oldest first
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -21,14 +22,14 @@ pub(crate) struct List {
 }
 
 const COLUMNS: [Column; 8] = [
-    ("ID", |license| print::text(license, "id")),
-    ("STATUS", |license| print::text(license, "status")),
-    ("PRODUCT", |license| print::text(license, "product")),
-    ("PLAN", |license| print::text(license, "plan")),
-    ("EXPIRES", |license| print::expiry(license, None)),
+    ("ID", |license| member(license, "id")),
+    ("STATUS", |license| member(license, "status")),
+    ("PRODUCT", |license| member(license, "product")),
+    ("PLAN", |license| member(license, "plan")),
+    ("EXPIRES", |license| expiry(license, None)),
     ("KEY", |license| license["hint"].as_str().map_or_else(String::new, |hint| format!("…{hint}"))),
-    ("OWNER", |license| print::text(license, "owner")),
-    ("DOMAINS", |license| print::text(license, "domains")),
+    ("OWNER", |license| member(license, "owner")),
+    ("DOMAINS", |license| member(license, "domains")),
 ];
 
 impl List {

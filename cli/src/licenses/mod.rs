@@ -20,12 +20,12 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
-use crate::output::print;
+use crate::output::license::print_changed;
 
-/// Posts `body` to a licence's `verb` and prints the licence as it is then.
+/// Posts `body` to the licence's `verb` and prints the licence afterwards.
 fn change(license: LicenseArg, connection: &Connection, verb: &str, body: &Value) -> Result<ExitCode, CommandError> {
     let api = connection.open()?;
     let id = license.id(&api)?;
-    print::changed(&api.post(path(&["licenses", &id, verb]), body)?, connection.json)?;
+    print_changed(&api.post(path(&["licenses", &id, verb]), body)?, connection.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,14 +10,17 @@ use crate::error::CommandError;
 use crate::input::given_or_stdin;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
+use crate::output::license::print_changed;
 use crate::output::print;
 
-/// Give a licence another key and print it: the old one is revoked, seats and usage stay
+/// Replace a licence's key and print the new one
+///
+/// The old key is revoked. Seats and usage stay.
 #[derive(Debug, Args)]
 pub(crate) struct RotateKey {
     #[command(flatten)]
     license: LicenseArg,
-    /// Take this key instead of making one; `-` reads it from standard input
+    /// Use this existing key instead of generating one; `-` reads it from standard input
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     #[command(flatten)]
@@ -27,7 +30,9 @@ pub(crate) struct RotateKey {
 impl RotateKey {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         if self.license.is_stdin() && self.key.as_deref() == Some("-") {
-            return Err(CommandError::Input("standard input has one key: name the licence by its id".into()));
+            return Err(CommandError::Input(
+                "`-` can be given once, as standard input has one key; name the licence by its id".into(),
+            ));
         }
         let new = self.key.map(given_or_stdin).transpose()?;
         if let Some(key) = &new {
@@ -39,9 +44,9 @@ impl RotateKey {
         let answer = api.post(path(&["licenses", &id, "rotate-key"]), &body)?;
         let license = answer.json()?;
         if let (Value::String(key), false) = (&license["key"], self.connection.json) {
-            writeln!(print::out(), "{key}\n\nThis key is shown once and stored nowhere: keep it.\n")?;
+            writeln!(print::out(), "{key}\n\nKeep this key: it is shown once and stored nowhere.\n")?;
         }
-        print::changed(&answer, self.connection.json)?;
+        print_changed(&answer, self.connection.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

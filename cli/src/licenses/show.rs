@@ -7,6 +7,7 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
+use crate::output::license::print_license;
 use crate::output::print;
 
 /// Show a licence
@@ -27,12 +28,12 @@ impl Show {
             return Ok(ExitCode::SUCCESS);
         }
         let license = answer.json()?;
-        let is_used = ["activation", "allowances", "expiryBasis"].iter().any(|field| license.get(field).is_some());
-        let use_of_it = match &license["id"] {
-            Value::String(id) if is_used => Some(api.get(path(&["licenses", id, "activations"]))?.json()?),
+        let has_state = ["activation", "allowances", "expiryBasis"].iter().any(|field| license.get(field).is_some());
+        let usage = match &license["id"] {
+            Value::String(id) if has_state => Some(api.get(path(&["licenses", id, "activations"]))?.json()?),
             _ => None,
         };
-        print::license(&license, use_of_it.as_ref())?;
+        print_license(&license, usage.as_ref())?;
         Ok(ExitCode::SUCCESS)
     }
 }

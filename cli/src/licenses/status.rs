@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
 
-/// `suspend`, `resume` and `revoke`. Doing one again changes nothing and is no error.
+/// `suspend`, `resume` and `revoke`. Each may be repeated: the second time changes nothing.
 #[derive(Debug, Args)]
 pub(crate) struct SetStatus {
     #[command(flatten)]

@@ -12,38 +12,40 @@ use crate::options::connection::Connection;
 use crate::options::domain::registrable;
 use crate::options::license_arg::LicenseArg;
 use crate::options::terms::Terms;
-use crate::output::print;
+use crate::output::license::print_changed;
 
 /// Change a licence's terms, owner or metadata
 ///
-/// What is not given stays. Lists (`--feature`, `--domain`, `--require`, `--allowance`) are replaced as a whole.
+/// Options that are not given leave their fields as they are. A list (`--feature`, `--domain`,
+/// `--require`, `--allowance`) replaces the whole list; a metadata entry only the entry of its name.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Update {
     #[command(flatten)]
     #[serde(skip)]
     license: LicenseArg,
-    /// A domain it covers, in place of all it had; repeat for more. See also `add-domain`
+    /// A domain the licence covers, instead of all it has; repeat for more. See also `add-domain`
     #[arg(long = "domain", value_name = "DOMAIN", value_parser = registrable)]
     domains: Vec<DomainRule>,
-    /// Valid from then on: RFC 3339 date, or date and time
+    /// Not valid before this date, or date and time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     not_before: Option<Timestamp>,
-    /// Valid until then: RFC 3339 date, or date and time
+    /// Expires at this date, or date and time (RFC 3339)
     #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     expires_at: Option<Timestamp>,
-    /// Whose it is: what you call your customer
+    /// The customer, under your own name or id for them
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,
-    /// Something to keep with it: `order=1234`; repeat for more
+    /// Data of your own, such as `order=1234`; repeat for more
     #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
     #[serde(serialize_with = "as_object")]
     metadata: Vec<(String, String)>,
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,
-    /// A field to take away, as JSON calls it: `owner`, `expiresAt`, `domains`, `metadata.order`; repeat for more
-    #[arg(long, value_name = "FIELD")]
+    /// A field to clear, by its name in JSON, such as `owner`, `expiresAt` or `metadata.order`; repeat
+    /// for more
+    #[arg(long, value_name = "FIELD", help_heading = None::<&str>)]
     #[serde(skip)]
     unset: Vec<String>,
     #[command(flatten)]
@@ -57,7 +59,7 @@ impl Update {
         let api = self.connection.open()?;
         let id = self.license.id(&api)?;
         let answer = api.patch(path(&["licenses", &id]), &changes)?;
-        print::changed(&answer, self.connection.json)?;
+        print_changed(&answer, self.connection.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,18 +1,19 @@
-//! Options as the body of a request: what was not given is not in it.
+//! Options as the body of a request. An option that was not given is absent.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::CommandError;
 
-/// The options of a command as JSON, without those that were not given.
+/// A command's options as JSON, without those that were not given.
 pub(crate) fn body(options: &impl Serialize) -> Result<Value, CommandError> {
     let mut body = serde_json::to_value(options).map_err(anyhow::Error::from)?;
     drop_empty(&mut body);
     Ok(body)
 }
 
-/// A merge patch of what was given, and of `null` for each field that is to have no value. `metadata.NAME` is a field too.
+/// A merge patch (RFC 7396): the options that were given, and `null` for each field of `unset`,
+/// which may be a member of an object such as `metadata.order`.
 pub(crate) fn patch(options: &impl Serialize, unset: &[String]) -> Result<Value, CommandError> {
     let mut patch = body(options)?;
     for field in unset {
@@ -25,7 +26,7 @@ pub(crate) fn patch(options: &impl Serialize, unset: &[String]) -> Result<Value,
         }
     }
     if patch.as_object().is_some_and(Map::is_empty) {
-        return Err(CommandError::Input("nothing is to be changed: see `--help` for what can be".into()));
+        return Err(CommandError::Input("no change given; `--help` lists the options".into()));
     }
     Ok(patch)
 }
@@ -42,18 +43,18 @@ fn drop_empty(value: &mut Value) {
     }
 }
 
-/// Pairs as an object.
+/// Serialises pairs as an object.
 pub(crate) fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 /// Reads `NAME=VALUE`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Reads a duration: seconds, or a number with s, m, h or d.
+/// Reads a duration in seconds, or with the unit s, m, h or d.
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
         Some(number) => (number, &text[number.len()..]),
@@ -69,7 +70,7 @@ pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
         .parse::<u32>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
-        .ok_or("not a duration such as 90, 12h or 7d")
+        .ok_or("must be a duration such as 90, 12h or 7d")
 }
 
 #[cfg(test)]
@@ -79,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_given_is_not_sent() {
+    fn options_that_were_not_given_are_absent() {
         let options = json!({"a": null, "b": [], "c": {"d": null}, "e": {"f": 1, "g": null}, "h": false, "i": ""});
         assert_eq!(body(&options).unwrap(), json!({"e": {"f": 1}, "h": false, "i": ""}));
     }
 
     #[test]
-    fn what_is_unset_is_null() {
+    fn unset_fields_are_null() {
         let unset = ["owner", "metadata.a.b", "metadata.c"].map(str::to_owned);
         let expected = json!({"owner": null, "metadata": {"a.b": null, "c": null, "d": "1"}, "plan": "pro"});
         assert_eq!(patch(&json!({"plan": "pro", "metadata": {"d": "1"}}), &unset).unwrap(), expected);

@@ -1,88 +1,81 @@
-//! Where a command does its work: on a data directory, or by a server.
+//! Where a command works: on a data directory or on a server.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::limits::{MAX_PROFILES_BYTES, MAX_TOKEN_BYTES};
 use anyhow::Context;
 use clap::Args;
-use serde::Deserialize;
 
+use super::profile::Profile;
 use crate::api::{Api, LocalApi, Remote, Token};
 use crate::error::CommandError;
+use crate::limits::MAX_TOKEN_FILE_BYTES;
 
-const TOKEN: &str = "COUNTERSIGN_TOKEN";
+const DATA: &str = "COUNTERSIGN_DATA";
 const PROFILE: &str = "COUNTERSIGN_PROFILE";
+const TOKEN: &str = "COUNTERSIGN_TOKEN";
 
-/// Where a command does its work, and how it prints.
+/// Where a command works, and how it prints.
+///
+/// `--data` and `--profile` have variables that stand in for them, read here and not by clap: clap
+/// would take a variable for a second place and refuse `--server` beside it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub(crate) struct Connection {
-    /// Work on this data directory, in this process
+    /// Work on this data directory, in this process [env: COUNTERSIGN_DATA]
     #[arg(long, value_name = "DIR", group = "where")]
     data: Option<PathBuf>,
-    /// Ask this server: https://HOST, or http:// on this machine. The token is $COUNTERSIGN_TOKEN, or what --token-file has
+    /// Work on this server: https://HOST, or http:// on this machine
     #[arg(long, value_name = "URL", group = "where")]
     server: Option<String>,
-    /// Ask the server of this name in ~/.config/countersign/profiles.toml, with the token there [default: $COUNTERSIGN_PROFILE]
+    /// Work on this server of ~/.config/countersign/profiles.toml, with its token [env:
+    /// COUNTERSIGN_PROFILE]
     #[arg(long, value_name = "NAME", group = "where")]
     profile: Option<String>,
-    /// The file with the token for --server
+    /// Read the token for --server from this file [default: the token in $COUNTERSIGN_TOKEN]
     #[arg(long, value_name = "FILE", requires = "server", conflicts_with_all = ["data", "profile"])]
     token_file: Option<PathBuf>,
-    /// Ask another machine over plain HTTP, where others can read the token
+    /// Allow plain HTTP to another machine, although others can read the token
     #[arg(long)]
     insecure_http: bool,
-    /// The registrar component, for --data [default: countersign-registrar-native.wasm beside this program, in ../components from there, or
-    /// in ./target/components]
+    /// With a data directory: the registrar component [default: countersign-registrar-native.wasm
+    /// beside this program, in ../components from there, or in target/components]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_REGISTRAR", hide_env_values = true)]
     registrar: Option<PathBuf>,
-    /// Where the compiled component is kept, for --data [default: DIR/cache]
+    /// With a data directory: where compiled components are cached [default: DIR/cache]
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_CACHE", hide_env_values = true)]
     cache: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = None::<&str>)]
     pub(crate) json: bool,
 }
 
-/// Servers by name: a table each.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Profiles(BTreeMap<String, Profile>);
-
-/// A server and its token.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Profile {
-    server: String,
-    token: String,
-}
-
-/// What a command was told of where to work.
-enum Place<'a> {
-    Data(&'a Path),
-    Server(&'a str),
+/// Where to work.
+enum Place {
+    Data(PathBuf),
+    Server(String),
     Profile(String),
 }
 
 impl Connection {
-    /// The data directory, of commands that only work on one.
-    pub(crate) fn data_directory(&self) -> Result<&Path, CommandError> {
-        self.data
-            .as_deref()
-            .ok_or_else(|| CommandError::Input("this works on a data directory: say which with `--data DIR`".into()))
+    /// The data directory, for commands that work on nothing else.
+    pub(crate) fn data_directory(&self) -> Result<PathBuf, CommandError> {
+        match self.place()? {
+            Place::Data(directory) => Ok(directory),
+            Place::Server(_) | Place::Profile(_) => {
+                Err(CommandError::Input("this works on a data directory only; give `--data DIR`".into()))
+            }
+        }
     }
 
-    /// The registrar, of a data directory that has licences already.
+    /// The vendor API. A data directory must exist.
     pub(crate) fn open(&self) -> Result<Api, CommandError> {
         self.connect(false)
     }
 
-    /// The registrar; a data directory is made where there is none.
+    /// The vendor API. A missing data directory is created.
     pub(crate) fn create(&self) -> Result<Api, CommandError> {
         self.connect(true)
     }
@@ -91,25 +84,23 @@ impl Connection {
         match self.place()? {
             Place::Data(directory) => {
                 let (component, cache) = (self.registrar.as_deref(), self.cache.as_deref());
-                Ok(Api::Local(LocalApi::new(directory, create, component, cache)?))
+                Ok(Api::Local(LocalApi::new(&directory, create, component, cache)?.into()))
             }
-            Place::Server(url) => self.remote(url, Some(self.token()?)),
+            Place::Server(url) => self.remote(&url, Some(self.token()?)),
             Place::Profile(name) => {
-                let profile = profile(&name)?;
-                let token = Token::parse(&profile.token);
-                let token =
-                    token.ok_or_else(|| CommandError::Input(format!("the token of the profile `{name}` is none")))?;
+                let profile = Profile::read(&name)?;
+                let token = parse_token(&profile.token, &format!("the token of the profile `{name}`"))?;
                 self.remote(&profile.server, Some(token))
             }
         }
     }
 
-    /// The server for what needs no token, if it is a server that is asked.
+    /// The server, without a token. Nothing for a data directory.
     pub(crate) fn public_server(&self) -> Result<Option<Api>, CommandError> {
         match self.place()? {
             Place::Data(_) => Ok(None),
-            Place::Server(url) => self.remote(url, None).map(Some),
-            Place::Profile(name) => self.remote(&profile(&name)?.server, None).map(Some),
+            Place::Server(url) => self.remote(&url, None).map(Some),
+            Place::Profile(name) => self.remote(&Profile::read(&name)?.server, None).map(Some),
         }
     }
 
@@ -117,63 +108,49 @@ impl Connection {
         Remote::new(url, token, self.insecure_http).map(Api::Remote).map_err(CommandError::Input)
     }
 
-    fn place(&self) -> Result<Place<'_>, CommandError> {
-        let named = self.profile.clone().or_else(|| env::var(PROFILE).ok());
-        match (&self.data, &self.server, named) {
-            (Some(directory), ..) => Ok(Place::Data(directory)),
-            (None, Some(url), _) => Ok(Place::Server(url)),
-            (None, None, Some(name)) => Ok(Place::Profile(name)),
-            (None, None, None) => {
-                Err(CommandError::Input("say where: `--data DIR`, `--server URL` or `--profile NAME`".into()))
-            }
+    /// An option wins over any variable. Of two variables neither wins: the wrong guess could revoke
+    /// a customer's licence.
+    fn place(&self) -> Result<Place, CommandError> {
+        if let Some(directory) = &self.data {
+            return Ok(Place::Data(directory.clone()));
+        }
+        if let Some(url) = &self.server {
+            return Ok(Place::Server(url.clone()));
+        }
+        if let Some(name) = &self.profile {
+            return Ok(Place::Profile(name.clone()));
+        }
+        let data = env::var_os(DATA).filter(|directory| !directory.is_empty());
+        match (data, env::var(PROFILE).ok()) {
+            (Some(directory), None) => Ok(Place::Data(directory.into())),
+            (None, Some(name)) => Ok(Place::Profile(name)),
+            (Some(_), Some(_)) => Err(CommandError::Input(format!(
+                "${DATA} and ${PROFILE} are both set; choose with `--data DIR` or `--profile NAME`"
+            ))),
+            (None, None) => Err(CommandError::Input(format!(
+                "no place to work on; give `--data DIR`, `--server URL` or `--profile NAME`, or set ${DATA}"
+            ))),
         }
     }
 
     fn token(&self) -> Result<Token, CommandError> {
-        let (text, place) = match &self.token_file {
-            Some(path) => (read(open(path)?, path, MAX_TOKEN_BYTES)?, path.display().to_string()),
-            None => {
-                let missing =
-                    format!("the server wants a token: put it into ${TOKEN}, or name its file with `--token-file`");
-                (env::var(TOKEN).map_err(|_| CommandError::Unauthorised(missing))?, format!("${TOKEN}"))
-            }
-        };
-        Token::parse(&text).ok_or_else(|| CommandError::Input(format!("what {place} has is no token")))
+        if let Some(path) = &self.token_file {
+            return parse_token(&read(path, MAX_TOKEN_FILE_BYTES)?, &path.display().to_string());
+        }
+        let missing = format!("the server requires a token; set ${TOKEN} or give `--token-file FILE`");
+        let text = env::var(TOKEN).map_err(|_| CommandError::Unauthorised(missing))?;
+        parse_token(&text, &format!("${TOKEN}"))
     }
 }
 
-fn profile(name: &str) -> Result<Profile, CommandError> {
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
-    let configuration =
-        env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
-    let path = configuration.context("there is no home directory for the profiles")?.join("countersign/profiles.toml");
-    let text = read_private(&path)?;
-    // What TOML's errors show of the file may be a token.
-    let profiles: Result<Profiles, _> = toml::from_str(&text);
-    let Profiles(mut profiles) = profiles.map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let shape = "each profile is a table with `server` and `token`";
-        CommandError::Input(format!("{}, line {line}: {shape}", path.display()))
-    })?;
-    profiles.remove(name).ok_or_else(|| CommandError::Input(format!("{} has no profile `{name}`", path.display())))
+fn parse_token(text: &str, from: &str) -> Result<Token, CommandError> {
+    let wrong = || CommandError::Input(format!("{from} is not a valid token; it must be one word, such as cst_…"));
+    Token::parse(text).ok_or_else(wrong)
 }
 
-/// Reads a file that holds secrets, if no one else can.
-fn read_private(path: &Path) -> Result<String, CommandError> {
-    let file = open(path)?;
-    if file.metadata()?.mode() & 0o077 != 0 {
-        let advice = format!("others may read {0}, which has tokens in it: `chmod 600 {0}`", path.display());
-        return Err(CommandError::Input(advice));
-    }
-    read(file, path, MAX_PROFILES_BYTES)
-}
-
-fn open(path: &Path) -> Result<File, CommandError> {
-    Ok(File::open(path).with_context(|| format!("cannot read {}", path.display()))?)
-}
-
-fn read(file: File, path: &Path, limit: u64) -> Result<String, CommandError> {
+fn read(path: &Path, limit: u64) -> anyhow::Result<String> {
     let mut text = String::new();
-    file.take(limit).read_to_string(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text)
 }

@@ -1,8 +1,8 @@
-//! Domains as options.
+//! A domain as an option.
 
 use countersign::domain::{DomainError, DomainRule};
 
-/// A domain that somebody can own, for a licence.
+/// Reads a domain for a licence. A public suffix, such as `co.uk`, is an error: nobody owns it.
 pub(crate) fn registrable(text: &str) -> Result<DomainRule, DomainError> {
     let rule = DomainRule::parse(text)?;
     rule.check_registrable()?;

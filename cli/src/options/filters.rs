@@ -1,4 +1,4 @@
-//! Which licences `list` and `export` are about.
+//! The filters of `list` and `export`.
 
 use clap::Args;
 use countersign::license::Status;
@@ -9,31 +9,31 @@ use countersign::time::Timestamp;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct Filters {
-    /// Those of this product
+    /// Only licences of this product
     #[arg(long)]
     product: Option<Product>,
-    /// Those of this policy
+    /// Only licences of this policy: `pol_…`
     #[arg(long, value_name = "ID")]
     policy: Option<String>,
-    /// `active`, `suspended` or `revoked`
+    /// Only licences with this status: `active`, `suspended` or `revoked`
     #[arg(long)]
     status: Option<Status>,
-    /// Those of this owner
+    /// Only licences of this owner
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,
-    /// Those with exactly this entry among their domains
+    /// Only licences with exactly this domain entry
     #[arg(long)]
     domain: Option<String>,
-    /// Those that expire before then: RFC 3339 date, or date and time
+    /// Only licences that expire before this date, or date and time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     expiring_before: Option<Timestamp>,
-    /// Those whose key's end, owner or metadata begins with this
+    /// Only licences whose key ending, owner or metadata begins with this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }
 
 impl Filters {
-    /// As parameters of a query.
+    /// The filters as query parameters.
     pub(crate) fn parameters(&self) -> Vec<(&'static str, Option<String>)> {
         vec![
             ("product", self.product.as_ref().map(ToString::to_string)),

@@ -1,5 +1,6 @@
-//! Licences by the names that people have for them.
+//! The argument that names a licence.
 
+use anyhow::anyhow;
 use countersign::id::LicenseId;
 use countersign::key;
 use serde_json::{Value, json};
@@ -8,10 +9,10 @@ use crate::api::{Answer, Api, path};
 use crate::error::CommandError;
 use crate::input::given_or_stdin;
 
-/// A licence, and where the answers about it are printed.
+/// A licence by its id or its key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LicenseArg {
-    /// The licence's id or its key; `-` reads it from standard input
+    /// The licence's id (`lic_…`) or key; `-` reads it from standard input
     #[arg(value_name = "ID-OR-KEY")]
     license: String,
 }
@@ -21,7 +22,7 @@ impl LicenseArg {
         self.license == "-"
     }
 
-    /// The licence as it is.
+    /// The API's answer with the licence.
     pub(crate) fn read(self, api: &Api) -> Result<Answer, CommandError> {
         let given = given_or_stdin(self.license)?;
         Ok(match LicenseId::parse(&given) {
@@ -30,20 +31,22 @@ impl LicenseArg {
         })
     }
 
-    /// Its id. A key goes into the body of a request and never into a path, which others may log.
+    /// The licence's id. A key is sent in a body, never in a path, which servers and proxies log.
     pub(crate) fn id(self, api: &Api) -> Result<String, CommandError> {
         let given = given_or_stdin(self.license)?;
         match LicenseId::parse(&given) {
             Ok(id) => Ok(id.to_string()),
             Err(_) => match &lookup(api, &given)?.json()?["id"] {
                 Value::String(id) => Ok(id.clone()),
-                _ => Err(anyhow::anyhow!("the answer has no id").into()),
+                _ => Err(anyhow!("the server returned a licence without an id").into()),
             },
         }
     }
 }
 
 fn lookup(api: &Api, key: &str) -> Result<Answer, CommandError> {
-    key::read(key).map_err(|error| CommandError::Input(format!("this is no licence's id, and as a key it {error}")))?;
+    key::read(key).map_err(|error| {
+        CommandError::Input(format!("not a licence id such as lic_…, and not a key: as a key it {error}"))
+    })?;
     Ok(api.post(path(&["licenses", "lookup"]), &json!({ "key": key }))?)
 }

@@ -5,5 +5,6 @@ pub(crate) mod connection;
 pub(crate) mod domain;
 pub(crate) mod filters;
 pub(crate) mod license_arg;
+mod profile;
 pub(crate) mod terms;
 pub(crate) mod words;

@@ -1,4 +1,4 @@
-//! What a licence grants, as options.
+//! The terms of a licence or a policy, as options.
 
 use clap::Args;
 use countersign::holder::{Matching, Per};
@@ -9,102 +9,104 @@ use countersign::terms::{Allowance, Overage};
 use countersign::version::Version;
 use serde::Serialize;
 
+use super::body::seconds;
 use crate::error::CommandError;
-use crate::options::body::seconds;
 
-/// What a licence grants, or all that are issued from a policy.
+/// The terms of a licence, or of all licences that are issued from a policy.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[command(next_help_heading = "Terms")]
 pub(crate) struct Terms {
-    /// The plan that is sold
+    /// The plan, such as `pro`
     #[arg(long)]
     plan: Option<Label>,
-    /// A feature it includes; repeat for more
+    /// A feature that the licence includes; repeat for more
     #[arg(long = "feature", value_name = "NAME")]
     features: Vec<Label>,
     #[command(flatten)]
     versions: Versions,
-    /// What a request must say of itself: `product`, `domain` or `version`; repeat for more
+    /// A field that every request must send: `product`, `domain` or `version`; repeat for more
     #[arg(long = "require", value_name = "FIELD")]
     requires: Vec<Requirement>,
-    /// How many domains it may have
+    /// How many domains the licence may have
     #[arg(long, value_name = "NUMBER")]
     max_domains: Option<u32>,
-    /// What its time counts from: `issue`, `first-validation` or `first-activation`
+    /// When the duration begins: `issue` (default), `first-validation` or `first-activation`
     #[arg(long = "starts", value_name = "WHEN")]
     expiry_basis: Option<ExpiryBasis>,
-    /// How long it is valid from then on: seconds, or a number with s, m, h or d
+    /// How long the licence is valid: seconds, or a number with s, m, h or d, such as `365d`
     #[arg(long = "duration", value_name = "DURATION", value_parser = seconds)]
     duration_seconds: Option<u32>,
-    /// How long after expiry it stays valid, and says so
+    /// How long after expiry the licence stays valid, flagged as in grace
     #[arg(long = "grace", value_name = "DURATION", value_parser = seconds)]
     grace_seconds: Option<u32>,
-    /// After expiry and grace: `restrict` (invalid), `maintain` (valid for versions released before expiry) or `allow` (valid, with a
-    /// warning)
+    /// After expiry and grace: `restrict` (invalid), `maintain` (valid for versions released before
+    /// expiry) or `allow` (valid, with a warning)
     #[arg(long, value_name = "STRATEGY")]
     expiry_strategy: Option<ExpiryStrategy>,
     #[command(flatten)]
-    activation: Activation,
-    /// Something that is used up: `credits=1000`, `credits=1000/month` (or day, week, year), `credits=1000/month,150%`; repeat for more
+    activation: Seats,
+    /// A consumable: `credits=1000` in total, `credits=1000/month` (or day, week, year), with
+    /// overage `credits=1000/month,150%`; repeat for more
     #[arg(long = "allowance", value_name = "NAME=LIMIT", value_parser = allowance)]
     allowances: Vec<Allowance>,
 }
 
 #[derive(Debug, Args, Serialize)]
 struct Versions {
-    /// The first version it covers
+    /// The first version that the licence covers
     #[arg(long = "version-from", value_name = "VERSION")]
     from: Option<Version>,
-    /// The first version it no longer covers
+    /// The first version that the licence no longer covers
     #[arg(long = "version-below", value_name = "VERSION")]
     below: Option<Version>,
 }
 
+/// The rule on seats, which the API calls `activation`.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Activation {
-    /// How many may run it at once: 1 to 1,000; any number if not given
+struct Seats {
+    /// How many seats the licence has, 1 to 1000 [default: no limit, and no seats to take]
     #[arg(long = "seats", value_name = "NUMBER")]
-    #[serde(rename = "limit")]
-    seats: Option<u32>,
-    /// What takes a seat: `machine` (if nothing says otherwise), `domain` or `user`
+    limit: Option<u32>,
+    /// What takes a seat: `machine` (default), `domain` or `user`
     #[arg(long, value_name = "WHAT")]
     per: Option<Per>,
-    /// How far the seats may be passed: `none`, a percentage such as `150%`, or `always`
+    /// How far seats may exceed the limit: `none` (default), a percentage of it such as `150%`, or
+    /// `always`
     #[arg(long, value_name = "OVERAGE")]
     overage: Option<Overage>,
-    /// How much of a fingerprint must be the same: `all`, `most`, `two` or `any` of its components
+    /// How many components of a machine's fingerprint must match: `all` (default), `most`, `two` or
+    /// `any`
     #[arg(long = "match", value_name = "HOW")]
     #[serde(rename = "match")]
     matching: Option<Matching>,
-    /// A seat is a lease of that length, which heartbeats renew; held until given back if not given
+    /// How long a seat lasts without a heartbeat [default: until it is released]
     #[arg(long = "lease", value_name = "DURATION", value_parser = seconds)]
     lease_seconds: Option<u32>,
-    /// How long after its end a heartbeat still renews a lease whose seat is free
+    /// How long after its lease ended a heartbeat can still recover a free seat
     #[arg(long = "revive", value_name = "DURATION", value_parser = seconds)]
     revive_seconds: Option<u32>,
 }
 
 impl Terms {
-    /// Makes terms that stand by themselves of options: what takes a seat has a default, and what belongs to seats stands with them.
+    /// Completes the terms of something new: seats are per machine by default, and options about
+    /// seats need `--seats`. A change is merged into existing terms, so it needs neither.
     pub(crate) fn complete(mut self) -> Result<Self, CommandError> {
-        let activation = &mut self.activation;
-        if activation.seats.is_some() {
-            activation.per.get_or_insert(Per::Machine);
+        let seats = &mut self.activation;
+        if seats.limit.is_some() {
+            seats.per.get_or_insert(Per::Machine);
             return Ok(self);
         }
         let given = [
-            ("--per", activation.per.is_some()),
-            ("--overage", activation.overage.is_some()),
-            ("--match", activation.matching.is_some()),
-            ("--lease", activation.lease_seconds.is_some()),
-            ("--revive", activation.revive_seconds.is_some()),
+            ("--per", seats.per.is_some()),
+            ("--overage", seats.overage.is_some()),
+            ("--match", seats.matching.is_some()),
+            ("--lease", seats.lease_seconds.is_some()),
+            ("--revive", seats.revive_seconds.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => {
-                Err(CommandError::Input(format!("{option} belongs to seats: say how many with --seats")))
-            }
+            Some((option, _)) => Err(CommandError::Input(format!("{option} requires --seats NUMBER"))),
             None => Ok(self),
         }
     }
@@ -112,13 +114,59 @@ impl Terms {
 
 /// `NAME=LIMIT[/PERIOD][,OVERAGE]`
 fn allowance(text: &str) -> Result<Allowance, String> {
-    let (name, rest) = text.split_once('=').ok_or("not of the form NAME=LIMIT")?;
+    let (name, rest) = text.split_once('=').ok_or("must be NAME=LIMIT, such as credits=1000/month")?;
     let (rest, overage) = rest.split_once(',').unwrap_or((rest, "none"));
     let (limit, period) = rest.split_once('/').unwrap_or((rest, "total"));
     Ok(Allowance {
         name: Label::parse(name).map_err(|error| format!("the name {error}"))?,
-        limit: limit.parse().map_err(|_| "the limit is not a whole number")?,
+        limit: limit.parse().map_err(|_| "the limit must be a whole number")?,
         period: Period::parse(period).map_err(|error| format!("the period {error}"))?,
         overage: Overage::parse(overage).map_err(|error| format!("the overage {error}"))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Options {
+        #[command(flatten)]
+        terms: Terms,
+    }
+
+    fn names(object: &Value) -> BTreeSet<&str> {
+        object.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn every_term_of_the_api_has_an_option() {
+        let options = "test --plan a --feature a --version-from 1 --version-below 2 --require domain --max-domains 1 \
+                       --starts issue --duration 1d --grace 1d --expiry-strategy allow --seats 1 --per user \
+                       --overage none --match all --lease 1h --revive 1h --allowance a=1/day,always";
+        let given = serde_json::to_value(Options::parse_from(options.split(' ')).terms).unwrap();
+        let api: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
+        let schemas = &api["components"]["schemas"];
+        for (schema, given) in [
+            ("Terms", &given),
+            ("Versions", &given["versions"]),
+            ("Activation", &given["activation"]),
+            ("Allowance", &given["allowances"][0]),
+        ] {
+            assert_eq!(names(given), names(&schemas[schema]["properties"]), "{schema}");
+        }
+    }
+
+    #[test]
+    fn options_on_seats_need_the_number_of_seats() {
+        let terms = |options: &str| Options::parse_from(options.split(' ')).terms.complete();
+        assert!(terms("test --per user").is_err());
+        assert_eq!(terms("test --seats 2").unwrap().activation.per, Some(Per::Machine));
+        assert!(terms("test --plan pro").is_ok());
+    }
 }

@@ -1,23 +1,26 @@
-//! The command line's words, and in one line what is wrong with them.
+//! Reads the command line, and says in one line what is wrong with it.
 
 use std::env;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{Command, FromArgMatches};
 
 use crate::error::CommandError;
 
-/// Reads this process' words. Ends it where they ask for help or the version, with that.
-pub(crate) fn read<C: Parser>() -> Result<C, CommandError> {
-    C::try_parse().map_err(|error| {
+/// Reads the arguments of this process as those of `command`. If they ask for help or the version,
+/// prints it and ends the process.
+pub(crate) fn read<C: FromArgMatches>(command: Command) -> Result<C, CommandError> {
+    let matches = command.clone().try_get_matches();
+    matches.and_then(|mut matches| C::from_arg_matches_mut(&mut matches)).map_err(|error| {
         if !error.use_stderr() {
             error.exit();
         }
-        CommandError::Input(format!("{}; see {} --help", sentence(error), command::<C>()))
+        CommandError::Input(format!("{}; see {} --help", sentence(error), called(&command)))
     })
 }
 
-/// What is wrong: the first paragraph of several. It quotes no word that may be a key or a token, in its place or not.
+/// The first paragraph of an error, on one line. It never quotes an argument that may be a key or a
+/// token, wherever that was written.
 fn sentence(mut error: clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "a command is missing".into();
@@ -38,14 +41,13 @@ fn hide(error: &mut clap::Error, kind: ContextKind, is_shown: fn(&str) -> bool) 
     }
 }
 
-/// Whether a word is made as those of commands and options are. Keys and tokens have digits in them.
+/// Whether a word looks like a command or an option. Keys and tokens contain digits.
 fn is_plain(word: &str) -> bool {
     word.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase())
 }
 
-/// The command that the words begin with, as far as there is one.
-fn command<C: CommandFactory>() -> String {
-    let mut command = &C::command();
+/// The command and subcommands that the arguments begin with.
+fn called(mut command: &Command) -> String {
     let mut words = vec!["countersign".to_owned()];
     for word in env::args().skip(1) {
         let Some(subcommand) = command.find_subcommand(word) else { break };

@@ -1,31 +1,33 @@
-//! Lists: the API's pages, one after the other.
+//! Lists: the pages of the API, as one table or one JSON document.
 
 use std::io::{self, BufWriter, Write};
 
-use crate::limits::API_PAGE;
 use clap::Args;
 use comfy_table::Table;
 use serde_json::Value;
 
+use super::print;
+use super::table::print_table;
+use super::text::plain;
 use crate::api::{Api, ApiError, query};
 use crate::error::CommandError;
-use crate::output::print;
+use crate::limits::API_PAGE;
 
-/// Where a list begins and ends.
+/// Which part of a list to print.
 #[derive(Debug, Args)]
 pub(crate) struct Paging {
-    /// List no more than that; the rest begins at the cursor that is printed [default: all]
+    /// List at most this many, and print a cursor for the rest [default: all]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<u64>,
-    /// Where to begin: a cursor that an earlier list ended with
+    /// Continue an earlier list from the cursor that it printed
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
 
-/// One column of a table: its title, and its cell of an item.
+/// A column of a table: its title, and the cell for an item.
 pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
-/// Prints what is at a path with these filters: a table, or the API's JSON with the items of all pages.
+/// Prints the list at `path`: as a table, or as the JSON of one page with the items of all pages.
 pub(crate) fn list(
     api: &Api,
     path: &str,
@@ -49,7 +51,7 @@ pub(crate) fn list(
                 out.write_all(if count == 0 { b"{\"items\":[" } else { b"," })?;
                 serde_json::to_writer(&mut out, item).map_err(io::Error::from)?;
             } else {
-                table.add_row(columns.iter().map(|(_, cell)| print::plain(&cell(item))));
+                table.add_row(columns.iter().map(|(_, cell)| plain(&cell(item))));
             }
             count += 1;
         }
@@ -57,7 +59,7 @@ pub(crate) fn list(
     }
     if json {
         out.write_all(if count == 0 { b"{\"items\":[]" } else { b"]" })?;
-        // What the last page says beside its items.
+        // The other members of the last page.
         for (name, value) in rest.as_object().into_iter().flatten() {
             write!(out, ",{}:{value}", Value::from(name.as_str()))?;
         }
@@ -65,9 +67,9 @@ pub(crate) fn list(
         return Ok(out.flush()?);
     }
     drop(out);
-    print::table(table)?;
+    print_table(table)?;
     if let Some(cursor) = &pages.cursor {
-        print::note(format_args!("there are more: --cursor {cursor}"));
+        print::note(format_args!("more items follow; continue with --cursor {cursor}"));
     }
     Ok(())
 }
@@ -79,42 +81,43 @@ pub(crate) struct Pages<'a> {
     filters: Vec<(&'a str, Option<String>)>,
     /// Where the next page begins.
     cursor: Option<String>,
-    is_over: bool,
+    is_last: bool,
 }
 
 /// One page.
 pub(crate) struct Page {
     pub(crate) items: Vec<Value>,
-    /// What the answer says beside its items.
+    /// The page without its items.
     pub(crate) rest: Value,
 }
 
 impl<'a> Pages<'a> {
-    /// The pages from this cursor on.
+    /// The pages from a cursor on.
     pub(crate) fn new(
         api: &'a Api,
         path: &'a str,
         filters: Vec<(&'a str, Option<String>)>,
         cursor: Option<String>,
     ) -> Self {
-        Self { api, path, filters, cursor, is_over: false }
+        Self { api, path, filters, cursor, is_last: false }
     }
 
-    /// The next page, of that many items at most.
+    /// The next page, with at most `most` items.
     pub(crate) fn next(&mut self, most: u64) -> Result<Option<Page>, ApiError> {
-        if self.is_over {
+        if self.is_last {
             return Ok(None);
         }
         let mut parameters = self.filters.clone();
         parameters.push(("limit", Some(most.min(API_PAGE.into()).to_string())));
         parameters.push(("cursor", self.cursor.take()));
-        let mut rest = self.api.get(query(self.path.to_owned(), &parameters))?.json()?;
+        let answer = self.api.get(query(self.path.to_owned(), &parameters))?;
+        let mut rest = answer.json()?;
         let items = match rest.as_object_mut().and_then(|page| page.remove("items")) {
             Some(Value::Array(items)) => items,
-            _ => return Err(ApiError::Foreign { status: 200 }),
+            _ => return Err(answer.foreign()),
         };
         self.cursor = rest["next"].as_str().map(str::to_owned);
-        self.is_over = self.cursor.is_none();
+        self.is_last = self.cursor.is_none();
         Ok(Some(Page { items, rest }))
     }
 }

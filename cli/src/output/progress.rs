@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar over a number of bytes, with items beside it in its message.
+/// A bar over a number of bytes, with a count of items as its message.
 pub(crate) fn bytes(total: u64) -> ProgressBar {
     styled(
         ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
@@ -10,7 +10,7 @@ pub(crate) fn bytes(total: u64) -> ProgressBar {
     )
 }
 
-/// A count of items of which nobody knows how many there are.
+/// A count of items whose total is unknown.
 pub(crate) fn items(of: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     styled(bar, "{spinner} {human_pos} {msg}, {per_sec}, {elapsed}").with_message(of)

@@ -12,26 +12,28 @@ use crate::options::connection::Connection;
 use crate::output::pages::Pages;
 use crate::output::print;
 use crate::output::progress;
+use crate::output::text::member;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     Verify(Verify),
 }
 
-/// Check that no event was changed, removed or reordered since it was written
+/// Check that no event was changed, removed or reordered
 ///
-/// Each event has the hash of its content and of the one before it. Who can write the database can also write a whole chain anew: so keep what
-/// this prints elsewhere, and give it back later with `--known`.
+/// Each event contains a hash of its content and of the event before it. Someone who can write the
+/// database could still rewrite the whole chain. Keep the last line that this prints in another
+/// place, and pass it to a later run with `--known`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// An event as an earlier run has printed it: it has to be there still, with that hash
+    /// The last line that an earlier run printed: that event must still exist with that hash
     #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
     known: Option<(u64, String)>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// The events so far: how many, and the last one's hash.
+/// The chain up to an event: its number and hash.
 struct Chain {
     number: u64,
     hash: [u8; 32],
@@ -67,7 +69,8 @@ impl Verify {
 }
 
 impl Chain {
-    /// Follows the events from the first one on, and says of which it broke, and how. What is written meanwhile is followed too.
+    /// Follows the events from the first to the last, also those written meanwhile. The inner error is
+    /// the first broken event and what is wrong with it.
     fn walk(
         &mut self,
         pages: &mut Pages<'_>,
@@ -76,7 +79,7 @@ impl Chain {
         let mut head = None;
         while let Some(page) = pages.next(u64::MAX)? {
             let head = head.get_or_insert_with(|| {
-                (page.rest["head"]["number"].as_u64().unwrap_or(0), print::text(&page.rest["head"], "hash"))
+                (page.rest["head"]["number"].as_u64().unwrap_or(0), member(&page.rest["head"], "hash"))
             });
             for event in &page.items {
                 if let Err(why) = self.follow(event, head) {
@@ -92,10 +95,10 @@ impl Chain {
     fn follow(&mut self, event: &Value, head: &(u64, String)) -> Result<(), &'static str> {
         let number = self.number + 1;
         if event["number"].as_u64() != Some(number) {
-            return Err("is missing, or stands in another place");
+            return Err("is missing or out of place");
         }
         if event["previous"] != hex::encode(&self.hash) {
-            return Err("does not follow the one before it");
+            return Err("does not follow the event before it");
         }
         let mut content = event.clone();
         if let Some(members) = content.as_object_mut() {
@@ -108,7 +111,7 @@ impl Chain {
         }
         let is_other = |(at, hash): &(u64, String)| *at == number && *hash != written;
         if is_other(head) || self.known.as_ref().is_some_and(is_other) {
-            return Err("is another one than it was");
+            return Err("is not the event that it was");
         }
         (self.number, self.hash) = (number, hash);
         Ok(())
@@ -116,7 +119,7 @@ impl Chain {
 }
 
 fn known(text: &str) -> Result<(u64, String), &'static str> {
-    let (number, hash) = text.split_once(':').ok_or("not of the form NUMBER:HASH")?;
-    let number = number.parse().map_err(|_| "the number is none")?;
-    hex::decode(hash).map(|_| (number, hash.to_owned())).ok_or("the hash is not 64 hexadecimal digits")
+    let (number, hash) = text.split_once(':').ok_or("must be NUMBER:HASH, as an earlier run printed it")?;
+    let number = number.parse().map_err(|_| "the number must be a whole number")?;
+    hex::decode(hash).map(|_| (number, hash.to_owned())).ok_or("the hash must be 64 hexadecimal digits")
 }

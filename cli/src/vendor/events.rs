@@ -7,24 +7,27 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::output::pages::{self, Column, Paging};
-use crate::output::print;
+use crate::output::text::member;
 
-/// List what was changed, when and by whom; `--json` has what stood before and after
+/// List changes, oldest first: what, when and by whom
+///
+/// `--json` adds the state before and after each change.
 #[derive(Debug, Args)]
 pub(crate) struct Events {
-    /// Those about this licence, product, policy or token, by its id
+    /// Only changes to the licence, product, policy or token with this id
     #[arg(long, value_name = "ID")]
     subject: Option<String>,
-    /// What this one did: a token's id, `operator` or `host`
+    /// Only changes by this actor: a token's id, `operator` (the configured admin token) or `host`
+    /// (the command line on a data directory)
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
-    /// Those of this kind: `license.created`, `token.revoked`, …
+    /// Only changes of this kind, such as `license.created` or `token.revoked`
     #[arg(long)]
     action: Option<String>,
-    /// From then on: RFC 3339 date, or date and time
+    /// Only changes from this date, or date and time, on (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     since: Option<Timestamp>,
-    /// Until then
+    /// Only changes before this date, or date and time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     until: Option<Timestamp>,
     #[command(flatten)]
@@ -34,12 +37,12 @@ pub(crate) struct Events {
 }
 
 const COLUMNS: [Column; 6] = [
-    ("NUMBER", |event| print::text(event, "number")),
-    ("AT", |event| print::text(event, "at")),
-    ("ACTOR", |event| print::text(event, "actor")),
-    ("ACTION", |event| print::text(event, "action")),
-    ("SUBJECT", |event| print::text(event, "subject")),
-    ("REQUEST", |event| print::text(event, "requestId")),
+    ("NUMBER", |event| member(event, "number")),
+    ("AT", |event| member(event, "at")),
+    ("ACTOR", |event| member(event, "actor")),
+    ("ACTION", |event| member(event, "action")),
+    ("SUBJECT", |event| member(event, "subject")),
+    ("REQUEST", |event| member(event, "requestId")),
 ];
 
 impl Events {

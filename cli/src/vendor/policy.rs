@@ -9,8 +9,11 @@ use crate::error::CommandError;
 use crate::options::body::{body, patch};
 use crate::options::connection::Connection;
 use crate::options::terms::Terms;
+use crate::output::license::duration;
 use crate::output::pages::{self, Column, Paging};
 use crate::output::print;
+use crate::output::table::print_resource;
+use crate::output::text::member;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -20,19 +23,20 @@ pub(crate) enum Policy {
     /// Show a policy
     Show(Named),
     Update(Box<Update>),
-    /// Delete a policy that no licence has
+    /// Delete a policy without licences
     Delete(Named),
 }
 
-/// Make a policy
+/// Create a policy
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct Create {
-    /// What people call it
+    /// The name for people
     name: String,
-    /// The product it is for
+    /// The product that it licenses
     #[arg(long)]
     product: Product,
-    /// What it is called, `pol_…`, where it moves here from another Countersign with its licences [default: drawn]
+    /// The id of a policy from another installation, `pol_…`, so that its licences can be imported
+    /// [default: generated]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     #[command(flatten)]
@@ -43,20 +47,21 @@ pub(crate) struct Create {
     connection: Connection,
 }
 
-/// Change a policy; licences that were issued from it keep their terms
+/// Change a policy; licences already issued keep their terms
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct Update {
     /// The policy: `pol_…`
     #[serde(skip)]
     id: String,
-    /// What people call it
+    /// The name for people
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,
-    /// A field to take away, as JSON calls it: `versions`, `activation.leaseSeconds`; repeat for more
-    #[arg(long, value_name = "FIELD")]
+    /// A field to clear, by its name in JSON, such as `versions` or `activation.leaseSeconds`; repeat
+    /// for more
+    #[arg(long, value_name = "FIELD", help_heading = None::<&str>)]
     #[serde(skip)]
     unset: Vec<String>,
     #[command(flatten)]
@@ -66,7 +71,7 @@ pub(crate) struct Update {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Those of this product
+    /// Only policies of this product
     #[arg(long)]
     product: Option<Product>,
     #[command(flatten)]
@@ -84,12 +89,12 @@ pub(crate) struct Named {
 }
 
 const COLUMNS: [Column; 6] = [
-    ("ID", |policy| print::text(policy, "id")),
-    ("PRODUCT", |policy| print::text(policy, "product")),
-    ("NAME", |policy| print::text(policy, "name")),
-    ("PLAN", |policy| print::text(policy, "plan")),
-    ("LASTS", |policy| print::duration(policy)),
-    ("FEATURES", |policy| print::text(policy, "features")),
+    ("ID", |policy| member(policy, "id")),
+    ("PRODUCT", |policy| member(policy, "product")),
+    ("NAME", |policy| member(policy, "name")),
+    ("PLAN", |policy| member(policy, "plan")),
+    ("LASTS", |policy| duration(policy)),
+    ("FEATURES", |policy| member(policy, "features")),
 ];
 
 impl Policy {
@@ -99,19 +104,19 @@ impl Policy {
                 create.terms = create.terms.complete()?;
                 let body = body(&create)?;
                 let answer = create.connection.create()?.post(path(&["policies"]), &body)?;
-                print::resource(&answer, create.connection.json)?;
+                print_resource(&answer, create.connection.json)?;
             }
             Self::List(List { product, paging, connection }) => {
                 let filters = vec![("product", product.map(|product| product.to_string()))];
                 pages::list(&connection.open()?, &path(&["policies"]), filters, paging, connection.json, &COLUMNS)?;
             }
             Self::Show(Named { id, connection }) => {
-                print::resource(&connection.open()?.get(path(&["policies", &id]))?, connection.json)?;
+                print_resource(&connection.open()?.get(path(&["policies", &id]))?, connection.json)?;
             }
             Self::Update(update) => {
                 let changes = patch(&update, &update.unset)?;
                 let answer = update.connection.open()?.patch(path(&["policies", &update.id]), &changes)?;
-                print::resource(&answer, update.connection.json)?;
+                print_resource(&answer, update.connection.json)?;
             }
             Self::Delete(Named { id, connection }) => {
                 let answer = connection.open()?.delete(path(&["policies", &id]))?;

@@ -11,6 +11,8 @@ use crate::options::body::{as_object, body, pair, patch};
 use crate::options::connection::Connection;
 use crate::output::pages::{self, Column, Paging};
 use crate::output::print;
+use crate::output::table::print_resource;
+use crate::output::text::member;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Product {
@@ -20,14 +22,14 @@ pub(crate) enum Product {
     /// Show a product
     Show(Named),
     Update(Update),
-    /// Delete a product of which no policy and no licence is left
+    /// Delete a product without policies and licences
     Delete(Named),
 }
 
-/// Make a product
+/// Create a product
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct Create {
-    /// 1 to 64 characters from a-z, 0-9 and -
+    /// The product's code: 1 to 64 characters from a-z, 0-9 and -
     code: Code,
     #[command(flatten)]
     #[serde(flatten)]
@@ -44,7 +46,7 @@ pub(crate) struct Update {
     code: Code,
     #[command(flatten)]
     fields: Fields,
-    /// A field to take away, as JSON calls it: `name`, `metadata.team`; repeat for more
+    /// A field to clear, by its name in JSON, such as `name` or `metadata.team`; repeat for more
     #[arg(long, value_name = "FIELD")]
     unset: Vec<String>,
     #[command(flatten)]
@@ -70,23 +72,24 @@ pub(crate) struct Named {
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields {
-    /// What people call it
+    /// The name for people
     #[arg(long)]
     name: Option<String>,
-    /// What its keys begin with: 2 to 8 characters from A-Z and 0-9, a letter first [default: made of the code]
+    /// The prefix of its keys: 2 to 8 characters from A-Z and 0-9, a letter first [default: from the
+    /// code]
     #[arg(long = "prefix", value_name = "PREFIX")]
     key_prefix: Option<Prefix>,
-    /// Something to keep with it: `team=editors`; repeat for more
+    /// Data of your own, such as `team=editors`; repeat for more
     #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
     #[serde(serialize_with = "as_object")]
     metadata: Vec<(String, String)>,
 }
 
 const COLUMNS: [Column; 4] = [
-    ("CODE", |product| print::text(product, "code")),
-    ("NAME", |product| print::text(product, "name")),
+    ("CODE", |product| member(product, "code")),
+    ("NAME", |product| member(product, "name")),
     ("KEYS", |product| product["keyPrefix"].as_str().map_or_else(String::new, |prefix| format!("{prefix}-…"))),
-    ("CREATED", |product| print::text(product, "createdAt")),
+    ("CREATED", |product| member(product, "createdAt")),
 ];
 
 impl Product {
@@ -95,19 +98,19 @@ impl Product {
             Self::Create(create) => {
                 let body = body(&create)?;
                 let answer = create.connection.create()?.post(path(&["products"]), &body)?;
-                print::resource(&answer, create.connection.json)?;
+                print_resource(&answer, create.connection.json)?;
             }
             Self::List(List { paging, connection }) => {
                 pages::list(&connection.open()?, &path(&["products"]), vec![], paging, connection.json, &COLUMNS)?;
             }
             Self::Show(Named { code, connection }) => {
                 let answer = connection.open()?.get(path(&["products", code.as_str()]))?;
-                print::resource(&answer, connection.json)?;
+                print_resource(&answer, connection.json)?;
             }
             Self::Update(Update { code, fields, unset, connection }) => {
                 let changes = patch(&fields, &unset)?;
                 let answer = connection.open()?.patch(path(&["products", code.as_str()]), &changes)?;
-                print::resource(&answer, connection.json)?;
+                print_resource(&answer, connection.json)?;
             }
             Self::Delete(Named { code, connection }) => {
                 let answer = connection.open()?.delete(path(&["products", code.as_str()]))?;

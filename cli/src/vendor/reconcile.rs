@@ -12,13 +12,15 @@ use crate::options::connection::Connection;
 use crate::output::print;
 use crate::output::progress;
 
-/// Compare every licence with what its store has, and write it there anew where they differ
+/// Repair records in the store that differ from their licences
+///
+/// Compares every licence with its record in the store, and writes those records again that differ.
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {
-    /// Only count what differs
+    /// Count what differs and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Take in licences that the store has and nobody here knows, as they stand there, and make products that they are of
+    /// Import licences that exist only in the store, and create their products if missing
     #[arg(long)]
     adopt: bool,
     #[command(flatten)]
@@ -29,7 +31,7 @@ impl Reconcile {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let api = self.connection.open()?;
         let bar = progress::items("licences");
-        let mut sums = Map::new();
+        let mut totals = Map::new();
         let mut products = BTreeSet::new();
         let mut cursor = None;
         loop {
@@ -40,14 +42,14 @@ impl Reconcile {
             let answer = api.post(path(&["reconcile"]), &body)?.json()?;
             for (name, value) in answer.as_object().into_iter().flatten() {
                 if let Some(count) = value.as_u64() {
-                    let sum = sums.get(name).and_then(Value::as_u64).unwrap_or(0);
-                    sums.insert(name.clone(), (sum + count).into());
+                    let total = totals.get(name).and_then(Value::as_u64).unwrap_or(0);
+                    totals.insert(name.clone(), (total + count).into());
                 }
             }
             products.extend(
                 answer["products"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
             );
-            bar.set_position(sums.get("checked").and_then(Value::as_u64).unwrap_or(0));
+            bar.set_position(totals.get("checked").and_then(Value::as_u64).unwrap_or(0));
             cursor = answer.get("next").cloned();
             if cursor.is_none() {
                 break;
@@ -55,36 +57,42 @@ impl Reconcile {
         }
         bar.finish_and_clear();
         if self.adopt {
-            sums.insert("products".into(), json!(products));
+            totals.insert("products".into(), json!(products));
         }
         if self.connection.json {
-            print::json(Value::Object(sums).to_string().as_bytes())?;
+            print::json(Value::Object(totals).to_string().as_bytes())?;
         } else {
-            self.print(&sums)?;
+            self.print(&totals)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn print(&self, sums: &Map<String, Value>) -> Result<(), CommandError> {
-        let [repaired, adopted, made] =
-            if self.dry_run { ["to repair", "to adopt", "to make"] } else { ["repaired", "adopted", "made"] };
+    fn print(&self, totals: &Map<String, Value>) -> Result<(), CommandError> {
+        let [repaired, adopted, created] = if self.dry_run {
+            ["would be repaired", "would be imported", "would create"]
+        } else {
+            ["repaired", "imported", "created"]
+        };
         let mut out = print::out();
-        let count = |name: &str| sums.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let count = |name: &str| totals.get(name).and_then(Value::as_u64).unwrap_or(0);
         writeln!(out, "{} checked, {} {repaired}", count("checked"), count("repaired"))?;
         let unknown = if self.adopt { 0 } else { count("unknown") };
-        for (count, are) in [
-            (unknown, "in the store that nobody here knows: left as they are"),
-            (count("adopted"), &*format!("in the store that nobody here knew: {adopted}")),
-            (count("retired"), "that say of a licence no more than that it is over: left as they are"),
-            (count("unreadable"), "that are no licence: left as they are"),
-            (count("conflicting"), "with the id of another licence: left as they are"),
+        for (count, one, many, outcome) in [
+            (unknown, "licence only", "licences only", "in the store (left unchanged; --adopt imports)"),
+            (count("adopted"), "licence only", "licences only", &*format!("in the store ({adopted})")),
+            (count("retired"), "tombstone of a deleted licence", "tombstones of deleted licences", "(left unchanged)"),
+            (count("unreadable"), "unreadable record", "unreadable records", "(left unchanged)"),
+            (count("conflicting"), "record", "records", "with the id of another licence (left unchanged)"),
         ] {
-            if count > 0 {
-                writeln!(out, "{count} {are}")?;
+            match count {
+                0 => {}
+                1 => writeln!(out, "1 {one} {outcome}")?,
+                _ => writeln!(out, "{count} {many} {outcome}")?,
             }
         }
-        for product in sums.get("products").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            writeln!(out, "{made}: the product {product}")?;
+        for product in totals.get("products").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
+            writeln!(out, "{created} product {product}")?;
         }
         Ok(())
     }

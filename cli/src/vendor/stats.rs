@@ -7,17 +7,21 @@ use crate::api::{path, query};
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::output::print;
+use crate::output::table::print_table;
+use crate::output::text::{member, plain};
 
-/// Count licences, what is not delivered to their store yet, and validations by day and code
+/// Count licences and validations
+///
+/// Also prints how many records have not reached the store yet.
 #[derive(Debug, Args)]
 pub(crate) struct Stats {
-    /// Count the validations of this licence, by its id
+    /// Only validations of the licence with this id
     #[arg(long, value_name = "ID")]
     license: Option<String>,
-    /// Count validations from this day on: 2026-11-22
+    /// Only validations from this day on, such as 2026-11-22
     #[arg(long, value_name = "DAY")]
     since: Option<String>,
-    /// Count validations until this day
+    /// Only validations until this day
     #[arg(long, value_name = "DAY")]
     until: Option<String>,
     #[command(flatten)]
@@ -35,15 +39,15 @@ impl Stats {
         let stats = answer.json()?;
         let mut table = Table::new();
         for (name, value) in [
-            ("licences active", &stats["licenses"]["active"]),
-            ("suspended", &stats["licenses"]["suspended"]),
-            ("revoked", &stats["licenses"]["revoked"]),
-            ("expired", &stats["licenses"]["expired"]),
+            ("active licences", &stats["licenses"]["active"]),
+            ("suspended licences", &stats["licenses"]["suspended"]),
+            ("revoked licences", &stats["licenses"]["revoked"]),
+            ("expired licences", &stats["licenses"]["expired"]),
             ("expiring in 30 days", &stats["licenses"]["expiringIn30Days"]),
             ("products", &stats["products"]),
             ("policies", &stats["policies"]),
-            ("not delivered yet", &stats["outbox"]["depth"]),
-            ("oldest of them, seconds", &stats["outbox"]["oldestSeconds"]),
+            ("records not yet in the store", &stats["outbox"]["depth"]),
+            ("oldest of these, seconds", &stats["outbox"]["oldestSeconds"]),
             ("validations not counted", &stats["validations"]["lost"]),
         ] {
             if !value.is_null() {
@@ -52,12 +56,10 @@ impl Stats {
         }
         for day in stats["validations"]["days"].as_array().into_iter().flatten() {
             for (code, count) in day["codes"].as_object().into_iter().flatten() {
-                table.add_row(
-                    [format!("{} {code}", print::text(day, "day")), count.to_string()].map(|cell| print::plain(&cell)),
-                );
+                table.add_row([format!("{} {code}", member(day, "day")), count.to_string()].map(|cell| plain(&cell)));
             }
         }
-        print::table(table)?;
+        print_table(table)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -12,29 +12,32 @@ use crate::options::body::body;
 use crate::options::connection::Connection;
 use crate::output::pages::{self, Column, Paging};
 use crate::output::print;
+use crate::output::text::member;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     Create(Create),
-    /// List tokens: whose they are and when they were last used, never the tokens themselves
+    /// List tokens: names, roles and last use, never the tokens themselves
     List(List),
-    /// Revoke a token; doing it again changes nothing
+    /// Revoke a token; this may be repeated
     Revoke(Revoke),
 }
 
-/// Make a token and print it; it is stored nowhere
+/// Create a token and print it
+///
+/// The token is shown once; only its hash is stored.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Create {
-    /// Whose it is, or what for
+    /// Who or what uses the token
     name: String,
-    /// What it may do
+    /// What the token allows
     #[arg(long)]
     role: Role,
-    /// Good until then: RFC 3339 date, or date and time
+    /// Expires at this date, or date and time (RFC 3339) [default: never]
     #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     expires_at: Option<Timestamp>,
-    /// A product it is for; repeat for more, none is for all
+    /// Allow only this product; repeat for more [default: all products]
     #[arg(long = "product", value_name = "PRODUCT")]
     products: Vec<Product>,
     #[command(flatten)]
@@ -42,17 +45,17 @@ pub(crate) struct Create {
     connection: Connection,
 }
 
-/// Each may do what those after it may.
+/// Each role includes those after it.
 #[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Role {
     /// Everything
     Admin,
-    /// Issue licences, and change them as a whole
+    /// Issue licences and change them in every way
     Issuer,
-    /// Suspend and resume licences, change their domains, owner and metadata
+    /// Suspend and resume licences, and change their domains, owner and metadata
     Support,
-    /// Read
+    /// Read only
     Reader,
 }
 
@@ -73,13 +76,13 @@ pub(crate) struct Revoke {
 }
 
 const COLUMNS: [Column; 7] = [
-    ("ID", |token| print::text(token, "id")),
-    ("NAME", |token| print::text(token, "name")),
-    ("ROLE", |token| print::text(token, "role")),
-    ("PRODUCTS", |token| print::text(token, "products")),
-    ("EXPIRES", |token| print::text(token, "expiresAt")),
-    ("LAST USED", |token| print::text(token, "lastUsedAt")),
-    ("REVOKED", |token| print::text(token, "revokedAt")),
+    ("ID", |token| member(token, "id")),
+    ("NAME", |token| member(token, "name")),
+    ("ROLE", |token| member(token, "role")),
+    ("PRODUCTS", |token| member(token, "products")),
+    ("EXPIRES", |token| member(token, "expiresAt")),
+    ("LAST USED", |token| member(token, "lastUsedAt")),
+    ("REVOKED", |token| member(token, "revokedAt")),
 ];
 
 impl TokenCommand {
@@ -91,8 +94,8 @@ impl TokenCommand {
                 if create.connection.json {
                     print::json(answer.bytes())?;
                 } else {
-                    let token = print::text(&answer.json()?, "token");
-                    writeln!(print::out(), "{token}\n\nThis token is shown once and stored nowhere: keep it.")?;
+                    let token = member(&answer.json()?, "token");
+                    writeln!(print::out(), "{token}\n\nKeep this token: it is shown once and stored nowhere.")?;
                 }
             }
             Self::List(List { paging, connection }) => {

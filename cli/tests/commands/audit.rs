@@ -1,10 +1,10 @@
-//! `countersign audit verify` finds what was done to the events behind the registrar's back.
+//! `countersign audit verify` finds events that were changed in the database.
 
 use crate::support::place::{Place, Printed};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// Six events: a product made and changed five times.
+/// Six events: a product is created and changed five times.
 fn place() -> Place {
     let place = Place::data();
     assert_eq!(place.run(&["product", "create", "acme"]).code, 0);
@@ -18,7 +18,7 @@ fn tamper(place: &Place, statements: &str) {
     Connection::open(place.directory().join("registrar.db")).unwrap().execute_batch(statements).unwrap();
 }
 
-/// What is wrong, from the JSON and the exit code.
+/// The broken event and what is wrong with it, from the JSON and the exit code.
 fn verify(place: &Place, known: &[&str]) -> Option<(u64, String)> {
     let Printed { code, out, err } = place.run(&[&["audit", "verify", "--json"], known].concat());
     let verdict: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
@@ -37,31 +37,31 @@ fn finds(statements: &str, number: u64, detail: &str) {
 }
 
 #[test]
-fn an_event_that_was_changed() {
+fn a_changed_event_is_found() {
     finds("UPDATE events SET actor = 'nobody' WHERE number = 3", 3, "was changed");
     finds("UPDATE events SET after = replace(after, '\"c\"', '\"z\"') WHERE number = 4", 4, "was changed");
     finds("UPDATE events SET at = at - 1 WHERE number = 6", 6, "was changed");
 }
 
 #[test]
-fn an_event_that_was_removed() {
-    finds("DELETE FROM events WHERE number = 1", 1, "is missing, or stands in another place");
-    finds("DELETE FROM events WHERE number = 3", 3, "is missing, or stands in another place");
+fn a_removed_event_is_found() {
+    finds("DELETE FROM events WHERE number = 1", 1, "is missing or out of place");
+    finds("DELETE FROM events WHERE number = 3", 3, "is missing or out of place");
     finds("DELETE FROM events WHERE number = 6", 6, "is missing");
     finds("DELETE FROM events", 1, "is missing");
     let close_the_gap = "DELETE FROM events WHERE number = 3; UPDATE events SET number = number - 1 WHERE number > 3";
-    finds(close_the_gap, 3, "does not follow the one before it");
+    finds(close_the_gap, 3, "does not follow the event before it");
 }
 
 #[test]
-fn events_that_were_reordered() {
+fn reordered_events_are_found() {
     let swap = "UPDATE events SET number = 100 WHERE number = 3; UPDATE events SET number = 3 WHERE number = 4;
         UPDATE events SET number = 4 WHERE number = 100";
-    finds(swap, 3, "does not follow the one before it");
+    finds(swap, 3, "does not follow the event before it");
 }
 
 #[test]
-fn an_end_that_was_cut_off_and_covered_up() {
+fn a_removed_end_is_found_by_a_known_hash() {
     let place = place();
     let Printed { out, .. } = place.run(&["audit", "verify"]);
     let known = out.lines().last().unwrap().to_owned();
@@ -77,12 +77,12 @@ fn an_end_that_was_cut_off_and_covered_up() {
     assert_eq!(verify(&place, &[]), None, "the chain itself is whole");
     assert_eq!(verify(&place, &["--known", &known]), Some((6, "is missing".to_owned())));
     assert_eq!(place.run(&["product", "update", "acme", "--name", "g"]).code, 0);
-    assert_eq!(verify(&place, &["--known", &known]), Some((6, "is another one than it was".to_owned())));
+    assert_eq!(verify(&place, &["--known", &known]), Some((6, "is not the event that it was".to_owned())));
     assert_eq!(place.run(&["audit", "verify", "--known", "6:00"]).code, 2);
 }
 
 #[test]
-fn more_events_than_a_page_has() {
+fn events_are_verified_across_pages() {
     let place = place();
     for round in 0..12 {
         let lines: String = (0..10)

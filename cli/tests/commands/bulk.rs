@@ -21,10 +21,10 @@ fn line(fields: &Value) -> String {
 }
 
 fn key(number: u32) -> String {
-    format!("brought-from-elsewhere-{number:06}")
+    format!("from-elsewhere-{number:06}")
 }
 
-/// A place with the product.
+/// A place with the product `acme`.
 fn acme(place: Place) -> Place {
     assert_eq!(place.run(&["product", "create", "acme"]).code, 0);
     place
@@ -35,44 +35,44 @@ fn both() -> [Place; 2] {
 }
 
 #[test]
-fn bad_lines_are_told_and_change_nothing_else() {
+fn invalid_lines_are_reported_and_change_nothing_else() {
     for place in both() {
         let mut given: Vec<String> = lines(0..1_200).lines().map(str::to_owned).collect();
         given[3] = "{\"key\":".into();
         given[700] = line(&json!({ "key": key(700), "colour": "red" })).trim_end().into();
-        // Of the same request: of two requests either may come first.
+        // In the same request: of two requests either may be first.
         given[1_100] = line(&json!({ "key": key(1_050) })).trim_end().into();
         given[1_150] = format!("{{\"key\":\"{}\"}}", "x".repeat(70_000));
         let path = file(&place.directory(), "licences.ndjson", &given.join("\n"));
 
         let Printed { code, out, err } = place.run(&["import", &path, "--dry-run"]);
-        assert_eq!((code, out.as_str()), (1, "1196 lines can be imported, 4 wrong\n"), "{err}");
+        assert_eq!((code, out.as_str()), (1, "1196 lines can be imported, 4 failed\n"), "{err}");
         assert_eq!(place.json(&["stats"])["licenses"]["active"], 0);
 
         let Printed { code, out, err } = place.run(&["import", &path]);
-        assert_eq!((code, out.as_str()), (1, "1196 lines imported, 4 wrong\n"), "{err}");
-        let told: BTreeSet<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
-        assert_eq!(told, BTreeSet::from(["line 4", "line 701", "line 1101", "line 1151"]), "{err}");
+        assert_eq!((code, out.as_str()), (1, "1196 lines imported, 4 failed\n"), "{err}");
+        let reported: BTreeSet<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
+        assert_eq!(reported, BTreeSet::from(["line 4", "line 701", "line 1101", "line 1151"]), "{err}");
         assert!(err.contains("colour") && !err.contains(&key(1_050)), "{err}");
         assert_eq!(place.json(&["stats"])["licenses"]["active"], 1_196);
         assert_eq!(place.run(&["validate", &key(1_199)]).code, 0);
 
         let Printed { code, out, .. } = place.run(&["import", &path, "--json"]);
-        assert_eq!(code, 1, "each is there by now");
+        assert_eq!(code, 1, "each exists by now");
         let sums: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(sums, json!({ "imported": 0, "failed": 1_200, "dryRun": false, "propagated": true }));
     }
 }
 
 #[test]
-fn keys_that_are_made_go_to_a_file_of_the_owner_alone() {
+fn generated_keys_go_to_a_file_that_only_its_owner_can_read() {
     for place in both() {
         let text = lines(0..2) + &line(&json!({ "owner": "ünïcode" }));
         let path = file(&place.directory(), "licences.ndjson", &text);
         let Printed { code, err, .. } = place.run(&["import", &path]);
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("line 3 has no key") && err.contains("--keys"), "{err}");
-        assert_eq!(place.run(&["import", &path, "--dry-run"]).code, 0, "which makes none");
+        assert_eq!(place.run(&["import", &path, "--dry-run"]).code, 0, "a dry run generates none");
 
         let keys = place.directory().join("keys.ndjson");
         let Printed { code, out, err } = place.run(&["import", &path, "--keys", keys.to_str().unwrap()]);
@@ -131,11 +131,11 @@ fn what_is_exported_can_be_imported() {
 
             let other = acme(Place::data());
             let Printed { code, out, err } = other.run(&["import", path]);
-            assert_eq!((code, out.as_str()), (1, "602 lines imported, 1 wrong\n"), "{err}");
-            assert!(err.contains("policy"), "that is not there yet: {err}");
+            assert_eq!((code, out.as_str()), (1, "602 lines imported, 1 failed\n"), "{err}");
+            assert!(err.contains("policy"), "which does not exist there yet: {err}");
             assert_eq!(other.run(&["validate", &key]).out.split(':').next(), Some("NOT_FOUND"));
             let again = other.run(&["export", "--format", format]).out;
-            // Requests that are under way at once come in any order.
+            // Concurrent requests arrive in any order.
             let given = |text: &str| -> BTreeSet<String> {
                 text.lines().filter(|line| !line.contains(policy)).map(timeless).collect()
             };
@@ -174,7 +174,7 @@ fn a_vendor_moves_with_policies_and_licences() {
     let path = path.to_str().unwrap();
     run(&from, &["export", "--output", path]);
     let Printed { code, out, err } = to.run(&["import", path]);
-    assert_eq!((code, out.as_str()), (0, "4 lines imported, 0 wrong\n"), "{err}");
+    assert_eq!((code, out.as_str()), (0, "4 lines imported, 0 failed\n"), "{err}");
 
     let records = |place: &Place| {
         let mut records: Vec<(String, License)> = Vec::new();
@@ -192,7 +192,7 @@ fn a_vendor_moves_with_policies_and_licences() {
         shown.as_array().unwrap().iter().map(|item| timeless(&item.to_string())).collect::<BTreeSet<_>>()
     };
     assert_eq!(lines(&to, &["list"]), lines(&from, &["list"]));
-    // A policy is made where it is, so its own time is its place's.
+    // A policy is created anew, so `createdAt` differs.
     let policies = |place: &Place| {
         let mut shown = place.json(&["policy", "list"])["items"].take();
         shown.as_array_mut().unwrap().iter_mut().for_each(|policy| policy["createdAt"] = Value::Null);
@@ -206,7 +206,7 @@ fn a_vendor_moves_with_policies_and_licences() {
     assert_eq!(to.run(&[&trial[..], &["--id", "pol_1"]].concat()).code, 2);
 }
 
-/// A line without what begins anew with an import.
+/// A line without the fields that an import sets anew.
 fn timeless(line: &str) -> String {
     match serde_json::from_str::<Value>(line) {
         Ok(mut fields) => {
@@ -219,14 +219,14 @@ fn timeless(line: &str) -> String {
 }
 
 #[test]
-fn csv_of_other_tools_is_imported() {
+fn csv_of_a_spreadsheet_is_imported() {
     let place = acme(Place::data());
     let header = "\u{feff}product,plan,key,owner,features,activation.per,activation.limit,metadata.order\r\n";
     let good = "acme,pro,from-a-spreadsheet-1,\"Doe, Jane\",a;b,machine,5,17\r\n";
     let bad = "acme,pro,from-a-spreadsheet-2,,,machine,many,18\r\n";
     let path = file(&place.directory(), "licences.csv", &[header, good, bad].concat());
     let Printed { code, out, err } = place.run(&["import", &path]);
-    assert_eq!((code, out.as_str()), (1, "1 lines imported, 1 wrong\n"), "{err}");
+    assert_eq!((code, out.as_str()), (1, "1 lines imported, 1 failed\n"), "{err}");
     assert!(err.starts_with("line 3:") && err.lines().count() == 1, "{err}");
     let license = place.json(&["show", "from-a-spreadsheet-1"]);
     assert_eq!(license["owner"], "Doe, Jane");
@@ -237,11 +237,11 @@ fn csv_of_other_tools_is_imported() {
 }
 
 #[test]
-fn an_import_of_nothing_is_done_at_once() {
+fn an_empty_file_imports_nothing() {
     let place = acme(Place::data());
     for format in ["ndjson", "csv"] {
         let Printed { code, out, err } = run(&mut place.command(&["import", "-", "--format", format]), "");
-        assert_eq!((code, out.as_str(), err.as_str()), (0, "0 lines imported, 0 wrong\n", ""));
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "0 lines imported, 0 failed\n", ""));
     }
     assert_eq!(place.run(&["import", "/nowhere"]).code, 3);
 }

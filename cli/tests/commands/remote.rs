@@ -1,4 +1,4 @@
-//! The command line and a server: tokens, profiles, and servers that are none.
+//! Where a command works: data directories, servers, tokens and profiles.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::support::place::{ADMIN_TOKEN, Place, Printed, Server, file, program, run};
 
@@ -43,11 +45,15 @@ fn a_token_decides_what_may_be_done() {
     }
     let Printed { code, err, .. } = run(&mut program(&["list", "--server", url]), "");
     assert_eq!(code, 6, "{err}");
-    assert_eq!(run(&mut program(&["list", "--server", url, "--token", ADMIN_TOKEN]), "").code, 2, "never a word");
+    assert_eq!(
+        run(&mut program(&["list", "--server", url, "--token", ADMIN_TOKEN]), "").code,
+        2,
+        "a token is never an option"
+    );
 }
 
 #[test]
-fn a_token_may_stand_in_a_file() {
+fn a_token_may_be_in_a_file() {
     let server = Server::start();
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "token", &format!("{ADMIN_TOKEN}\n"));
@@ -99,7 +105,59 @@ fn a_profile_is_a_server_and_its_token() {
 }
 
 #[test]
-fn one_place_is_to_be_named() {
+fn an_option_wins_over_both_variables() {
+    let server = Server::start();
+    let [home, here, there] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    fs::create_dir(home.path().join("countersign")).unwrap();
+    let text = format!("[served]\nserver = \"{}\"\ntoken = \"{ADMIN_TOKEN}\"\n", server.url);
+    let path = file(home.path(), "countersign/profiles.toml", &text);
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let [here, there] = [&here, &there].map(|directory| directory.path().to_str().unwrap());
+    let products = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = program(&[&["product", "list", "--json"], words].concat());
+        command.env("XDG_CONFIG_HOME", home.path()).env("COUNTERSIGN_TOKEN", ADMIN_TOKEN);
+        let Printed { code, out, err } = run(command.envs(variables.iter().copied()), "");
+        let items: Value = serde_json::from_str(&out).map_err(|_| (code, err))?;
+        Ok::<_, (i32, String)>(items["items"][0]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    for (product, words) in
+        [("here", ["--data", here]), ("there", ["--data", there]), ("served", ["--server", &server.url])]
+    {
+        let create = [&["product", "create", product], &words[..]].concat();
+        assert_eq!(with_token(ADMIN_TOKEN, &create).code, 0, "{product}");
+    }
+    let (data, profile) = (("COUNTERSIGN_DATA", here), ("COUNTERSIGN_PROFILE", "served"));
+    let found = |product: &str| Ok(product.to_owned());
+    assert_eq!(products(&[], &[data]), found("here"));
+    assert_eq!(products(&[], &[profile]), found("served"));
+    assert_eq!(products(&["--data", there], &[data]), found("there"));
+    assert_eq!(products(&["--data", there], &[profile]), found("there"));
+    assert_eq!(products(&["--data", there], &[data, profile]), found("there"));
+    assert_eq!(products(&["--server", &server.url], &[data]), found("served"));
+    assert_eq!(products(&["--server", &server.url], &[data, profile]), found("served"));
+    assert_eq!(products(&["--profile", "served"], &[data]), found("served"));
+    assert_eq!(products(&["--profile", "served"], &[data, profile]), found("served"));
+    // An empty variable is as good as none.
+    assert_eq!(products(&[], &[("COUNTERSIGN_DATA", ""), profile]), found("served"));
+
+    let (code, err) = products(&[], &[data, profile]).unwrap_err();
+    assert_eq!((code, err.contains("COUNTERSIGN_DATA") && err.contains("COUNTERSIGN_PROFILE")), (2, true), "{err}");
+    let both = ["--data", here, "--server", &server.url];
+    assert_eq!(products(&both, &[data]).unwrap_err().0, 2);
+}
+
+#[test]
+fn serve_takes_its_data_directory_from_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let mut command = program(&["serve", "--listen", "127.0.0.1:1", "--no-registrar", "--component", "/dev/null"]);
+    let Printed { code, err, .. } = run(command.env("COUNTERSIGN_DATA", &data), "");
+    assert_eq!((code, data.exists()), (3, true), "{err}");
+    assert_eq!(run(&mut program(&["serve"]), "").code, 2);
+}
+
+#[test]
+fn a_command_needs_exactly_one_valid_place() {
     for words in [
         &["list"][..],
         &["list", "--data", "a", "--server", "http://127.0.0.1:1"],
@@ -158,7 +216,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 #[test]
-fn a_request_without_an_answer_is_sent_again_and_is_the_same() {
+fn a_request_without_an_answer_is_retried_unchanged() {
     let made = answer("201 Created", "content-type: application/json\r\n", "{\"code\":\"acme\"}");
     let (url, requests) = answering(vec![String::new(), String::new(), made]);
     let Printed { code, out, err } =
@@ -180,7 +238,7 @@ fn a_request_without_an_answer_is_sent_four_times() {
 
     let (url, requests) = answering(vec![String::new(); 9]);
     assert_eq!(with_token(ADMIN_TOKEN, &["product", "delete", "acme", "--server", &url]).code, 3);
-    assert_eq!(requests.try_iter().count(), 1, "done twice it would be told that there is none");
+    assert_eq!(requests.try_iter().count(), 1, "a second DELETE would report that nothing is there");
 }
 
 #[test]
@@ -194,7 +252,7 @@ fn a_token_does_not_follow_a_redirect() {
 }
 
 #[test]
-fn an_answer_of_something_else_is_a_fault() {
+fn an_answer_of_another_program_is_a_fault() {
     for body in [
         "",
         "<html>",
@@ -212,7 +270,7 @@ fn an_answer_of_something_else_is_a_fault() {
 }
 
 #[test]
-fn secrets_stand_in_no_argument_and_no_output() {
+fn secrets_are_in_no_argument_and_no_output() {
     let place = Place::server();
     let issued = place.json(&["issue", "--product", "acme", "--plan", "pro"]);
     let key = issued["key"].as_str().unwrap();

@@ -138,7 +138,7 @@ fn seats_and_allowances_are_shown() {
 
     let (code, shown, _) = run(data, &["show", id]);
     assert_eq!(code, 0);
-    for row in ["0 of 2 taken, one per machine", "1h", "0 of 10 used this month", "1d after its first activation"] {
+    for row in ["0 of 2 taken, one per machine", "1h", "0 of 10 used this month", "1d after first activation"] {
         assert!(shown.contains(row), "no {row:?} in {shown}");
     }
     assert_eq!(run(data, &["activations", id]).0, 0);
@@ -478,22 +478,19 @@ fn every_command_says_what_it_does() {
     let help = |words: &[&str]| {
         crate::support::place::run(&mut crate::support::place::program(&[words, &["--help"]].concat()), "")
     };
-    let commands = |text: &str| -> Vec<String> {
-        let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-        listed
-            .filter_map(|line| line.split_whitespace().next())
-            .map(str::to_owned)
-            .filter(|name| name != "help")
-            .collect()
+    let names = |lines: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        names.filter(|name| *name != "help").map(str::to_owned).collect()
     };
     let top = help(&[]);
     assert!(top.out.contains("Exit codes:"));
-    let names = commands(&top.out);
-    assert!(names.len() > 25, "{names:?}");
-    for name in names {
+    let commands = names(&mut top.out.lines().take_while(|line| *line != "Options:"));
+    assert!(commands.len() > 25, "{commands:?}");
+    for name in commands {
         let printed = help(&[&name]);
         assert!(printed.code == 0 && !printed.out.starts_with("Usage"), "{name} has no sentence");
-        for verb in commands(&printed.out) {
+        let mut verbs = printed.out.lines().skip_while(|line| *line != "Commands:").take_while(|line| !line.is_empty());
+        for verb in names(&mut verbs) {
             let printed = help(&[&name, &verb]);
             assert!(printed.code == 0 && !printed.out.starts_with("Usage"), "{name} {verb} has no sentence");
         }
@@ -514,19 +511,19 @@ fn licences_whose_database_is_lost_are_adopted() {
     }
     assert_eq!(run(data, &["show", text(&first, "id")]).0, 4);
     let reconcile = |options: &[&str]| run(data, &[&["reconcile"], options].concat());
-    let left = "1 that say of a licence no more than that it is over: left as they are\n";
+    let left = "1 tombstone of a deleted licence (left unchanged)\n";
     for (options, expected) in [
-        (&[][..], "3 checked, 0 repaired\n3 in the store that nobody here knows: left as they are\n".to_owned()),
+        (&[][..], "3 checked, 0 repaired\n3 licences only in the store (left unchanged; --adopt imports)\n".to_owned()),
         (
             &["--adopt", "--dry-run"],
             format!(
-                "3 checked, 0 to repair\n2 in the store that nobody here knew: to adopt\n{left}to make: the product acme-editor\n"
+                "3 checked, 0 would be repaired\n2 licences only in the store (would be imported)\n{left}would create product acme-editor\n"
             ),
         ),
         (
             &["--adopt"],
             format!(
-                "3 checked, 0 repaired\n2 in the store that nobody here knew: adopted\n{left}made: the product acme-editor\n"
+                "3 checked, 0 repaired\n2 licences only in the store (imported)\n{left}created product acme-editor\n"
             ),
         ),
         (&["--adopt"], format!("5 checked, 0 repaired\n{left}")),

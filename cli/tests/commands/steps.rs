@@ -1,6 +1,7 @@
-//! Every command of a vendor, on a data directory and to a server: the steps of `steps.toml`, whose outputs stand there.
+//! Every command of a vendor, on a data directory and on a server: the steps of `steps.toml`, with
+//! their output.
 //!
-//! `BLESS=1 cargo test` writes what a data directory answers in place of what stands there.
+//! `BLESS=1 cargo test` replaces the output in `steps.toml` with that of a server.
 
 use std::env;
 use std::fmt::Write;
@@ -15,11 +16,11 @@ struct Steps {
     step: Vec<Step>,
 }
 
-/// One command and what becomes of it.
+/// One command and its outcome.
 #[derive(Deserialize, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// Words; those with spaces in them stand in single quotes.
+    /// The arguments; single quotes enclose one with spaces.
     run: String,
     #[serde(default)]
     input: String,
@@ -31,21 +32,25 @@ struct Step {
     err: String,
 }
 
+/// Stands in `steps.toml` for the actor of what a test does: `host` on a data directory, `operator` with
+/// the admin token of a server. Other actors are written as they are.
+const CALLER: &str = "<caller>";
+
 #[test]
-fn on_a_data_directory() {
+fn a_data_directory_answers_each_step_as_written() {
     let place = Place::data();
-    // As a server makes it at its first start.
+    // A server creates it at its first start.
     assert_eq!(place.run(&["token", "create", "first", "--role", "admin"]).code, 0);
-    let told = follow(&place);
-    if env::var_os("BLESS").is_some() {
-        fs::write(file(), toml(&told)).unwrap();
-    }
-    compare(&told);
+    compare(&follow(&place), "host");
 }
 
 #[test]
-fn by_a_server() {
-    compare(&follow(&Place::server()));
+fn a_server_answers_each_step_as_written() {
+    let answers = follow(&Place::server());
+    if env::var_os("BLESS").is_some() {
+        fs::write(file(), toml(&answers).replace("operator", CALLER)).unwrap();
+    }
+    compare(&answers, "operator");
 }
 
 fn file() -> std::path::PathBuf {
@@ -56,22 +61,20 @@ fn read() -> Vec<Step> {
     toml::from_str::<Steps>(&fs::read_to_string(file()).unwrap()).unwrap().step
 }
 
-/// The steps with what becomes of them here.
+/// The steps with the answers of this place.
 fn follow(place: &Place) -> Vec<Step> {
     let mut names = Names::default();
     let follow = |step: Step| {
         let command = names.take(&step.run);
         let printed = run(&mut place.command(&words(&command)), &names.take(&step.input));
-        // Who asks is the only difference.
-        let out = printed.out.replace("operator", "host");
-        Step { code: printed.code, out: names.give(&out), err: names.give(&printed.err), ..step }
+        Step { code: printed.code, out: names.give(&printed.out), err: names.give(&printed.err), ..step }
     };
     read().into_iter().map(follow).collect()
 }
 
-fn compare(told: &[Step]) {
-    for (told, expected) in told.iter().zip(read()) {
-        assert_eq!(*told, expected);
+fn compare(answers: &[Step], caller: &str) {
+    for (answer, expected) in answers.iter().zip(read()) {
+        assert_eq!(*answer, Step { out: expected.out.replace(CALLER, caller), ..expected });
     }
 }
 

@@ -110,7 +110,13 @@ impl Drop for Server {
 /// The program, with nothing of the environment that it would heed, and a cache that all tests share: compiling takes a second.
 pub(crate) fn program(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    for name in ["COUNTERSIGN_TOKEN", "COUNTERSIGN_PROFILE", "COUNTERSIGN_COMPONENT", "COUNTERSIGN_ADMIN_TOKEN"] {
+    for name in [
+        "COUNTERSIGN_DATA",
+        "COUNTERSIGN_TOKEN",
+        "COUNTERSIGN_PROFILE",
+        "COUNTERSIGN_COMPONENT",
+        "COUNTERSIGN_ADMIN_TOKEN",
+    ] {
         command.env_remove(name);
     }
     command

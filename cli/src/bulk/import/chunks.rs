@@ -1,4 +1,4 @@
-//! Cuts a file of any length into what one request takes.
+//! Cuts a file of any length into chunks that fit in a request.
 
 use std::io::{self, BufRead, Read};
 use std::mem;
@@ -10,28 +10,29 @@ use serde::de::IgnoredAny;
 
 use super::Format;
 
-/// Spreadsheets begin UTF-8 with it.
+/// Spreadsheets write it at the beginning of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The pieces of a file, in their order.
+/// The pieces of a file, in order.
 pub(super) struct Chunks<R> {
     input: R,
     format: Format,
-    /// What CSV begins with and every request has: the names of the columns. Some of them may have a key.
+    /// For CSV, the record with the column names: every request repeats it.
     header: Vec<u8>,
     header_lines: u64,
+    /// The columns `key` and `keyHash`.
     key_columns: Vec<usize>,
-    /// The number of the line that is read next, and how many bytes were read before it.
+    /// The number of the next line, and how many bytes precede it.
     line: u64,
     position: u64,
     /// A record that did not fit into the last chunk.
     held: Option<Record>,
-    is_over: bool,
+    is_done: bool,
 }
 
 pub(super) enum Piece {
     Chunk(Chunk),
-    /// The line of this number does not fit into any request.
+    /// The line with this number does not fit in a request.
     TooLong(u64),
 }
 
@@ -39,17 +40,17 @@ pub(super) enum Piece {
 pub(super) struct Chunk {
     pub(super) format: Format,
     pub(super) body: Vec<u8>,
-    /// The number that the body's first line has if its licences have theirs.
+    /// The number of the body's first line, such that licences have the numbers of the file.
     pub(super) body_line: u64,
     pub(super) first_line: u64,
     pub(super) last_line: u64,
-    /// The first line that has no key.
+    /// The first line without a key.
     pub(super) without_key: Option<u64>,
-    /// How many bytes of the file end with it.
+    /// The end of the chunk in the file, in bytes.
     pub(super) end: u64,
 }
 
-/// One licence: a line, or several where CSV has line breaks in quotes.
+/// One licence: a line, or several if CSV has line breaks in quotes.
 struct Record {
     first_line: u64,
     last_line: u64,
@@ -69,7 +70,7 @@ impl<R: BufRead> Chunks<R> {
             line: 1,
             position: 0,
             held: None,
-            is_over: false,
+            is_done: false,
         };
         if format == Format::Csv {
             let header = chunks.read_record()?.and_then(|record| record.bytes).unwrap_or_default();
@@ -162,12 +163,12 @@ impl<R: BufRead> Iterator for Chunks<R> {
     type Item = io::Result<Piece>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
+        if self.is_done {
             return None;
         }
         let piece = self.next_piece().transpose();
-        // A file that cannot be read any further is not asked again.
-        self.is_over = !matches!(piece, Some(Ok(_)));
+        // After an error nothing more can be read.
+        self.is_done = !matches!(piece, Some(Ok(_)));
         piece
     }
 }
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_has_no_more_lines_than_a_request_takes() {
+    fn a_chunk_has_at_most_the_lines_of_a_request() {
         let text = "{\"key\":\"k\"}\n".repeat(2 * IMPORT_LINES + 1);
         let chunks = chunks(&text, Format::Ndjson);
         let lines: Vec<_> = chunks.iter().map(|chunk| (chunk.first_line, chunk.last_line)).collect();
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_has_no_more_bytes_than_a_request_takes() {
+    fn a_chunk_has_at_most_the_bytes_of_a_request() {
         let line = format!("{{\"owner\":\"{}\"}}\n", "x".repeat(20_000));
         let chunks = chunks(&line.repeat(10), Format::Ndjson);
         assert_eq!(chunks.len(), 4);
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_no_request_takes_stands_by_itself() {
+    fn a_line_too_long_for_a_request_is_a_piece_of_its_own() {
         for size in [MAX_BODY_BYTES, MAX_BODY_BYTES + 1, 10 * MAX_BODY_BYTES] {
             let text = format!("{{}}\n{}\n{{}}", "x".repeat(size));
             let pieces = pieces(&text, Format::Ndjson);
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_chunk_of_csv_has_the_names_and_whole_records() {
+    fn every_chunk_of_csv_has_column_names_and_whole_records() {
         let record = "a,\"two\nlines, \"\"quoted\"\"\"\r\n";
         let text = format!("key,owner\r\n{}", record.repeat(IMPORT_LINES));
         let chunks = chunks(&text, Format::Csv);

@@ -1,4 +1,4 @@
-//! `import`: a file of licences in as many requests as it takes.
+//! `import`: sends a file of licences in as many requests as needed.
 
 mod chunks;
 mod report;
@@ -14,6 +14,7 @@ use std::thread;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use countersign::limits::MAX_BODY_BYTES;
 use indicatif::ProgressBar;
 
 use crate::api::{Api, Request, path, query};
@@ -23,23 +24,24 @@ use crate::output::progress;
 use chunks::{Chunk, Chunks, Piece};
 use report::Report;
 
-/// Import licences from another system, keys included, or from `export`
+/// Import licences from `export` or another system
 ///
-/// ndjson: a JSON object a line; csv: a line of names first. The names are those of `export`; of `product`, `policy`, `plan` and the other
-/// terms, `domains`, `owner` and so on each line has what `issue` takes, and `key` (or `keyHash`, its SHA-256) for a key that exists already.
-/// A line that is wrong is told with its number, and changes nothing else.
+/// ndjson has a JSON object on each line; csv begins with a line of column names. The names are those
+/// that `export` writes: `product`, `policy`, `plan` and the other terms, `domains`, `owner` and so
+/// on. `key` is an existing key, `keyHash` its SHA-256 instead. An invalid line is reported with its
+/// number and skipped.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The file; `-` is standard input
+    /// The file to import; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// In which form [default: csv for a file of that ending, ndjson for any other]
+    /// The file's format [default: csv for a file named *.csv, ndjson for any other]
     #[arg(long)]
     format: Option<Format>,
-    /// Only say which lines are wrong
+    /// Check all lines and import none
     #[arg(long)]
     dry_run: bool,
-    /// Where keys go that are made for lines without one: a new file (mode 0600) with a JSON object a line
+    /// Write the keys generated for lines without one to this new file (mode 0600, ndjson)
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     #[command(flatten)]
@@ -75,7 +77,7 @@ impl Import {
         report.finish(self.connection.json)
     }
 
-    /// Sends chunks as they are read, as many at once as the way bears, until one fails.
+    /// Sends chunks as they are read, several at once, until one fails.
     fn send_all(
         &self,
         api: &Api,
@@ -94,16 +96,18 @@ impl Import {
                     break;
                 }
                 match piece? {
-                    Piece::TooLong(line) => lock(report).refuse(line, "the line is longer than a request may be"),
+                    Piece::TooLong(line) => {
+                        lock(report).refuse(line, &format!("the line is longer than {MAX_BODY_BYTES} bytes"));
+                    }
                     Piece::Chunk(chunk) => {
                         if let Some(line) = chunk.without_key.filter(|_| self.keys.is_none() && !self.dry_run) {
                             lock(report).fail(CommandError::Input(format!(
-                                "line {line} has no key: say with `--keys FILE` where the one that is made for it goes"
+                                "line {line} has no key; give `--keys FILE` to generate one and save it there"
                             )));
                             break;
                         }
                         bar.set_position(chunk.end);
-                        // The senders stay until this is dropped.
+                        // The receivers run until `sender` is dropped.
                         let _ = sender.send(chunk);
                     }
                 }
@@ -113,7 +117,8 @@ impl Import {
         })
     }
 
-    /// Sends chunks until there are no more. After a failure they are only taken, so that the reader does not wait.
+    /// Sends chunks until there are no more. After a failure it only receives them, so that the
+    /// reader does not block.
     fn send_each(&self, api: &Api, chunks: &Mutex<Receiver<Chunk>>, report: &Mutex<Report>) {
         loop {
             let Ok(chunk) = lock(chunks).recv() else { return };
@@ -153,7 +158,7 @@ impl Format {
 fn create(path: &Path) -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    options.open(path).with_context(|| format!("cannot make {}", path.display()))
+    options.open(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

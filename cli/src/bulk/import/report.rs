@@ -1,4 +1,4 @@
-//! What became of the lines of an import.
+//! The outcome of an import, line by line and in total.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -13,11 +13,12 @@ use serde_json::json;
 use crate::api::{Api, path};
 use crate::error::CommandError;
 use crate::output::print;
+use crate::output::text::plain;
 
-/// The sums so far, and where each thing goes that is to be told at once.
+/// The totals so far, and where keys and errors go as they arrive.
 pub(super) struct Report {
     sums: Sums,
-    /// Where keys go that were made.
+    /// The file for generated keys.
     keys: Option<BufWriter<File>>,
     failure: Option<CommandError>,
     bar: ProgressBar,
@@ -62,7 +63,7 @@ impl Report {
         Self { sums, keys: keys.map(BufWriter::new), failure: None, bar }
     }
 
-    /// Takes one answer in. Keys are in their file when this returns: nobody else has them.
+    /// Adds an answer. Its keys are in their file when this returns: they exist nowhere else.
     pub(super) fn add(&mut self, answer: &[u8]) -> Result<(), CommandError> {
         let answer: Answer = serde_json::from_slice(answer).context("the answer is not that of an import")?;
         self.sums.imported += answer.imported;
@@ -77,25 +78,25 @@ impl Report {
             file.get_ref().sync_data()?;
         }
         for refused in &answer.errors {
-            self.tell(refused.line, &refused.detail);
+            self.note(refused.line, &refused.detail);
         }
         self.bar.set_message(format!("{} lines", self.sums.imported + self.sums.failed));
         Ok(())
     }
 
-    /// A line that was not sent.
+    /// Reports a line that was not sent.
     pub(super) fn refuse(&mut self, line: u64, detail: &str) {
         self.sums.failed += 1;
-        self.tell(line, detail);
+        self.note(line, detail);
     }
 
-    /// Lines of which nobody knows whether they were imported.
+    /// Reports lines that may or may not have been imported.
     pub(super) fn leave_open(&self, lines: RangeInclusive<u64>) {
         let (first, last) = lines.into_inner();
-        self.bar.suspend(|| print::note(format_args!("lines {first} to {last}: not confirmed")));
+        self.bar.suspend(|| print::note(format_args!("lines {first} to {last}: may or may not have been imported")));
     }
 
-    /// Ends the import; the first failure is the one that is told.
+    /// Ends the import. Only the first failure is reported.
     pub(super) fn fail(&mut self, error: CommandError) {
         self.failure.get_or_insert(error);
     }
@@ -104,40 +105,40 @@ impl Report {
         self.failure.is_some()
     }
 
-    /// Has the store be told of what was written and it does not know yet: what a request has no time for, it leaves.
+    /// Brings the store up to date with licences that the requests had no time to deliver.
     pub(super) fn deliver(&mut self, api: &Api) -> Result<(), CommandError> {
         while !self.sums.propagated && !self.has_failed() {
-            let told = api.post(path(&["outbox", "deliveries"]), &json!({}))?.json()?;
-            self.sums.propagated = told["left"] == 0;
-            if told["delivered"] == 0 {
+            let delivery = api.post(path(&["outbox", "deliveries"]), &json!({}))?.json()?;
+            self.sums.propagated = delivery["left"] == 0;
+            if delivery["delivered"] == 0 {
                 return Ok(());
             }
-            self.bar.set_message(format!("{} still to be delivered", told["left"]));
+            self.bar.set_message(format!("{} still to deliver", delivery["left"]));
         }
         Ok(())
     }
 
-    /// Prints the sums.
+    /// Prints the totals.
     pub(super) fn finish(self, as_json: bool) -> Result<ExitCode, CommandError> {
         let Sums { imported, failed, dry_run, propagated } = self.sums;
         if let Some(error) = self.failure {
-            print::note(format_args!("{imported} lines were imported before that"));
+            print::note(format_args!("{imported} lines were imported before this error"));
             return Err(error);
         }
         if as_json {
             print::json(&serde_json::to_vec(&self.sums).map_err(io::Error::from)?)?;
         } else {
             let done = if dry_run { "can be imported" } else { "imported" };
-            writeln!(print::out(), "{imported} lines {done}, {failed} wrong")?;
+            writeln!(print::out(), "{imported} lines {done}, {failed} failed")?;
             if !propagated {
-                print::note(format_args!("the store of licences could not be told of all of them: it is told later"));
+                print::note_delay();
             }
         }
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    fn tell(&self, line: u64, detail: &str) {
-        self.bar.suspend(|| print::note(format_args!("line {line}: {}", print::plain(detail))));
+    fn note(&self, line: u64, detail: &str) {
+        self.bar.suspend(|| print::note(format_args!("line {line}: {}", plain(detail))));
     }
 }
 
