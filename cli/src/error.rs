@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use countersign_host::registry::RegistryError;
+use countersign_host::imports::store::ReaderError;
 
 use crate::api::ApiError;
 
@@ -19,7 +19,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Api(#[from] ApiError),
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Store(#[from] ReaderError),
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
@@ -33,7 +33,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Input(_) => 2,
-            Self::Registry(_) | Self::Other(_) => 3,
+            Self::Store(_) | Self::Other(_) => 3,
             Self::Unauthorised(_) => 6,
             // What shells report for a program that SIGPIPE ended: 128 + 13. Neither success nor a
             // verdict.

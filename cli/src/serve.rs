@@ -9,18 +9,17 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
 use countersign_host::components;
-use countersign_host::counts::Counts;
 use countersign_host::engine::{Bounds, Machine};
-use countersign_host::imports::{Imports, Shared};
-use countersign_host::journal::{Destination, Journal};
+use countersign_host::http::server::{self, Apps};
+use countersign_host::imports::Imports;
+use countersign_host::imports::counts::Counts;
+use countersign_host::imports::journal::{Destination, Journal};
+use countersign_host::imports::settings::{Settings, parse_setting};
+use countersign_host::imports::store::{ReaderError, Shared, Store};
 use countersign_host::limits::{
     COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
 };
 use countersign_host::registrar::{Registrar, chores};
-use countersign_host::registry::RegistryError;
-use countersign_host::server::{self, Apps};
-use countersign_host::settings::{Settings, parse_setting};
-use countersign_host::store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -89,10 +88,10 @@ impl Serve {
             .is_some()
             .then(|| self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok));
         let registrar = registrar.transpose().map_err(anyhow::Error::from)?;
-        Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
+        Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
         let machine = Machine::new(Some(&cache), slow_calls).map_err(|error| anyhow!("{error:#}"))?;
-        let shared = Shared::new(self.data.clone())?;
+        let shared = Arc::new(Shared::new(self.data.clone())?);
         let settings = Settings::of_process(&self.settings);
 
         let imports = Imports::of_validator(shared.clone(), settings.clone(), journal.clone());

@@ -5,7 +5,7 @@ use clap::Args;
 use countersign::decide::Case;
 use countersign::request::{Request, Verb};
 use countersign::verdict::Verdict;
-use countersign_host::registry::Registry;
+use countersign_host::imports::store::Reader;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,8 +82,8 @@ impl Validate {
     fn judge(&self) -> Result<Vec<u8>, CommandError> {
         let request = Request::from_json(Verb::Validate, body(self)?.to_string().as_bytes());
         let request = request.map_err(|error| CommandError::Input(error.detail))?;
-        let registry = Registry::open(&self.connection.data_directory()?)?;
-        let found = request.key.as_ref().map(|key| registry.get(key)).transpose()?.flatten();
+        let reader = Reader::open(&self.connection.data_directory()?)?;
+        let found = request.key.as_ref().map(|key| reader.get(key)).transpose()?.flatten();
         let verdict = match &found {
             Some((license, state)) => Case::new(license, &request).decide(state, now()),
             None => Verdict::without_license(&request),

@@ -27,12 +27,12 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, PoolingAllocationConfig, Upd
 
 use crate::bindings::service::{Request, Response};
 use crate::bindings::{App, AppPre};
-use crate::idle::Idle;
 use crate::imports::{Guest, Imports};
 use crate::limits::{
     CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_INSTANCES, MAX_REGISTRAR_MEMORY,
     RESIDENT_MEMORY, RESIDENT_TABLE,
 };
+use crate::pool::Pool;
 
 /// What the components of one process run on: a compiler, a pool of instances, a clock of epochs, and turns for slow calls.
 pub struct Machine {
@@ -44,7 +44,7 @@ pub struct Machine {
 pub struct Engine {
     app: AppPre<Guest>,
     imports: Arc<Imports>,
-    warm: Idle<Instance>,
+    warm: Pool<Instance>,
     slow_calls: Arc<Semaphore>,
     bounds: Bounds,
 }
@@ -102,7 +102,7 @@ impl Machine {
         imports.link(&mut linker)?;
         let app = AppPre::new(linker.instantiate_pre(&component)?)?;
         let (imports, slow_calls) = (Arc::new(imports), self.slow_calls.clone());
-        let engine = Engine { app, imports, warm: Idle::new(bounds.warm), slow_calls, bounds };
+        let engine = Engine { app, imports, warm: Pool::new(bounds.warm), slow_calls, bounds };
         engine.warm.put(engine.start().await?);
         Ok(engine)
     }

@@ -1,28 +1,33 @@
 //! The native host of Countersign, in the order in which a request meets it.
 //!
-//! [`server`] speaks HTTP and hands each request to one of two apps: the validator, or the [`registrar`]. For either the [`engine`] runs
-//! the component's `service.handle` on a warm instance. That calls back into [`imports`]: the [`database`], which is the [`store`] over
-//! SQLite behind a cache, its [`writer`], the [`settings`], the [`journal`], and for the registrar [`sql`]. [`counts`] are what the
-//! registrar is told of validations, [`components`] says where the components are, and [`registry`] is what the commands do with
-//! licences on the same store.
+//! 1. [`http`] speaks HTTP and hands each request to one of two apps, by its path.
+//! 2. [`engine`] runs the app's component, its `service.handle`, on a warm instance.
+//! 3. [`imports`] is what the component can reach: the store, settings, the journal, and for the
+//!    registrar its SQL database.
+//!
+//! Beside them, [`registrar`] is the vendors' app in this process, for a server and for the command
+//! line; [`components`] finds the components' files; [`limits`] has every bound.
+//!
+//! A program that works on a data directory itself needs [`registrar::Local`] alone:
+//!
+//! ```no_run
+//! use countersign_host::registrar::Local;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registrar = Local::create("data".as_ref(), None, None)?;
+//! let answer = registrar.call("POST", "/api/v1/products", &[], br#"{"code":"acme"}"#.to_vec())?;
+//! assert_eq!(answer.status, 201);
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
 pub mod bindings;
 pub mod components;
-pub mod counts;
-pub mod database;
 pub mod engine;
-mod files;
-mod idle;
+pub mod http;
 pub mod imports;
-pub mod journal;
 pub mod limits;
+mod pool;
 pub mod registrar;
-pub mod registry;
-mod rows;
-pub mod server;
-pub mod settings;
-pub mod sql;
-pub mod store;
-pub mod writer;

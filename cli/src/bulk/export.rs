@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::limits::API_BULK_PAGE;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use countersign_host::registry::Registry;
+use countersign_host::imports::store::Reader;
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -150,11 +150,11 @@ impl Export {
                 "this format exports the whole store; filters are for ndjson and csv".into(),
             ));
         }
-        let registry = Registry::open(&self.connection.data_directory()?)?;
+        let reader = Reader::open(&self.connection.data_directory()?)?;
         let mut out = self.out()?;
         out.write_all(shape.begin.as_bytes())?;
         let mut separator = "";
-        registry.for_each(|key, license| {
+        reader.for_each(|key, license| {
             let entry = (shape.entry)(key, &license.to_json());
             write!(out, "{separator}{entry}")?;
             separator = shape.between;

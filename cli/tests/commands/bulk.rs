@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::place::{Place, Printed, file, run};
 use countersign::license::License;
-use countersign_host::registry::{Registry, RegistryError};
+use countersign_host::imports::store::{Reader, ReaderError};
 use serde_json::{Value, json};
 
 /// Lines of NDJSON, each with a key of its own.
@@ -178,12 +178,12 @@ fn a_vendor_moves_with_policies_and_licences() {
 
     let records = |place: &Place| {
         let mut records: Vec<(String, License)> = Vec::new();
-        let registry = Registry::open(&place.directory()).unwrap();
-        let keep = |key: &str, record| -> Result<(), RegistryError> {
+        let reader = Reader::open(&place.directory()).unwrap();
+        let keep = |key: &str, record| -> Result<(), ReaderError> {
             records.push((key.to_owned(), record));
             Ok(())
         };
-        registry.for_each(keep).unwrap();
+        reader.for_each(keep).unwrap();
         records
     };
     assert_eq!(records(&to), records(&from));

@@ -5,14 +5,11 @@ use std::env;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
-use countersign_host::database::Database;
-use countersign_host::store::{FILE_NAME, Store};
-use countersign_host::writer::Writer;
+use countersign_host::imports::store::{FILE_NAME, Shared, Store};
 
 const BUSY: Duration = Duration::from_secs(30);
 /// Tells [`writer`] its data directory and what its keys begin with.
@@ -44,14 +41,14 @@ fn write_alone(prefix: &str, data: &Path) {
 
 /// As a server does it: many at a time.
 fn write_together(prefix: &str, data: &Path) {
-    let writer = &Writer::start(Arc::new(Database::new(data.to_owned()))).unwrap();
+    let store = &Shared::new(data.to_owned()).unwrap();
     thread::scope(|scope| {
         for task in 0..8 {
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 for number in 0.. {
                     let key = format!("{prefix}-{task}-{number}");
-                    let put = writer.put(key.clone(), vec![b'v'; 900], Expectation::Absent, None);
+                    let put = store.put(key.clone(), vec![b'v'; 900], Expectation::Absent, None);
                     match runtime.block_on(put) {
                         // Others write too, and a server does not wait for them for long.
                         Err(Error::Unavailable(_)) => {}

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::{Refusal, Registrar};
-use crate::counts::{Counts, Taken};
+use crate::imports::counts::{Counts, Taken};
 use crate::limits::{COUNTS_PAUSE, COUNTS_PER_REQUEST, MAX_OUTBOX_PAUSE, OUTBOX_PAUSE};
 
 /// Delivers what is in the outbox, at once and then for as long as this is polled.

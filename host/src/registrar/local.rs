@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -9,12 +10,12 @@ use super::{LoadError, Registrar};
 use crate::bindings::service::Response;
 use crate::components::{self, Missing};
 use crate::engine::{Failure, Machine};
-use crate::imports::Shared;
-use crate::journal::{Destination, Journal};
+use crate::imports::{
+    journal::{Destination, Journal},
+    settings::Settings,
+    store::{ReaderError, Shared, Store},
+};
 use crate::limits::COMMAND_BUSY_TIMEOUT;
-use crate::registry::RegistryError;
-use crate::settings::Settings;
-use crate::store::Store;
 
 /// The registrar of a data directory, in this process.
 ///
@@ -42,7 +43,7 @@ pub struct Local {
 pub enum OpenError {
     /// There is no store, or it cannot be used.
     #[error(transparent)]
-    Store(#[from] RegistryError),
+    Store(#[from] ReaderError),
     /// The component's file is not there.
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -63,13 +64,13 @@ impl Local {
     /// `component` is the component's file, if that is not to be found (see [`components::find`]). It is compiled once, and kept in `cache`,
     /// or in the directory's `cache` if none is given.
     pub fn open(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
-        Store::open(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
+        Store::open(data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         Self::start(data, component, cache)
     }
 
     /// As [`open`](Self::open); makes the directory and its store if they are not there.
     pub fn create(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
-        Store::create(data, COMMAND_BUSY_TIMEOUT).map_err(RegistryError::from)?;
+        Store::create(data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         Self::start(data, component, cache)
     }
 
@@ -83,7 +84,7 @@ impl Local {
         let machine = Machine::new(Some(&cache), 1).map_err(OpenError::Engine)?;
         let (journal, _) = Journal::start(&Destination::None, None)?;
         let settings = Settings::of_process(&[]);
-        let shared = Shared::new(data.to_owned())?;
+        let shared = Arc::new(Shared::new(data.to_owned())?);
         let registrar = Registrar::load(&machine, &component, data, shared, settings, journal);
         let registrar = runtime.block_on(registrar)?;
         Ok(Self { registrar, runtime })

@@ -5,14 +5,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
-use countersign_host::database::Database;
-use countersign_host::store::{FILE_NAME, Store};
-use countersign_host::writer::Writer;
+use countersign_host::imports::store::{FILE_NAME, Shared, Store};
 use tempfile::TempDir;
 
 use crate::{BUSY, until};
@@ -20,18 +17,18 @@ use crate::{BUSY, until};
 /// Tells [`other_process`] what to do, and in which data directory.
 const OTHER: &str = "CACHE_TEST_OTHER";
 
-fn new_database() -> (TempDir, Arc<Database>) {
+fn new_database() -> (TempDir, Shared) {
     let directory = tempfile::tempdir().unwrap();
     drop(Store::create(directory.path(), BUSY).unwrap());
-    let database = Arc::new(Database::new(directory.path().to_owned()));
+    let database = Shared::new(directory.path().to_owned()).unwrap();
     (directory, database)
 }
 
 /// Writes as a request does.
-fn put(writer: &Writer, key: &str, value: &str, ttl: Option<u32>) {
+fn put(store: &Shared, key: &str, value: &str, ttl: Option<u32>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     loop {
-        match runtime.block_on(writer.put(key.into(), value.into(), Expectation::Any, ttl)) {
+        match runtime.block_on(store.put(key.into(), value.into(), Expectation::Any, ttl)) {
             // A server does not wait for other processes for long.
             Err(Error::Unavailable(_)) => {}
             outcome => return assert!(matches!(outcome, Ok(Outcome::Stored(_)))),
@@ -39,7 +36,7 @@ fn put(writer: &Writer, key: &str, value: &str, ttl: Option<u32>) {
     }
 }
 
-fn number(database: &Database, key: &str) -> Option<u64> {
+fn number(database: &Shared, key: &str) -> Option<u64> {
     let entry = database.get(key).unwrap()?;
     Some(String::from_utf8(entry.value).unwrap().parse().unwrap())
 }
@@ -144,12 +141,11 @@ fn no_reader_is_behind_a_writer() {
         }
         // Through the server, by another connection, and as they alternate.
         let store = Store::open(directory.path(), BUSY).unwrap();
-        let writer = Writer::start(database.clone()).unwrap();
         for number in 1..=WRITES {
             if number % 2 == 0 {
                 set(&store, "counter", number);
             } else {
-                put(&writer, "counter", &number.to_string(), None);
+                put(&database, "counter", &number.to_string(), None);
             }
             told.store(number, Ordering::Release);
             assert_eq!(self::number(&database, "counter"), Some(number));
@@ -165,7 +161,6 @@ fn no_reader_is_behind_any_of_several_writers() {
     const WRITERS: usize = 6;
     const WRITES: u64 = 60;
     let (directory, database) = new_database();
-    let writer = Writer::start(database.clone()).unwrap();
     let told: [AtomicU64; WRITERS] = Default::default();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -183,13 +178,13 @@ fn no_reader_is_behind_any_of_several_writers() {
             .iter()
             .enumerate()
             .map(|(key, told)| {
-                let (writer, directory) = (&writer, directory.path());
+                let (server, directory) = (&database, directory.path());
                 scope.spawn(move || {
                     let (key, store) = (format!("counter-{key}"), Store::open(directory, BUSY).unwrap());
                     let is_server = !key.ends_with('0');
                     for number in 1..=WRITES {
                         if is_server {
-                            put(writer, &key, &number.to_string(), None)
+                            put(server, &key, &number.to_string(), None)
                         } else {
                             set(&store, &key, number)
                         }
@@ -219,7 +214,7 @@ fn what_is_not_there_is_seen_once_it_is() {
 #[test]
 fn a_kept_row_expires() {
     let (_directory, database) = new_database();
-    put(&Writer::start(database.clone()).unwrap(), "short", "", Some(2));
+    put(&database, "short", "", Some(2));
     assert!(database.get("short").unwrap().is_some());
     assert!(database.get("short").unwrap().is_some());
     until("the row has expired", || database.get("short").unwrap().is_none());
@@ -262,7 +257,7 @@ fn others_cannot_seize_the_database_whatever_was_opened_and_closed() {
 fn a_kept_row_does_not_outlive_its_database() {
     let (directory, database) = new_database();
     let path = directory.path().join(FILE_NAME);
-    put(&Writer::start(database.clone()).unwrap(), "a", "1", None);
+    put(&database, "a", "1", None);
     assert_eq!(number(&database, "a"), Some(1));
 
     let aside = directory.path().join("aside");

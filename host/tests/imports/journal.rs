@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use countersign_host::journal::{Destination, Journal};
+use countersign_host::imports::journal::{Destination, Journal};
 use countersign_host::limits::JOURNAL_QUEUE;
 
 /// A sink that takes nothing until it is told to.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
-use countersign_host::store::{FILE_NAME, Store};
+use countersign_host::imports::store::{FILE_NAME, Store};
 use tempfile::TempDir;
 
 use crate::{BUSY, until};

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
-use countersign_host::database::Database;
-use countersign_host::store::{FILE_NAME, Store};
-use countersign_host::writer::Writer;
+use countersign_host::imports::store::{FILE_NAME, Shared, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -16,8 +14,7 @@ use crate::BUSY;
 
 struct Fixture {
     directory: TempDir,
-    database: Arc<Database>,
-    writer: Arc<Writer>,
+    store: Arc<Shared>,
 }
 
 type Answer = Result<Outcome, Error>;
@@ -28,14 +25,13 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         drop(Store::create(directory.path(), BUSY).unwrap());
         connect(directory.path()).execute_batch(statements).unwrap();
-        let database = Arc::new(Database::new(directory.path().to_owned()));
-        let writer = Arc::new(Writer::start(database.clone()).unwrap());
-        Self { directory, database, writer }
+        let store = Arc::new(Shared::new(directory.path().to_owned()).unwrap());
+        Self { directory, store }
     }
 
     fn start_put(&self, key: &str, expect: Expectation) -> JoinHandle<Answer> {
-        let (writer, key) = (self.writer.clone(), key.to_owned());
-        tokio::spawn(async move { writer.put(key, b"1".into(), expect, None).await })
+        let (store, key) = (self.store.clone(), key.to_owned());
+        tokio::spawn(async move { store.put(key, b"1".into(), expect, None).await })
     }
 
     /// Puts on all keys at once, in this order and in one transaction: they gather while another process has the database locked.
@@ -59,7 +55,7 @@ impl Fixture {
     }
 
     fn is_there(&self, key: &str) -> bool {
-        self.database.get(key).unwrap().is_some()
+        self.store.get(key).unwrap().is_some()
     }
 }
 
@@ -176,13 +172,13 @@ async fn of_many_that_add_at_once_no_addition_is_lost() {
         adding.await.unwrap();
     }
     beside.await.unwrap();
-    let counted = fixture.database.get("counter").unwrap().unwrap().value;
+    let counted = fixture.store.get("counter").unwrap().unwrap().value;
     assert_eq!(counted, (WRITERS * ADDITIONS).to_string().into_bytes());
 }
 
 async fn add_one(fixture: &Fixture) {
     loop {
-        let entry = fixture.database.get("counter").unwrap();
+        let entry = fixture.store.get("counter").unwrap();
         let (number, expect) = match entry {
             Some(entry) => {
                 let number: u64 = String::from_utf8(entry.value).unwrap().parse().unwrap();
@@ -191,7 +187,7 @@ async fn add_one(fixture: &Fixture) {
             None => (0, Expectation::Absent),
         };
         let next = (number + 1).to_string().into_bytes();
-        if let Outcome::Stored(_) = fixture.writer.put("counter".into(), next, expect, None).await.unwrap() {
+        if let Outcome::Stored(_) = fixture.store.put("counter".into(), next, expect, None).await.unwrap() {
             return;
         }
     }

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::counts::Counts;
+use super::counts::Counts;
 use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE, MAX_EVENT_BYTES};
 
 /// Where events go, one JSON object a line.

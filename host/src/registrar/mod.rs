@@ -17,11 +17,8 @@ use tokio::time::timeout;
 use crate::bindings::service::{Body, Header, Request, Response};
 use crate::bindings::sql;
 use crate::engine::{Bounds, Engine, Failure, Machine};
-use crate::imports::{Imports, Shared};
-use crate::journal::Journal;
+use crate::imports::{Imports, journal::Journal, settings::Settings, sql::Sql, store::Shared};
 use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, WARM_REGISTRARS};
-use crate::settings::Settings;
-use crate::sql::Sql;
 
 pub use local::{Local, OpenError};
 

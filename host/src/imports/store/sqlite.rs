@@ -1,14 +1,13 @@
-//! The `store` interface over one SQLite file in the data directory.
+//! One connection to the store: the `store` interface over one SQLite file.
 //!
 //! # Design decisions
-//! - Write-ahead log with `synchronous = FULL`: a commit returns after its log has reached the disk, so what was acknowledged
-//!   survives a kill and a power cut. Readers wait for nobody.
-//! - A version is the row's `AUTOINCREMENT` number and every write makes a new row: SQLite never gives a number out again,
-//!   so a key that was deleted and made again is never mistaken for its former self.
-//! - Every condition is checked inside one immediate transaction: of racing writers exactly one wins each version, in this process
-//!   or in another.
-//! - An open connection would go on reading a file that was deleted or replaced under it, and would answer from the dead one. So each
-//!   call first looks that the path still leads to the file that was opened.
+//! - Write-ahead log with `synchronous = FULL`: a commit returns after its log has reached the disk,
+//!   so what was acknowledged survives a kill and a power cut. Readers wait for nobody.
+//! - A version is the row's `AUTOINCREMENT` number, and every write creates a new row. SQLite never
+//!   reuses such a number, so a key that was deleted and created again is not mistaken for its
+//!   former self.
+//! - Every condition is checked inside one immediate transaction: of racing writers exactly one wins
+//!   each version, in this process or in another.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,14 +18,14 @@ use countersign::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::cache::Row;
 use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
-use crate::files::{self, FileId, Files};
-use crate::rows::Row;
+use crate::imports::sqlite_file::{self, FileId, Files};
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "countersign.db";
 
-/// The schema that this program reads and writes (`PRAGMA user_version`).
+/// The version of the schema below (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
@@ -40,7 +39,7 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// One connection to the store of one data directory.
+/// One connection to the store of a data directory.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
@@ -48,31 +47,41 @@ pub struct Store {
     file: FileId,
 }
 
-/// The steps of one write transaction: all or none of them are applied.
+/// An open transaction that writes: all or none of its changes are applied.
 #[derive(Debug)]
-pub struct Write<'a> {
+pub struct WriteTransaction<'a> {
     transaction: Transaction<'a>,
     now: i64,
 }
 
 impl Store {
-    /// Makes the data directory (mode 0700) and an empty store in it (mode 0600), if they are not there, and opens it.
+    /// Creates the data directory (mode 0700) and an empty store in it (mode 0600), unless they
+    /// exist, and opens the store.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Other`] if the store cannot be created.
     pub fn create(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
-        files::create(directory, FILE_NAME, SCHEMA)?;
+        sqlite_file::create(directory, FILE_NAME, SCHEMA)?;
         Self::open(directory, busy_timeout)
     }
 
-    /// Opens the store of a data directory; [`Error::NoSuchStore`] where there is none.
+    /// Opens the store of a data directory.
     ///
-    /// `busy_timeout` is how long a call waits for a writer in another process before it answers `unavailable`.
+    /// `busy_timeout` is how long a call waits for a writer in another process before it returns
+    /// [`Error::Unavailable`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchStore`] if there is none; [`Error::Other`] if it is not a store of this
+    /// version.
     pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
-        // Looked at before there is a connection, as closing the file takes the locks of this process from it: see `Files`.
+        // Opened and closed before there is a connection: closing it releases this process's locks
+        // on the file (see `sqlite_file`).
         let file = Files::open(directory, FILE_NAME, None)?.database();
         Self::connect(&directory.join(FILE_NAME), file, busy_timeout)
     }
 
-    /// Opens a connection to a database whose file was looked at.
-    pub(crate) fn connect(path: &Path, file: FileId, busy_timeout: Duration) -> Result<Self, Error> {
+    /// Opens a connection to a database whose file was checked.
+    pub(super) fn connect(path: &Path, file: FileId, busy_timeout: Duration) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
         connection.busy_timeout(busy_timeout).map_err(fault)?;
@@ -80,35 +89,48 @@ impl Store {
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
         if version != SCHEMA_VERSION {
             return Err(Error::Other(format!(
-                "the store has schema {version}, this program knows {SCHEMA_VERSION}: use the program that wrote it, or a newer one"
+                "the store has schema {version}, but this program supports {SCHEMA_VERSION}: use a newer `countersign`"
             )));
         }
         Ok(Self { connection, path: path.to_owned(), file })
     }
 
     /// `store.get`.
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
         check_key(key)?;
         self.check_file()?;
-        Ok(self.row(key)?.filter(|row| row.is_there(now())).map(|row| row.entry))
+        Ok(self.row(key)?.filter(|row| row.is_live(now())).map(|row| row.entry))
     }
 
-    /// What is stored under the key, expired or not. Looks at neither the key nor the file.
-    pub(crate) fn row(&self, key: &str) -> Result<Option<Row>, Error> {
+    /// The row under the key, expired or not. Checks neither the key nor the file.
+    pub(super) fn row(&self, key: &str) -> Result<Option<Row>, Error> {
         read(&self.connection, key)
     }
 
     /// `store.put`.
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn put(&self, key: &str, value: &[u8], expect: &Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
         self.write(|write| write.put(key, value, expect, ttl))
     }
 
     /// `store.delete`.
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn delete(&self, key: &str) -> Result<(), Error> {
         self.write(|write| write.delete(key))
     }
 
-    /// `store.list-keys`. The cursor is the last key of the page before; a `limit` outside 1 to 1,000 is moved into it.
+    /// `store.list-keys`. The cursor is the last key of the previous page; `limit` is clamped to
+    /// 1 to [`MAX_LIST_KEYS`].
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn list_keys(&self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page, Error> {
         if !prefix.is_empty() {
             check_key(prefix)?;
@@ -142,12 +164,15 @@ impl Store {
         }
     }
 
-    /// Runs `steps` in one transaction. It is committed, and on the disk, when this returns `Ok`; nothing was applied otherwise.
-    pub fn write<T, E: From<Error>>(&self, steps: impl FnOnce(&Write<'_>) -> Result<T, E>) -> Result<T, E> {
+    /// Runs `steps` in one transaction, which is committed, and on the disk, when this returns `Ok`.
+    ///
+    /// # Errors
+    /// Those of `steps` and of the commit; then nothing was changed.
+    pub fn write<T, E: From<Error>>(&self, steps: impl FnOnce(&WriteTransaction<'_>) -> Result<T, E>) -> Result<T, E> {
         self.check_file()?;
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(fault)?;
-        let write = Write { transaction, now: now() };
+        let write = WriteTransaction { transaction, now: now() };
         let answer = steps(&write)?;
         write.transaction.commit().map_err(fault)?;
         Ok(answer)
@@ -158,14 +183,17 @@ impl Store {
     }
 }
 
-impl Write<'_> {
-    /// `store.put`, as a step.
+impl WriteTransaction<'_> {
+    /// `store.put`, as one change of the transaction.
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn put(&self, key: &str, value: &[u8], expect: &Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
         check_key(key)?;
         if value.len() > MAX_VALUE_BYTES {
             return Err(Error::TooLarge);
         }
-        let present = read(&self.transaction, key)?.filter(|row| row.is_there(self.now)).map(|row| row.entry);
+        let present = read(&self.transaction, key)?.filter(|row| row.is_live(self.now)).map(|row| row.entry);
         let holds = match expect {
             Expectation::Any => true,
             Expectation::Absent => present.is_none(),
@@ -185,7 +213,10 @@ impl Write<'_> {
         Ok(Outcome::Stored(Some(self.transaction.last_insert_rowid().cast_unsigned())))
     }
 
-    /// `store.delete`, as a step.
+    /// `store.delete`, as one change of the transaction.
+    ///
+    /// # Errors
+    /// Those of `wit/store.wit`.
     pub fn delete(&self, key: &str) -> Result<(), Error> {
         check_key(key)?;
         let mut delete = self.transaction.prepare_cached("DELETE FROM entries WHERE key = ?1").map_err(fault)?;
@@ -193,12 +224,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Whether the transaction is still there: a step that failed may have ended it, with all that was done in it.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the transaction still runs. A change that fails may end it, and undo the others.
+    pub(super) fn is_open(&self) -> bool {
         !self.transaction.is_autocommit()
     }
 
-    /// Whoever adds entries that expire pays for removing those that have.
+    /// Called by writers of entries that expire, so that they pay for the removal.
     fn delete_expired(&self) -> Result<(), Error> {
         let mut delete = self.transaction.prepare_cached("DELETE FROM entries WHERE expires <= ?1").map_err(fault)?;
         delete.execute([self.now]).map_err(fault)?;
@@ -218,13 +249,14 @@ fn read(connection: &Connection, key: &str) -> Result<Option<Row>, Error> {
         .map_err(fault)
 }
 
-pub(crate) fn check_key(key: &str) -> Result<(), Error> {
+pub(super) fn check_key(key: &str) -> Result<(), Error> {
     if is_store_key(key) { Ok(()) } else { Err(Error::InvalidKey) }
 }
 
-/// What SQLite reports, in the words of `wit/store.wit`. Only its code and the code's fixed text: a message may quote data.
+/// An error of SQLite in the words of `wit/store.wit`. It has only the code and its fixed text: a
+/// message of SQLite may quote data.
 fn fault(error: rusqlite::Error) -> Error {
-    let Some(error) = error.sqlite_error() else { return Error::Other("unexpected data in the store".into()) };
+    let Some(error) = error.sqlite_error() else { return Error::Other("the store holds unexpected data".into()) };
     let text = error.to_string();
     match error.code {
         ErrorCode::CannotOpen
@@ -242,7 +274,7 @@ fn fault(error: rusqlite::Error) -> Error {
     }
 }
 
-pub(crate) fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

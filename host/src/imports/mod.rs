@@ -4,8 +4,13 @@
 //! A component that imports anything else, such as files, sockets, an environment or output, is refused when it is loaded. Of the store
 //! each app writes its own part: what licences say is the registrar's, what has become of them the validator's.
 
-use std::io;
-use std::path::PathBuf;
+pub mod counts;
+pub mod journal;
+pub mod settings;
+pub mod sql;
+mod sqlite_file;
+pub mod store;
+
 use std::sync::Arc;
 
 use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
@@ -18,28 +23,19 @@ use wasmtime_wasi::p2::bindings::random::random;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use self::journal::Journal;
+use self::settings::Settings;
+use self::sql::Sql;
+use self::store::{Shared, Store};
 use crate::bindings::store::{Capabilities, Entry, Error, Expectation, Outcome, Page};
-use crate::bindings::{App, journal, settings, sql, store};
-use crate::database::Database;
-use crate::journal::Journal;
-use crate::settings::Settings;
-use crate::sql::Sql;
-use crate::store::Store;
-use crate::writer::Writer;
+use crate::bindings::{self, App};
 
 /// What all instances of an app share.
 pub struct Imports {
-    shared: Arc<Shared>,
+    store: Arc<Shared>,
     settings: Settings,
     journal: Journal,
     grants: Grants,
-}
-
-/// The store of a data directory, as all apps of a process share it.
-#[derive(Debug)]
-pub struct Shared {
-    database: Arc<Database>,
-    writer: Writer,
 }
 
 /// What an app may do that another may not.
@@ -60,24 +56,15 @@ pub(crate) struct Guest {
 /// environment.
 const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
 
-impl Shared {
-    /// The store is that of the data directory; it is opened at the first call.
-    pub fn new(directory: PathBuf) -> io::Result<Arc<Self>> {
-        let database = Arc::new(Database::new(directory));
-        let writer = Writer::start(database.clone())?;
-        Ok(Arc::new(Self { database, writer }))
-    }
-}
-
 impl Imports {
     /// What the validator is given.
-    pub fn of_validator(shared: Arc<Shared>, settings: Settings, journal: Journal) -> Self {
-        Self { shared, settings: settings.without(&SECRETS), journal, grants: Grants::Validator }
+    pub fn of_validator(store: Arc<Shared>, settings: Settings, journal: Journal) -> Self {
+        Self { store, settings: settings.without(&SECRETS), journal, grants: Grants::Validator }
     }
 
     /// What the registrar is given.
-    pub fn of_registrar(shared: Arc<Shared>, settings: Settings, journal: Journal, sql: Arc<Sql>) -> Self {
-        Self { shared, settings, journal, grants: Grants::Registrar(sql) }
+    pub fn of_registrar(store: Arc<Shared>, settings: Settings, journal: Journal, sql: Arc<Sql>) -> Self {
+        Self { store, settings, journal, grants: Grants::Registrar(sql) }
     }
 
     /// Gives components these imports and no others.
@@ -87,7 +74,7 @@ impl Imports {
         monotonic_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
         poll::add_to_linker::<_, HasSelf<ResourceTable>>(linker, |guest| &mut guest.resources)?;
         if let Grants::Registrar(_) = self.grants {
-            sql::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+            bindings::sql::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
             random::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())?;
         }
         Ok(())
@@ -101,10 +88,10 @@ impl Imports {
         if is_denied { Err(Error::AccessDenied) } else { Ok(()) }
     }
 
-    fn sql(&self) -> Result<&Arc<Sql>, sql::Error> {
+    fn sql(&self) -> Result<&Arc<Sql>, bindings::sql::Error> {
         match &self.grants {
             Grants::Registrar(sql) => Ok(sql),
-            Grants::Validator => Err(sql::Error::AccessDenied),
+            Grants::Validator => Err(bindings::sql::Error::AccessDenied),
         }
     }
 }
@@ -128,9 +115,9 @@ impl WasiView for Guest {
 }
 
 /// Reads take microseconds and run where the guest runs; a write waits for the disk, and meanwhile the thread answers others.
-impl store::Host for Guest {
+impl bindings::store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
-        self.imports.shared.database.get(&key)
+        self.imports.store.get(&key)
     }
 
     async fn put(
@@ -141,16 +128,16 @@ impl store::Host for Guest {
         ttl: Option<u32>,
     ) -> Result<Outcome, Error> {
         self.imports.check_write(&key)?;
-        self.imports.shared.writer.put(key, value, expect, ttl).await
+        self.imports.store.put(key, value, expect, ttl).await
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
         self.imports.check_write(&key)?;
-        self.imports.shared.writer.delete(key).await
+        self.imports.store.delete(key).await
     }
 
     fn list_keys(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
-        self.imports.shared.database.list_keys(&prefix, cursor.as_deref(), limit)
+        self.imports.store.list_keys(&prefix, cursor.as_deref(), limit)
     }
 
     fn describe(&mut self) -> Capabilities {
@@ -158,29 +145,38 @@ impl store::Host for Guest {
     }
 }
 
-impl settings::Host for Guest {
-    fn get(&mut self, name: String) -> Result<Option<String>, settings::Error> {
+impl bindings::settings::Host for Guest {
+    fn get(&mut self, name: String) -> Result<Option<String>, bindings::settings::Error> {
         self.imports.settings.get(&name)
     }
 }
 
-impl journal::Host for Guest {
+impl bindings::journal::Host for Guest {
     fn append(&mut self, event: String) {
         self.imports.journal.append(event);
     }
 }
 
 /// A statement waits for its turn and for the disk, and runs on a thread of its own.
-impl sql::Host for Guest {
-    async fn query(&mut self, statement: sql::Statement) -> Result<Vec<sql::Row>, sql::Error> {
+impl bindings::sql::Host for Guest {
+    async fn query(
+        &mut self,
+        statement: bindings::sql::Statement,
+    ) -> Result<Vec<bindings::sql::Row>, bindings::sql::Error> {
         self.imports.sql()?.query(statement).await
     }
 
-    async fn execute(&mut self, statement: sql::Statement) -> Result<Vec<sql::Row>, sql::Error> {
+    async fn execute(
+        &mut self,
+        statement: bindings::sql::Statement,
+    ) -> Result<Vec<bindings::sql::Row>, bindings::sql::Error> {
         self.imports.sql()?.execute(statement).await
     }
 
-    async fn batch(&mut self, statements: Vec<sql::Statement>) -> Result<sql::Outcome, sql::Error> {
+    async fn batch(
+        &mut self,
+        statements: Vec<bindings::sql::Statement>,
+    ) -> Result<bindings::sql::Outcome, bindings::sql::Error> {
         self.imports.sql()?.batch(statements).await
     }
 }

@@ -1,15 +1,16 @@
-//! Things that are kept for reuse, the last used first: its memory is the most likely to be in a cache.
+//! A pool of things to reuse, most recently used first: their memory is the likeliest to be in a
+//! processor cache.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A bounded stack, shared by threads. Its lock is held for a push or a pop, never over a call.
+/// A bounded stack that threads share. Its lock is held for a push or a pop, never during a call.
 #[derive(Debug)]
-pub(crate) struct Idle<T> {
+pub(crate) struct Pool<T> {
     items: Mutex<Vec<T>>,
     capacity: usize,
 }
 
-impl<T> Idle<T> {
+impl<T> Pool<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { items: Mutex::new(Vec::with_capacity(capacity)), capacity }
     }
@@ -18,7 +19,7 @@ impl<T> Idle<T> {
         self.lock().pop()
     }
 
-    /// Keeps the item, or drops it where enough are kept.
+    /// Adds the item, or drops it if the pool is full.
     pub(crate) fn put(&self, item: T) {
         let mut items = self.lock();
         if items.len() < self.capacity {

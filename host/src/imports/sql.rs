@@ -1,15 +1,17 @@
 //! The `sql` interface over one SQLite file in the data directory.
 //!
 //! # Design decisions
-//! - One connection writes and a few read, each call on one of its own: a read sees one commit's state and waits for no writer. Whoever
-//!   waits for a connection waits as a task, and no longer than [`SQL_BUSY_TIMEOUT`]; what runs has a thread for blocking work.
-//! - All writes are immediate transactions. Whatever ends one early rolls it back, so that the next call finds none open.
-//! - A statement that takes too long is interrupted: it would keep its connection long after its request has met its deadline.
-//! - The guest can neither attach another file nor begin or end a transaction: the database is all that it is given.
-//! - Each call first looks that the path still leads to the file that was opened; after a fault the file is opened anew.
+//! - One connection writes and a few read, and no two calls share one: a read sees the state of one
+//!   commit and waits for no writer. A call waits for its connection as a task, for
+//!   [`SQL_BUSY_TIMEOUT`] at most, and then runs on a thread for blocking work.
+//! - All writes are immediate transactions. Whatever ends one early rolls it back, so the next call
+//!   never finds one open.
+//! - A statement that takes too long is interrupted: it would occupy its connection long after its
+//!   request has met its deadline.
+//! - The guest can neither attach another file nor begin or end a transaction: it reaches this
+//!   database and nothing else.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -20,61 +22,70 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::sqlite_file::{self, Files, Opened, Reopening};
 use crate::bindings::sql::{Error, Outcome, Row, Statement, Value};
-use crate::files::{self, Files};
-use crate::idle::Idle;
 use crate::limits::{
     MAX_SQL_ANSWER_BYTES, SQL_BUSY_TIMEOUT, SQL_DEADLINE, SQL_READERS, SQL_STATEMENTS, SQL_VALUE_OVERHEAD,
 };
+use crate::pool::Pool;
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "registrar.db";
 
-/// An empty database, which says of itself what it is (`file` and others show it).
+/// An empty database. The id says whose it is: `file` and other tools show it.
 const SCHEMA: &str = "PRAGMA application_id = 0x43535247;";
 
-/// Instructions of SQLite's machine between two looks at the clock: far less than a millisecond.
-const STEPS_PER_LOOK: i32 = 10_000;
+/// Instructions of SQLite's virtual machine between two checks of the deadline: far less than a
+/// millisecond.
+const STEPS_PER_CHECK: i32 = 10_000;
 
-/// The database of one data directory, for all calls of one process.
+/// The database of one data directory, for all calls of a process.
 #[derive(Debug)]
 pub struct Sql {
     directory: PathBuf,
-    opened: Mutex<Option<Arc<Opened>>>,
-    /// Who may write, and who may read, now.
-    writing: Arc<Semaphore>,
-    reading: Arc<Semaphore>,
+    current: Reopening<Current>,
+    /// Permits to write and to read.
+    writers: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
 }
 
 /// Fields are dropped in this order: the files after the connections, see [`Files`].
 #[derive(Debug)]
-struct Opened {
+struct Current {
     writer: Mutex<Connection>,
-    readers: Idle<Connection>,
+    readers: Pool<Connection>,
     path: PathBuf,
     files: Files,
-    /// After a fault: the next call opens the database anew.
-    is_suspect: AtomicBool,
 }
 
 impl Sql {
-    /// Makes the data directory and an empty database in it, if they are not there. It is opened at the first call.
+    /// Creates the data directory and an empty database in it, unless they exist. The database is
+    /// opened at the first call.
+    ///
+    /// # Errors
+    /// If the database cannot be created.
     pub fn create(directory: &Path) -> Result<Self, Error> {
-        files::create(directory, FILE_NAME, SCHEMA)?;
+        sqlite_file::create(directory, FILE_NAME, SCHEMA)?;
         Ok(Self {
             directory: directory.to_owned(),
-            opened: Mutex::default(),
-            writing: Arc::new(Semaphore::new(1)),
-            reading: Arc::new(Semaphore::new(SQL_READERS)),
+            current: Reopening::default(),
+            writers: Arc::new(Semaphore::new(1)),
+            readers: Arc::new(Semaphore::new(SQL_READERS)),
         })
     }
 
     /// `sql.query`.
+    ///
+    /// # Errors
+    /// Those of `wit/sql.wit`.
     pub async fn query(self: &Arc<Self>, statement: Statement) -> Result<Vec<Row>, Error> {
-        self.call(&self.reading, move |opened| opened.read(&statement)).await
+        self.call(&self.readers, move |current| current.read(&statement)).await
     }
 
     /// `sql.execute`.
+    ///
+    /// # Errors
+    /// Those of `wit/sql.wit`.
     pub async fn execute(self: &Arc<Self>, statement: Statement) -> Result<Vec<Row>, Error> {
         match self.batch(vec![Statement { expect: None, ..statement }]).await? {
             Outcome::Committed(mut rows) => Ok(rows.pop().unwrap_or_default()),
@@ -83,59 +94,59 @@ impl Sql {
     }
 
     /// `sql.batch`.
+    ///
+    /// # Errors
+    /// Those of `wit/sql.wit`.
     pub async fn batch(self: &Arc<Self>, statements: Vec<Statement>) -> Result<Outcome, Error> {
-        self.call(&self.writing, move |opened| opened.write(&statements)).await
+        self.call(&self.writers, move |current| current.write(&statements)).await
     }
 
-    /// Waits for a place and runs the call, which goes on to its end even if nobody waits for it any more.
+    /// Waits for a permit and runs the call, which goes on to its end even if its caller gives up.
     async fn call<T: Send + 'static>(
         self: &Arc<Self>,
-        places: &Arc<Semaphore>,
-        call: impl FnOnce(&Opened) -> Result<T, Error> + Send + 'static,
+        permits: &Arc<Semaphore>,
+        call: impl FnOnce(&Current) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let stopped = || Error::Unavailable("the host is stopping".into());
-        let place = timeout(SQL_BUSY_TIMEOUT, places.clone().acquire_owned()).await.map_err(|_| Error::Busy)?;
-        let place = place.map_err(|_| stopped())?;
+        let permit = timeout(SQL_BUSY_TIMEOUT, permits.clone().acquire_owned()).await.map_err(|_| Error::Busy)?;
+        let permit = permit.map_err(|_| stopped())?;
         let database = self.clone();
         let run = move || {
-            let opened = database.opened()?;
-            let answer = call(&opened).inspect_err(|error| opened.note(error));
-            drop(place);
+            let current = database.current()?;
+            let answer = call(&current).inspect_err(|error| note(&current, error));
+            drop(permit);
             answer
         };
         spawn_blocking(run).await.map_err(|_| stopped())?
     }
 
-    fn opened(&self) -> Result<Arc<Opened>, Error> {
-        let mut current = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(opened) = current.as_ref().filter(|it| !it.is_suspect.load(Ordering::Relaxed)) {
-            return Ok(opened.clone());
-        }
-        let opened = Opened::open(&self.directory, current.as_deref())
-            .inspect_err(|error| tracing::error!(%error, "the registrar's database cannot be opened"))?;
-        Ok(current.insert(Arc::new(opened)).clone())
+    fn current(&self) -> Result<Arc<Opened<Current>>, Error> {
+        self.current.get(|before| {
+            Current::open(&self.directory, before)
+                .inspect_err(|error| tracing::error!(%error, "the registrar's database cannot be opened"))
+        })
     }
 }
 
-impl Opened {
+/// Logs a fault of the database. After a fault of its file everything that is open is suspect.
+fn note(current: &Opened<Current>, error: &Error) {
+    match error {
+        Error::Busy | Error::Full => tracing::warn!(%error, "the registrar's database refuses a call"),
+        Error::Constraint(_) | Error::NoSuchTable => {}
+        Error::Unavailable(_) | Error::NoSuchDatabase | Error::AccessDenied | Error::Other(_) => {
+            tracing::error!(%error, "a call of the registrar's database failed");
+            current.suspect();
+        }
+    }
+}
+
+impl Current {
     fn open(directory: &Path, before: Option<&Self>) -> Result<Self, Error> {
         let files = Files::open(directory, FILE_NAME, before.map(|before| &before.files))?;
         let path = directory.join(FILE_NAME);
         let writer = connect(&path)?;
         writer.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
-        let (readers, is_suspect) = (Idle::new(SQL_READERS), AtomicBool::new(false));
-        Ok(Self { writer: Mutex::new(writer), readers, path, files, is_suspect })
-    }
-
-    fn note(&self, error: &Error) {
-        match error {
-            Error::Busy | Error::Full => tracing::warn!(%error, "the registrar's database"),
-            Error::Constraint(_) | Error::NoSuchTable => {}
-            Error::Unavailable(_) | Error::NoSuchDatabase | Error::AccessDenied | Error::Other(_) => {
-                tracing::error!(%error, "a call of the registrar's database failed");
-                self.is_suspect.store(true, Ordering::Relaxed);
-            }
-        }
+        Ok(Self { writer: Mutex::new(writer), readers: Pool::new(SQL_READERS), path, files })
     }
 
     fn read(&self, statement: &Statement) -> Result<Vec<Row>, Error> {
@@ -145,7 +156,7 @@ impl Opened {
             None => connect(&self.path)?,
         };
         if !connection.prepare_cached(&statement.sql).map_err(fault)?.readonly() {
-            return Err(Error::Other("a query that writes".into()));
+            return Err(Error::Other("a query must not write".into()));
         }
         set_deadline(&mut connection)?;
         let rows = run(&connection, statement)?;
@@ -182,15 +193,14 @@ fn connect(path: &Path) -> Result<Connection, Error> {
 
 fn set_deadline(connection: &mut Connection) -> Result<(), Error> {
     let deadline = Instant::now() + SQL_DEADLINE;
-    connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() > deadline)).map_err(fault)
+    connection.progress_handler(STEPS_PER_CHECK, Some(move || Instant::now() > deadline)).map_err(fault)
 }
 
-/// Runs one statement to its end.
 fn run(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, Error> {
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(fault)?;
-    // Such are `COMMIT`, `ROLLBACK`, `ATTACH`, and those pragmas that set something.
+    // As `COMMIT`, `ROLLBACK`, `ATTACH` and the pragmas that set something do neither.
     if prepared.readonly() && prepared.column_count() == 0 {
-        return Err(Error::Other("a statement that neither reads nor writes".into()));
+        return Err(Error::Other("a statement must read or write".into()));
     }
     let columns = prepared.column_count();
     let mut found = prepared.query(params_from_iter(&statement.parameters)).map_err(fault)?;
@@ -213,7 +223,7 @@ fn value(value: ValueRef<'_>) -> Result<Value, Error> {
         ValueRef::Integer(integer) => Value::Integer(integer),
         ValueRef::Real(real) => Value::Real(real),
         ValueRef::Text(text) => {
-            let text = str::from_utf8(text).map_err(|_| Error::Other("a text that is not UTF-8".into()))?;
+            let text = str::from_utf8(text).map_err(|_| Error::Other("a text is not UTF-8".into()))?;
             Value::Text(text.to_owned())
         }
         ValueRef::Blob(blob) => Value::Blob(blob.to_owned()),
@@ -241,7 +251,8 @@ impl ToSql for Value {
     }
 }
 
-/// What SQLite reports, in the words of `wit/sql.wit`. Its messages name tables and columns and quote statements, never a parameter.
+/// An error of SQLite in the words of `wit/sql.wit`. SQLite's messages name tables and columns and
+/// quote statements, never a parameter.
 fn fault(error: rusqlite::Error) -> Error {
     let (code, text) = match error {
         rusqlite::Error::SqliteFailure(error, text) => (error.code, text.unwrap_or_else(|| error.to_string())),

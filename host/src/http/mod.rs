@@ -1,0 +1,3 @@
+//! HTTP in front of the apps.
+
+pub mod server;
