@@ -152,7 +152,7 @@ impl bindings::settings::Host for Guest {
 }
 
 impl bindings::journal::Host for Guest {
-    fn append(&mut self, event: String) {
+    fn append(&mut self, event: bindings::journal::Event) {
         self.imports.journal.append(event);
     }
 }
