@@ -124,9 +124,9 @@ fn a_token_ends_when_it_expires_or_is_revoked() {
     let ask = |token: &str| registrar.anonymous("GET", "/api/v1/products").token(token).send();
 
     ask(token).expect(200);
-    registrar.pass(3_599);
+    registrar.advance(3_599);
     ask(token).expect(200);
-    registrar.pass(1);
+    registrar.advance(1);
     ask(token).problem(401, "UNAUTHENTICATED");
 
     let lasting = registrar.token("admin");
@@ -158,10 +158,10 @@ fn the_last_use_of_a_token_is_noted_once_a_minute() {
     assert_eq!(used(), Value::Null);
     ask();
     assert_eq!(used(), "2026-11-22T10:00:00Z");
-    registrar.pass(59);
+    registrar.advance(59);
     ask();
     assert_eq!(used(), "2026-11-22T10:00:00Z");
-    registrar.pass(1);
+    registrar.advance(1);
     ask();
     assert_eq!(used(), "2026-11-22T10:01:00Z");
 }
@@ -263,16 +263,16 @@ fn an_address_with_wrong_tokens_waits() {
         ask(OPERATOR, other).expect(200);
     }
     for expected in ["2", "4", "8", "16", "32", "60", "60"] {
-        registrar.pass(60);
+        registrar.advance(60);
         ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
         assert_eq!(waits(address).as_deref(), Some(expected));
     }
-    registrar.pass(59);
+    registrar.advance(59);
     assert_eq!(waits(address).as_deref(), Some("1"));
-    registrar.pass(1);
+    registrar.advance(1);
     ask(OPERATOR, Some(address)).expect(200);
     // And after a while it begins anew.
-    registrar.pass(900);
+    registrar.advance(900);
     for _ in 0..9 {
         ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
     }
@@ -347,14 +347,15 @@ fn the_journal_has_a_line_for_each_request_and_no_token() {
         .send();
     registrar.request("GET", "/api/v1/products").token(&wrong).send();
     registrar.request("GET", "/nothing/of/the/kind").token(OPERATOR).send();
-    let events: Vec<Value> = registrar.world().events.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Value> =
+        registrar.world().journal().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told = |event: &Value| json!([event["event"], event["route"], event["status"], event["code"]]);
     assert_eq!(told(&events[0]), json!(["request", "/api/v1/products/{code}", 400, "INVALID_REQUEST"]));
     assert_eq!(events[0]["actor"], format!("tok_{}", &token[4..30]));
     assert_eq!((&events[0]["requestId"], &events[0]["method"]), (&json!("mine"), &json!("GET")));
     assert_eq!(told(&events[1]), json!(["request", "/api/v1/products", 401, "UNAUTHENTICATED"]));
     assert_eq!(told(&events[2]), json!(["request", null, 404, "NO_SUCH_PATH"]));
-    let text = registrar.world().events.join("\n");
+    let text = registrar.world().journal().join("\n");
     assert!(
         events.len() == 3
             && ![&token[31..], &wrong, OPERATOR, "secret-code"].iter().any(|secret| text.contains(secret))

@@ -100,7 +100,7 @@ fn what_is_done_to_events_is_found() {
 #[test]
 fn events_are_found_by_what_they_tell() {
     let registrar = with_some_events();
-    registrar.pass(60);
+    registrar.advance(60);
     registrar.patch("/api/v1/products/acme", &json!({ "name": "Acme" })).problem(404, "NOT_FOUND");
     registrar.post("/api/v1/products", &json!({ "code": "later" })).expect(201);
     let numbers = |query: &str| -> Vec<u64> {
@@ -131,7 +131,7 @@ fn events_are_found_by_what_they_tell() {
 #[test]
 fn a_page_of_large_events_ends_early() {
     let registrar = Registrar::start();
-    let license = registrar.license();
+    let license = registrar.issue();
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     let domains: Vec<_> = (0..1_000).map(|number| format!("shop-number-{number}.some-longer-example.com")).collect();
     registrar.patch(&path, &json!({ "domains": domains })).expect(200);

@@ -7,7 +7,7 @@ use countersign_host::bindings::sql::Error;
 use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
-use countersign_app_tests::{Answer, Registrar};
+use countersign_app_tests::{Answer, Fault, Registrar};
 
 fn verb(registrar: &Registrar, license: &Value, verb: &str) -> Value {
     let path = format!("/api/v1/licenses/{}/{verb}", license["id"].as_str().unwrap());
@@ -26,7 +26,7 @@ fn depth(registrar: &Registrar) -> i64 {
 #[test]
 fn a_write_is_in_the_store_when_it_is_answered() {
     let registrar = Registrar::start();
-    let license = registrar.license();
+    let license = registrar.issue();
     assert_eq!(license["propagated"], true);
     assert_eq!(depth(&registrar), 0);
     let stored = registrar.stored(key(&license)).unwrap();
@@ -48,8 +48,8 @@ fn a_write_is_in_the_store_when_it_is_answered() {
 #[test]
 fn a_store_that_is_gone_is_told_later() {
     let registrar = Registrar::start();
-    let first = registrar.license();
-    registrar.world().is_store_gone = true;
+    let first = registrar.issue();
+    registrar.world().is_store_down = true;
     let issue = || {
         let asking = registrar.request("POST", "/api/v1/licenses").header("idempotency-key", "one");
         asking.json(&json!({ "product": "acme", "plan": "pro" })).send()
@@ -62,13 +62,13 @@ fn a_store_that_is_gone_is_told_later() {
         registrar.request("POST", "/api/v1/outbox/deliveries").send().expect(200),
         json!({ "delivered": 0, "left": 2 })
     );
-    registrar.pass(60);
+    registrar.advance(60);
     assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"], json!({ "depth": 2, "oldestSeconds": 60 }));
     assert_eq!(issue().expect(201), answer, "an answer is the same as long as nothing has changed");
     assert!(registrar.stored(key(&answer)).is_none());
     assert_eq!(registrar.stored(key(&first)).unwrap().status, Status::Active);
 
-    registrar.world().is_store_gone = false;
+    registrar.world().is_store_down = false;
     // Any other write carries along what is older.
     registrar.token("reader");
     assert_eq!(depth(&registrar), 0);
@@ -87,11 +87,11 @@ fn a_store_that_is_gone_is_told_later() {
 fn many_rows_are_delivered_on_demand() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
-    registrar.world().is_store_gone = true;
+    registrar.world().is_store_down = true;
     let batch = json!({ "product": "acme", "plan": "pro", "count": 100 });
     let made = registrar.post("/api/v1/licenses/batch", &batch).expect(201);
     assert_eq!(made["propagated"], false);
-    registrar.world().is_store_gone = false;
+    registrar.world().is_store_down = false;
     registrar.token("reader");
     assert_eq!(depth(&registrar), 84);
     let delivered = registrar.request("POST", "/api/v1/outbox/deliveries").send().expect(200);
@@ -105,7 +105,7 @@ fn many_rows_are_delivered_on_demand() {
 #[test]
 fn an_older_record_never_overwrites_a_newer_one() {
     let registrar = Registrar::start();
-    let license = registrar.license();
+    let license = registrar.issue();
     let store_key = countersign::key::read(key(&license)).unwrap().store_key();
     let old = registrar.world().entries[&store_key].value.clone();
     verb(&registrar, &license, "suspend");
@@ -129,7 +129,7 @@ fn an_older_record_never_overwrites_a_newer_one() {
 #[test]
 fn a_record_that_does_not_land_holds_back_its_own_licence_alone() {
     let registrar = Registrar::start();
-    let (stuck, free) = (registrar.license(), registrar.license());
+    let (stuck, free) = (registrar.issue(), registrar.issue());
     let store_key = countersign::key::read(key(&stuck)).unwrap().store_key();
     registrar.world().too_large.insert(store_key);
     assert_eq!(verb(&registrar, &stuck, "suspend")["propagated"], false);
@@ -148,13 +148,13 @@ fn a_record_that_does_not_land_holds_back_its_own_licence_alone() {
 #[test]
 fn a_fault_after_the_commit_is_none_of_the_request() {
     let registrar = Registrar::start();
-    let license = registrar.license();
+    let license = registrar.issue();
     registrar.world().calls = 0;
     verb(&registrar, &license, "suspend");
     // Of the database, the last two read what is to be delivered and delete what was; between them are two of the store.
     let of_sql = registrar.world().calls - 2;
     for (fault, propagated) in [(of_sql - 2, false), (of_sql - 1, true)] {
-        registrar.world().faults = (0..fault).map(|_| None).chain([Some(Error::Busy)]).collect();
+        registrar.world().sql_faults = (0..fault).map(|_| None).chain([Some(Error::Busy)]).collect();
         assert_eq!(verb(&registrar, &license, "resume")["propagated"], propagated);
         assert_eq!(depth(&registrar), 1);
         assert_eq!(verb(&registrar, &license, "suspend")["propagated"], true);
@@ -176,15 +176,15 @@ fn wherever_it_ends_a_retry_has_one_effect_that_reaches_the_store() {
     issue(&registrar).expect(201);
     let calls = registrar.world().calls;
     assert!(calls > 8, "{calls}");
-    for end in 0..=calls {
-        for is_made in [false, true] {
+    for end in 1..=calls {
+        for fault in [Fault::NotMade, Fault::AnswerLost] {
             let registrar = Registrar::start();
             registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
-            registrar.world().end = Some((end, is_made));
+            registrar.world().cut_off = Some((end, fault));
             let cut_off = issue(&registrar);
-            registrar.world().end = None;
+            registrar.world().cut_off = None;
 
-            let context = format!("after {end} of {calls} calls, the last made: {is_made}");
+            let context = format!("{fault:?} in call {end} of {calls}");
             let retried = issue(&registrar);
             assert_eq!(retried.status, 201, "{context}: {retried:?}");
             if cut_off.status == 201 {
@@ -204,7 +204,7 @@ fn wherever_it_ends_a_retry_has_one_effect_that_reaches_the_store() {
 #[test]
 fn whoever_delivers_at_the_same_time() {
     let registrar = Registrar::start();
-    let license = registrar.license();
+    let license = registrar.issue();
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     thread::scope(|scope| {
         for client in 0..4 {

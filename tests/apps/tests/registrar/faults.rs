@@ -58,7 +58,7 @@ fn a_fault_of_any_call_leaves_nothing_half_done() {
     assert_ne!(after_one, before);
     for call in 0..calls {
         for (fault, reason) in &faults {
-            registrar.world().faults = (0..call).map(|_| None).chain([Some(fault.clone())]).collect();
+            registrar.world().sql_faults = (0..call).map(|_| None).chain([Some(fault.clone())]).collect();
             unavailable(ask("another"), reason);
             assert_eq!(content(&registrar), after_one, "call {call}, {reason}");
         }
@@ -73,9 +73,9 @@ fn a_constraint_that_stays_is_contention_and_ends() {
     // Each batch of the request is refused, for longer than it tries.
     let refused = Some(Error::Constraint("a fault of the test".into()));
     let attempt = [None, None, refused];
-    registrar.world().faults = [None, None].into_iter().chain((0..200).flat_map(|_| attempt.clone())).collect();
+    registrar.world().sql_faults = [None, None].into_iter().chain((0..200).flat_map(|_| attempt.clone())).collect();
     unavailable(registrar.post("/api/v1/products", &json!({ "code": "acme" })), "contention");
-    registrar.world().faults.clear();
+    registrar.world().sql_faults.clear();
     assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 0);
 }
 
@@ -97,7 +97,7 @@ fn a_database_that_is_full() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let content_before = content(&registrar);
-    registrar.world().faults = [None, None, None, None, Some(Error::Full)].into();
+    registrar.world().sql_faults = [None, None, None, None, Some(Error::Full)].into();
     unavailable(registrar.post("/api/v1/products", &json!({ "code": "second" })), "sql-full");
     assert_eq!(content(&registrar), content_before);
 }

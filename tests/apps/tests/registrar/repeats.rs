@@ -89,9 +89,9 @@ fn a_key_is_for_one_request_of_one_token_and_for_a_day() {
     assert_ne!(ask(OPERATOR, "two", "a").expect(201)["id"], first["id"]);
     let elsewhere = registrar.request("POST", "/api/v1/policies").header("idempotency-key", "one");
     elsewhere.json(&json!({ "product": "p", "name": "a" })).send().problem(422, "IDEMPOTENCY_KEY_REUSED");
-    registrar.pass(86_399);
+    registrar.advance(86_399);
     assert_eq!(ask(OPERATOR, "one", "a").expect(201), first);
-    registrar.pass(1);
+    registrar.advance(1);
     assert_ne!(ask(OPERATOR, "one", "b").expect(201)["id"], first["id"]);
     let kept: i64 = registrar.database().query_row("SELECT count(*) FROM operations", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 1, "those that are over were not thrown away");

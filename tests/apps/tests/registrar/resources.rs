@@ -18,7 +18,7 @@ fn a_product_is_made_read_changed_and_deleted() {
     assert_eq!(registrar.get("/api/v1/products/acme-editor").expect(200), expected);
     registrar.post("/api/v1/products", &json!({ "code": "acme-editor" })).problem(409, "CONFLICT");
 
-    registrar.pass(1);
+    registrar.advance(1);
     let patch = json!({ "name": "Acme Editor", "keyPrefix": "ACME", "metadata": { "a": "1", "b": "2" } });
     let expected = json!({
         "code": "acme-editor", "name": "Acme Editor", "keyPrefix": "ACME", "metadata": { "a": "1", "b": "2" },

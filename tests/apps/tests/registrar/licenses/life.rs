@@ -71,7 +71,7 @@ fn a_licence_lives() {
     assert_eq!(at("example.org"), "VALID");
 
     // Time.
-    registrar.pass(40 * DAY);
+    registrar.advance(40 * DAY);
     assert_eq!(at("example.org"), "EXPIRED");
     let renewed = verb(&registrar, &made, "renew", json!({}));
     assert_eq!(renewed["expiresAt"], "2027-01-31T10:00:00Z", "thirty days from now");
@@ -146,7 +146,7 @@ fn a_licence_lives() {
         "license.deleted",
     ];
     assert_eq!(actions, expected);
-    let told = events.to_string() + &registrar.world().events.concat();
+    let told = events.to_string() + &registrar.world().journal().concat();
     for key in [&key, &new_key] {
         assert!(!told.contains(key.as_str().unwrap()));
     }
@@ -182,14 +182,14 @@ fn time_that_begins_with_use_is_renewed_from_then() {
     assert_eq!(code(&registrar, &licence["key"]), "VALID");
     let seats = registrar.get(&format!("{}/activations", path(&licence))).expect(200);
     assert_eq!(seats, json!({ "activations": [], "usage": [], "begunAt": "2026-11-22T10:00:00Z" }));
-    registrar.pass(20 * DAY);
+    registrar.advance(20 * DAY);
     assert_eq!(code(&registrar, &licence["key"]), "EXPIRED");
     let renewed = verb(&registrar, &licence, "renew", json!({}));
     assert_eq!(renewed["durationSeconds"], 30 * DAY, "ten days from now");
     assert_eq!(code(&registrar, &licence["key"]), "VALID");
     let until = registrar.post(&format!("{}/renew", path(&licence)), &json!({ "expiresAt": "2030-01-01T00:00:00Z" }));
     assert_eq!(until.problem(422, "UNPROCESSABLE")["field"], "expiresAt");
-    registrar.world().is_store_gone = true;
+    registrar.world().is_store_down = true;
     let unknown = registrar.post(&format!("{}/renew", path(&licence)), &json!({})).problem(503, "UNAVAILABLE");
     assert_eq!(unknown["reason"], "store-unavailable");
 }
@@ -238,7 +238,7 @@ fn another_policy_gives_other_terms() {
     let changed = change(&later).expect(200);
     assert_eq!((&changed["plan"], changed.get("expiresAt")), (&json!("large"), None));
     assert_eq!(changed["durationSeconds"], DAY);
-    registrar.pass(3_600);
+    registrar.advance(3_600);
     registrar.holder("validate", &json!({ "key": licence["key"], "domain": "example.com" }));
     let changed = change(&large).expect(200);
     assert_eq!((&changed["expiresAt"], changed.get("durationSeconds")), (&json!("2026-11-23T11:00:00Z"), None));
@@ -255,7 +255,7 @@ fn another_policy_gives_other_terms() {
 fn a_store_that_is_gone_is_told_later() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
-    registrar.world().is_store_gone = true;
+    registrar.world().is_store_down = true;
     let suspended = verb(&registrar, &licence, "suspend", json!({}));
     assert_eq!(suspended["propagated"], false);
     assert_eq!(
@@ -263,7 +263,7 @@ fn a_store_that_is_gone_is_told_later() {
         false,
         "nothing new, and nothing delivered"
     );
-    registrar.world().is_store_gone = false;
+    registrar.world().is_store_down = false;
     assert_eq!(code(&registrar, &licence["key"]), "VALID");
     let delivered = registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
     assert_eq!(delivered, json!({ "delivered": 1, "left": 0 }));

@@ -29,7 +29,7 @@ fn those_who_come_first_make_the_tables_once() {
         let made =
             at_once(8, |number| registrar.post("/api/v1/products", &json!({ "code": format!("product-{number}") })));
         assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
-        let errors = std::mem::take(&mut registrar.world().errors);
+        let errors = std::mem::take(&mut registrar.world().sql_errors);
         assert!(errors.is_empty(), "{errors:?}");
     }
 }

@@ -8,7 +8,7 @@ use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
 use super::{code, issue, path, policy, start};
-use countersign_app_tests::Registrar;
+use countersign_app_tests::{Fault, Registrar};
 
 /// All pages: what was checked, repaired, and unknown.
 fn reconcile(registrar: &Registrar, dry_run: bool, limit: u32) -> (u64, u64, u64) {
@@ -162,10 +162,10 @@ fn keys_that_are_not_known_are_counted_and_left() {
 fn what_is_on_its_way_is_no_repair() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
-    registrar.world().is_store_gone = true;
+    registrar.world().is_store_down = true;
     registrar.post(&format!("{}/suspend", path(&licence)), &json!({})).expect(200);
     registrar.post("/api/v1/reconcile", &json!({})).problem(503, "UNAVAILABLE");
-    registrar.world().is_store_gone = false;
+    registrar.world().is_store_down = false;
     assert_eq!(reconcile(&registrar, false, 500), (1, 0, 0));
     assert_eq!(code(&registrar, &licence["key"]), "SUSPENDED");
 }
@@ -332,14 +332,14 @@ fn an_id_is_of_one_licence() {
 fn wherever_an_adoption_ends_it_is_made_wholly_or_not_at_all() {
     let from = start();
     varied(&from);
-    for is_made in [true, false] {
+    for fault in [Fault::AnswerLost, Fault::NotMade] {
         for calls in 1.. {
             let registrar = without_database(&from);
             registrar.post("/api/v1/reconcile", &json!({})).expect(200);
             let cursor = json!({ "adopt": true, "cursor": "ec" });
-            registrar.world().end = Some((calls, is_made));
+            registrar.world().cut_off = Some((calls, fault));
             let status = registrar.post("/api/v1/reconcile", &cursor).status;
-            registrar.world().end = None;
+            registrar.world().cut_off = None;
             let found = recorded(&registrar).len();
             assert!(
                 status == 503 && [0, 4].contains(&found) || (status, found) == (200, 4),

@@ -13,15 +13,15 @@ fn licences_are_counted_by_status_and_end() {
     let suspended = issue(&registrar, json!({ "expiresAt": "2026-01-01T00:00:00Z" }));
     registrar.post(&format!("{}/suspend", path(&suspended)), &json!({})).expect(200);
     let revoked = issue(&registrar, json!({}));
-    registrar.world().is_store_gone = true;
+    registrar.world().is_store_down = true;
     registrar.post(&format!("{}/revoke", path(&revoked)), &json!({})).expect(200);
-    registrar.pass(0);
+    registrar.advance(0);
     let stats = registrar.get("/api/v1/stats").expect(200);
     let expected = json!({ "active": 4, "suspended": 1, "revoked": 1, "expired": 2, "expiringIn30Days": 1 });
     assert_eq!(stats["licenses"], expected);
     assert_eq!((&stats["products"], &stats["policies"]), (&json!(1), &json!(0)));
     assert_eq!(stats["outbox"], json!({ "depth": 1, "oldestSeconds": 0 }));
-    registrar.pass(90);
+    registrar.advance(90);
     assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"]["oldestSeconds"], 90);
 }
 
@@ -69,7 +69,7 @@ fn validations_are_counted_by_licence_day_and_code() {
     assert_eq!(days("since=2026-11-22")["days"][0]["codes"]["VALID"], 115);
 
     // Over a year later the first days are gone.
-    registrar.pass(400 * 86_400);
+    registrar.advance(400 * 86_400);
     add(json!([]), 0).expect(204);
     assert_eq!(days("since=2026-11-01&until=2026-12-01")["days"].as_array().unwrap().len(), 1);
 

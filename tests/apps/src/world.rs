@@ -1,0 +1,133 @@
+//! What a component sees of the world: the time, the settings, a store, and what the test lets fail.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use countersign::borrow_event;
+use countersign_host::bindings::store::{Entry, Error, Expectation, Outcome, Page};
+use countersign_host::bindings::{journal, sql};
+
+/// The world around the components of one test.
+#[derive(Default)]
+pub struct World {
+    /// The clock, in seconds since 1970.
+    pub now: i64,
+    /// The settings, by name.
+    pub settings: HashMap<String, String>,
+    /// What the store holds.
+    pub entries: BTreeMap<String, Entry>,
+    /// The journal's events.
+    pub events: Vec<journal::Event>,
+    /// Whether every call of the store fails.
+    pub is_store_down: bool,
+    /// Keys whose values the store refuses as too large.
+    pub too_large: BTreeSet<String>,
+    /// Faults of the store's next calls, one a call.
+    pub store_faults: VecDeque<Option<Fault>>,
+    /// Errors of the database's next calls, one a call. A call that fails by this is not made.
+    pub sql_faults: VecDeque<Option<sql::Error>>,
+    /// `(n, fault)` ends the component's connections: the n-th of the next calls of the store and the
+    /// database fails by this fault, and those after it by [`Fault::NotMade`].
+    pub cut_off: Option<(usize, Fault)>,
+    /// The errors that the database itself returned. A missing table is not among them: it is how an app
+    /// learns that the database is new.
+    pub sql_errors: Vec<sql::Error>,
+    /// Calls of the database and the store.
+    pub calls: usize,
+    /// Writes that the store was asked for.
+    pub puts: u64,
+}
+
+/// What goes wrong with one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Another client writes first, so a conditional write conflicts.
+    Overtaken,
+    /// The call is not made, and fails.
+    NotMade,
+    /// The call is made, and its answer is lost.
+    AnswerLost,
+}
+
+impl World {
+    /// Writes to the store, unconditionally, and returns the new version.
+    pub fn write(&mut self, key: &str, value: Vec<u8>) -> u64 {
+        self.puts += 1;
+        self.entries.insert(key.to_owned(), Entry { value, version: self.puts });
+        self.puts
+    }
+
+    /// The journal as a host writes it, one line an event.
+    pub fn journal(&self) -> Vec<String> {
+        self.events.iter().filter_map(|event| borrow_event!(event).to_line()).collect()
+    }
+
+    /// The fault of the next call of the store or the database, by [`Self::cut_off`].
+    pub(crate) fn cut(&mut self) -> Option<Fault> {
+        self.calls += 1;
+        let (left, first) = self.cut_off.as_mut()?;
+        match *left {
+            0 => Some(Fault::NotMade),
+            _ => {
+                *left -= 1;
+                (*left == 0).then_some(*first)
+            }
+        }
+    }
+
+    /// Makes a call of the store, unless a fault prevents it.
+    pub(crate) fn call_store<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self, Option<Fault>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let failed = || Err(Error::Unavailable("a fault of the test".into()));
+        let fault = self.cut().or_else(|| self.store_faults.pop_front().flatten());
+        if fault == Some(Fault::NotMade) || self.is_store_down {
+            return failed();
+        }
+        let answer = call(self, fault);
+        if fault == Some(Fault::AnswerLost) { failed() } else { answer }
+    }
+
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Entry>, Error> {
+        self.call_store(|world, _| Ok(world.entries.get(key).cloned()))
+    }
+
+    pub(crate) fn put(&mut self, key: &str, value: Vec<u8>, expect: Expectation) -> Result<Outcome, Error> {
+        self.call_store(|world, fault| {
+            if world.too_large.contains(key) {
+                return Err(Error::TooLarge);
+            }
+            let mut present = world.entries.get(key).cloned();
+            if let (Some(Fault::Overtaken), Some(entry)) = (fault, &mut present) {
+                entry.version = world.write(key, entry.value.clone());
+            }
+            let is_as_expected = match expect {
+                Expectation::Any => true,
+                Expectation::Absent => present.is_none(),
+                Expectation::Matches(version) => present.as_ref().is_some_and(|entry| entry.version == version),
+            };
+            if is_as_expected {
+                Ok(Outcome::Stored(Some(world.write(key, value))))
+            } else {
+                world.puts += 1;
+                Ok(Outcome::Conflict(present))
+            }
+        })
+    }
+
+    pub(crate) fn delete(&mut self, key: &str) -> Result<(), Error> {
+        self.call_store(|world, _| {
+            world.entries.remove(key);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn list_keys(&mut self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page, Error> {
+        self.call_store(|world, _| {
+            let after = world.entries.keys().filter(|key| cursor.is_none_or(|cursor| key.as_str() > cursor));
+            let keys = after.filter(|key| key.starts_with(prefix)).take(limit as usize + 1).cloned().collect();
+            let (keys, next) = countersign::seam::page(keys, limit);
+            Ok(Page { keys, next })
+        })
+    }
+}
