@@ -1,12 +1,12 @@
-//! In this process, without HTTP: what an instance costs in time and in memory, on the native host's engine and over one licence in
-//! memory.
+//! In this process, without HTTP: what an instance costs in time and in memory, on the native host's
+//! engine, over one licence in memory.
 //!
-//! All of it is done by one thread, whose processor time is what is measured: it leaves out what else the machine does.
+//! One thread does all of it, and its processor time is measured: other programs do not count.
 
 use std::{
     hint::black_box,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -18,22 +18,23 @@ use countersign::{
     state::State,
     time::Timestamp,
 };
+use countersign_app_tests::{
+    World,
+    guest::{Guest, linker},
+};
 use countersign_host::{
     bindings::{
-        App, AppPre, journal,
+        App, AppPre,
         service::{Body, Request as Asked, Response},
-        settings,
-        store::{self, Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page},
     },
     engine,
 };
 use countersign_host_tests::artifacts;
 use wasmtime::{
-    Engine, ResourceLimiter, Result, Store,
-    component::{Component, HasSelf, InstancePre, Linker, ResourceTable},
+    Engine, Result, Store,
+    component::{Component, InstancePre},
     ensure,
 };
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::{cases, machine, statistics::Figure};
 
@@ -93,25 +94,28 @@ struct Bench {
     engine: Engine,
     empty: InstancePre<Guest>,
     validator: AppPre<Guest>,
-    /// The store's one key and value.
-    entry: Arc<(String, Vec<u8>)>,
+    /// It has one licence.
+    world: Arc<Mutex<World>>,
+    /// The licence's record.
+    record: Vec<u8>,
     asked: Asked,
     body: Vec<u8>,
 }
 
 impl Bench {
-    fn new(empty: &Path, validator: &Path, (key, value): (String, String), body: String) -> Result<Self> {
+    fn new(empty: &Path, validator: &Path, (key, record): (String, String), body: String) -> Result<Self> {
         let engine = Engine::new(&engine::configure(None)?)?;
-        let mut linker = Linker::new(&engine);
-        App::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        let linker = linker(&engine)?;
         let load = |file| linker.instantiate_pre(&Component::from_file(&engine, file)?);
         let (empty, validator) = (load(empty)?, AppPre::new(load(validator)?)?);
         let (method, path, body) = ("POST".to_owned(), "/api/v1/validate".to_owned(), body.into_bytes());
         let body_sent = Body::Complete(body.clone());
         let asked =
             Asked { method, path, query: None, authority: None, client: None, headers: Vec::new(), body: body_sent };
-        Ok(Self { engine, empty, validator, entry: Arc::new((key, value.into_bytes())), asked, body })
+        let mut world = World { now: now()?.unix(), ..World::default() };
+        let record = record.into_bytes();
+        world.write(&key, record.clone());
+        Ok(Self { engine, empty, validator, world: Arc::new(Mutex::new(world)), record, asked, body })
     }
 
     async fn measure(&self) -> Result<Inside> {
@@ -148,6 +152,7 @@ impl Bench {
         let (mut store, app) = self.instance().await?;
         let mut round = Sample::default();
         for _ in 0..TURNS {
+            self.world.lock().unwrap_or_else(PoisonError::into_inner).events.clear();
             let empty = async || self.empty.instantiate_async(&mut self.store()).await.map(drop);
             let instantiate = async || self.instance().await.map(drop);
             let first = async || {
@@ -166,19 +171,15 @@ impl Bench {
     async fn memory(&self) -> Result<(usize, usize)> {
         let (mut store, app) = self.instance().await?;
         self.handle(&mut store, &app).await?;
-        let first = store.data().memory.0;
+        let first = store.data().memory();
         for _ in 1..LATER {
             self.handle(&mut store, &app).await?;
         }
-        Ok((first, store.data().memory.0))
+        Ok((first, store.data().memory()))
     }
 
     fn store(&self) -> Store<Guest> {
-        let mut store = Store::new(&self.engine, Guest::new(self.entry.clone()));
-        store.limiter(|guest| &mut guest.memory);
-        // The epoch never ends, as nobody advances it.
-        store.set_epoch_deadline(1);
-        store
+        Guest::new(self.world.clone(), None).into_store(&self.engine)
     }
 
     async fn instance(&self) -> Result<(Store<Guest>, App)> {
@@ -193,11 +194,15 @@ impl Bench {
 
     fn native(&self) -> Result<Vec<u8>> {
         let request = Request::from_json(Verb::Validate, black_box(&self.body))?;
-        let license = License::from_json(black_box(&self.entry.1))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let verdict = Case::new(&license, &request).decide(&State::default(), Timestamp::from_unix(now.cast_signed()));
+        let license = License::from_json(black_box(&self.record))?;
+        let verdict = Case::new(&license, &request).decide(&State::default(), now()?);
         Ok(verdict.to_json(Some(&license), &request).into_bytes())
     }
+}
+
+fn now() -> Result<Timestamp> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(Timestamp::from_unix(seconds.cast_signed()))
 }
 
 /// Microseconds that one run takes.
@@ -207,79 +212,4 @@ async fn time(times: u32, mut run: impl AsyncFnMut() -> Result<()>) -> Result<f6
         run().await?;
     }
     Ok(1e6 * (machine::thread_time() - began).as_secs_f64() / f64::from(times))
-}
-
-/// What an instance has: a store in memory, no setting, and a journal that keeps nothing.
-struct Guest {
-    entry: Arc<(String, Vec<u8>)>,
-    wasi: WasiCtx,
-    resources: ResourceTable,
-    memory: LinearMemory,
-}
-
-/// Bytes of all linear memories of an instance.
-struct LinearMemory(usize);
-
-impl ResourceLimiter for LinearMemory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.0 += desired - current;
-        Ok(true)
-    }
-
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
-}
-
-impl Guest {
-    fn new(entry: Arc<(String, Vec<u8>)>) -> Self {
-        let (wasi, resources) = (WasiCtx::builder().build(), ResourceTable::new());
-        Self { entry, wasi, resources, memory: LinearMemory(0) }
-    }
-}
-
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.resources }
-    }
-}
-
-impl store::Host for Guest {
-    fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
-        let (known, value) = &*self.entry;
-        Ok((key == *known).then(|| Entry { value: value.clone(), version: 1 }))
-    }
-
-    async fn put(&mut self, _: String, _: Vec<u8>, _: Expectation, _: Option<u32>) -> Result<Outcome, Error> {
-        Err(Error::Unsupported)
-    }
-
-    async fn delete(&mut self, _: String) -> Result<(), Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn list_keys(&mut self, _: String, _: Option<String>, _: u32) -> Result<Page, Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn describe(&mut self) -> Capabilities {
-        Capabilities {
-            name: "memory".into(),
-            compare_and_swap: CompareAndSwap::ReadOnly,
-            ttl: false,
-            lists: false,
-            ordered_list: false,
-            staleness_seconds: 0,
-        }
-    }
-}
-
-impl settings::Host for Guest {
-    fn get(&mut self, _: String) -> Result<Option<String>, settings::Error> {
-        Ok(None)
-    }
-}
-
-impl journal::Host for Guest {
-    fn append(&mut self, _: journal::Event) {}
 }
