@@ -10,12 +10,12 @@ use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
 use countersign_host::components;
 use countersign_host::engine::{Bounds, Machine};
-use countersign_host::http::server::{self, Apps};
-use countersign_host::imports::Imports;
+use countersign_host::http::{self, Apps};
 use countersign_host::imports::counts::Counts;
 use countersign_host::imports::journal::{Destination, Journal};
 use countersign_host::imports::settings::{Settings, parse_setting};
 use countersign_host::imports::store::{ReaderError, Shared, Store};
+use countersign_host::imports::{Grants, Imports};
 use countersign_host::limits::{
     COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
 };
@@ -94,7 +94,7 @@ impl Serve {
         let shared = Arc::new(Shared::new(self.data.clone())?);
         let settings = Settings::of_process(&self.settings);
 
-        let imports = Imports::of_validator(shared.clone(), settings.clone(), journal.clone());
+        let imports = Imports::new(shared.clone(), settings.clone(), journal.clone(), Grants::validator());
         let bounds = Bounds {
             deadline: Duration::from_millis(self.deadline_ms),
             memory: MAX_GUEST_MEMORY,
@@ -124,7 +124,7 @@ impl Serve {
         let (stopped, stops) = oneshot::channel();
         let chores =
             registrar.clone().zip(counts).map(|(registrar, counts)| spawn(do_chores(registrar, counts, stops)));
-        server::serve(listener, Arc::new(Apps { validator, registrar }), stop).await;
+        http::serve(listener, Arc::new(Apps::new(validator, registrar)), stop).await;
         if let Some(chores) = chores {
             journal.settle();
             drop(stopped);

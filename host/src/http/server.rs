@@ -26,12 +26,11 @@ use tokio::time::{sleep, timeout};
 
 use countersign::seam::is_passed_header;
 
+use super::apps::Apps;
 use crate::bindings::service;
-use crate::engine::Engine;
 use crate::limits::{
     HEADER_TIMEOUT, LINGER, LINGER_BYTES, MAX_CONNECTIONS, MAX_HEADER_BYTES, MAX_HEADERS, STOP_TIMEOUT, WRITE_TIMEOUT,
 };
-use crate::registrar::Registrar;
 
 /// How long an accept that failed for want of files or memory waits before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,14 +44,6 @@ const CONNECTION_HEADERS: [header::HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-
-/// What is served.
-pub struct Apps {
-    /// Has all paths but those that [`Registrar::has`].
-    pub validator: Engine,
-    /// Without it the validator has them all.
-    pub registrar: Option<Arc<Registrar>>,
-}
 
 /// Serves until `stop` resolves, then finishes what is in flight within [`STOP_TIMEOUT`].
 pub async fn serve(listener: TcpListener, apps: Arc<Apps>, stop: impl Future<Output = ()>) {
@@ -142,21 +133,17 @@ async fn answer(apps: &Apps, client: SocketAddr, request: Request<Incoming>) -> 
     let (head, body) = request.into_parts();
     let body = read(body).await;
     let ends_connection = !matches!(body, service::Body::Complete(_));
-    let registrar = apps.registrar.as_deref().filter(|_| Registrar::has(head.uri.path()));
+    let app = apps.of(head.uri.path());
     let request = service::Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         authority: authority(&head.uri, &head.headers),
-        client: registrar.map(|_| client.ip().to_canonical().to_string()),
+        client: app.sees_client().then(|| client.ip().to_canonical().to_string()),
         headers: headers(&head.headers),
         body,
     };
-    let called = match registrar {
-        Some(registrar) => registrar.call(&request).await,
-        None => apps.validator.call(&request).await,
-    };
-    let mut response = match called {
+    let mut response = match app.call(&request).await {
         Ok(response) => translate(response).unwrap_or_else(|| {
             tracing::error!("the guest gave an answer that HTTP cannot carry");
             unavailable()

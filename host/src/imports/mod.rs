@@ -1,10 +1,15 @@
-//! What a guest can reach: `store`, `settings`, `journal`, and of WASI two clocks and the wait for one of them. The registrar has
-//! `sql` and randomness beside.
+//! What a component can reach: `store`, `settings`, `journal`, and from WASI two clocks and the wait
+//! for one of them. The registrar also has `sql` and random bits.
 //!
-//! A component that imports anything else, such as files, sockets, an environment or output, is refused when it is loaded. Of the store
-//! each app writes its own part: what licences say is the registrar's, what has become of them the validator's.
+//! # Design decisions
+//! - A component that imports anything else, such as files, sockets, an environment or output, is
+//!   refused when it is loaded.
+//! - What an app may do is data ([`Grants`]). Each app writes its own part of the store: licences are
+//!   the registrar's, their usage state is the validator's. Only the registrar reads tokens among the
+//!   settings, and only for it the interface `sql` is linked at all.
 
 pub mod counts;
+mod grants;
 pub mod journal;
 pub mod settings;
 pub mod sql;
@@ -13,7 +18,6 @@ pub mod store;
 
 use std::sync::Arc;
 
-use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -23,6 +27,7 @@ use wasmtime_wasi::p2::bindings::random::random;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+pub use self::grants::Grants;
 use self::journal::Journal;
 use self::settings::Settings;
 use self::sql::Sql;
@@ -38,12 +43,6 @@ pub struct Imports {
     grants: Grants,
 }
 
-/// What an app may do that another may not.
-enum Grants {
-    Validator,
-    Registrar(Arc<Sql>),
-}
-
 /// What one instance has to itself.
 pub(crate) struct Guest {
     imports: Arc<Imports>,
@@ -52,52 +51,39 @@ pub(crate) struct Guest {
     pub(crate) limits: StoreLimits,
 }
 
-/// Settings that only the registrar is told: they are its operators' tokens, `token` the one that the command line takes from the same
-/// environment.
+/// Settings that are tokens. `token` is not a setting of the registrar: the command line reads it from
+/// the same environment.
 const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
 
 impl Imports {
-    /// What the validator is given.
-    pub fn of_validator(store: Arc<Shared>, settings: Settings, journal: Journal) -> Self {
-        Self { store, settings: settings.without(&SECRETS), journal, grants: Grants::Validator }
+    /// The imports of one app.
+    pub fn new(store: Arc<Shared>, settings: Settings, journal: Journal, grants: Grants) -> Self {
+        let settings = if grants.secrets { settings } else { settings.without(&SECRETS) };
+        Self { store, settings, journal, grants }
     }
 
-    /// What the registrar is given.
-    pub fn of_registrar(store: Arc<Shared>, settings: Settings, journal: Journal, sql: Arc<Sql>) -> Self {
-        Self { store, settings, journal, grants: Grants::Registrar(sql) }
-    }
-
-    /// Gives components these imports and no others.
+    /// Links these imports and no others.
     pub(crate) fn link(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         App::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
         wall_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
         monotonic_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
         poll::add_to_linker::<_, HasSelf<ResourceTable>>(linker, |guest| &mut guest.resources)?;
-        if let Grants::Registrar(_) = self.grants {
+        if self.grants.sql.is_some() {
             bindings::sql::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+        }
+        if self.grants.random {
             random::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())?;
         }
         Ok(())
     }
 
-    fn check_write(&self, key: &str) -> Result<(), Error> {
-        let is_denied = match self.grants {
-            Grants::Validator => WRITTEN_BY_REGISTRAR.iter().any(|prefix| key.starts_with(prefix)),
-            Grants::Registrar(_) => WRITTEN_BY_VALIDATOR.iter().any(|prefix| key.starts_with(prefix)),
-        };
-        if is_denied { Err(Error::AccessDenied) } else { Ok(()) }
-    }
-
     fn sql(&self) -> Result<&Arc<Sql>, bindings::sql::Error> {
-        match &self.grants {
-            Grants::Registrar(sql) => Ok(sql),
-            Grants::Validator => Err(bindings::sql::Error::AccessDenied),
-        }
+        self.grants.sql.as_ref().ok_or(bindings::sql::Error::AccessDenied)
     }
 }
 
 impl Guest {
-    /// `memory` is the most that all its linear memories may have, in bytes.
+    /// `memory` bounds the bytes of all its linear memories together.
     pub(crate) fn new(imports: Arc<Imports>, memory: usize) -> Self {
         Self {
             imports,
@@ -114,7 +100,8 @@ impl WasiView for Guest {
     }
 }
 
-/// Reads take microseconds and run where the guest runs; a write waits for the disk, and meanwhile the thread answers others.
+/// A read takes microseconds and runs on the guest's thread. A write waits for the disk as a task, and
+/// the thread answers other requests meanwhile.
 impl bindings::store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
         self.imports.store.get(&key)
@@ -127,12 +114,12 @@ impl bindings::store::Host for Guest {
         expect: Expectation,
         ttl: Option<u32>,
     ) -> Result<Outcome, Error> {
-        self.imports.check_write(&key)?;
+        self.imports.grants.check_write(&key)?;
         self.imports.store.put(key, value, expect, ttl).await
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
-        self.imports.check_write(&key)?;
+        self.imports.grants.check_write(&key)?;
         self.imports.store.delete(key).await
     }
 
@@ -157,7 +144,7 @@ impl bindings::journal::Host for Guest {
     }
 }
 
-/// A statement waits for its turn and for the disk, and runs on a thread of its own.
+/// A statement waits as a task, and runs on a thread for blocking work.
 impl bindings::sql::Host for Guest {
     async fn query(
         &mut self,

@@ -9,7 +9,6 @@ mod local;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::routes;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 use crate::bindings::service::{Body, Header, Request, Response};
 use crate::bindings::sql;
 use crate::engine::{Bounds, Engine, Failure, Machine};
-use crate::imports::{Imports, journal::Journal, settings::Settings, sql::Sql, store::Shared};
+use crate::imports::{Grants, Imports, journal::Journal, settings::Settings, sql::Sql, store::Shared};
 use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, WARM_REGISTRARS};
 
 pub use local::{Local, OpenError};
@@ -71,16 +70,11 @@ impl Registrar {
         let sql = Arc::new(Sql::create(data).map_err(LoadError::Sql)?);
         let token = token()?;
         let settings = settings.with(HOST_TOKEN, token.clone());
-        let imports = Imports::of_registrar(shared, settings, journal, sql);
+        let imports = Imports::new(shared, settings, journal, Grants::registrar(sql));
         let bounds = Bounds { deadline: REGISTRAR_DEADLINE, memory: MAX_REGISTRAR_MEMORY, warm: WARM_REGISTRARS };
         let engine = machine.load(component, imports, bounds).await;
         let engine = engine.map_err(|error| LoadError::Component(component.to_owned(), error))?;
         Ok(Self { engine, token, calls: Semaphore::new(REGISTRAR_CALLS), changed: Notify::new() })
-    }
-
-    /// Whether a path is the registrar's and not the validator's.
-    pub fn has(path: &str) -> bool {
-        routes::is_vendors(path)
     }
 
     /// Passes a client's request on.
@@ -142,16 +136,5 @@ impl Registrar {
 fn token() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_long_and_differ() {
-        let (one, other) = (token().unwrap(), token().unwrap());
-        assert!(one.len() == 64 && one != other);
-    }
+    Ok(countersign::hex::encode(&bits))
 }

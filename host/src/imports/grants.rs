@@ -1,0 +1,65 @@
+//! What each app may do that another may not.
+
+use std::sync::Arc;
+
+use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
+
+use super::sql::Sql;
+use crate::bindings::store::Error;
+
+/// Every prefix of the store's keys that has one writer.
+const OWNED: [&[&str]; 2] = [&WRITTEN_BY_REGISTRAR, &WRITTEN_BY_VALIDATOR];
+
+/// What one app may do.
+#[derive(Debug)]
+pub struct Grants {
+    /// The owned prefixes of the store's keys that it may write. It may write keys that nobody owns,
+    /// and read all.
+    pub(super) writes: &'static [&'static str],
+    /// Whether it reads the settings that are tokens.
+    pub(super) secrets: bool,
+    /// Whether it gets random bits.
+    pub(super) random: bool,
+    /// Its database. Without one the interface `sql` is not linked.
+    pub(super) sql: Option<Arc<Sql>>,
+}
+
+impl Grants {
+    /// Those of the validator, which cannot issue or change a licence.
+    pub fn validator() -> Self {
+        Self { writes: &WRITTEN_BY_VALIDATOR, secrets: false, random: false, sql: None }
+    }
+
+    /// Those of the registrar, which cannot change a licence's usage.
+    pub fn registrar(sql: Arc<Sql>) -> Self {
+        Self { writes: &WRITTEN_BY_REGISTRAR, secrets: true, random: true, sql: Some(sql) }
+    }
+
+    pub(super) fn check_write(&self, key: &str) -> Result<(), Error> {
+        let is_under = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+        let is_granted = is_under(self.writes) || !OWNED.into_iter().any(is_under);
+        if is_granted { Ok(()) } else { Err(Error::AccessDenied) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign::store_keys::{LICENSE, OPERATION, STATE};
+
+    use super::*;
+
+    #[test]
+    fn an_app_writes_its_own_prefixes_and_those_that_nobody_owns() {
+        let validator = Grants::validator();
+        let registrar = Grants { writes: &WRITTEN_BY_REGISTRAR, ..Grants::validator() };
+        let may_write = |grants: &Grants, prefix| grants.check_write(&format!("{prefix}0123")).is_ok();
+        assert_eq!(
+            [LICENSE, STATE, OPERATION, "other:"].map(|key| may_write(&validator, key)),
+            [false, true, true, true]
+        );
+        assert_eq!(
+            [LICENSE, STATE, OPERATION, "other:"].map(|key| may_write(&registrar, key)),
+            [true, false, false, true]
+        );
+    }
+}
