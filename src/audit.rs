@@ -1,9 +1,8 @@
 //! The chain of events: each is hashed together with the hash of the one before it, so that none can be changed, removed or moved
 //! without all that follow being hashed anew.
 
-use crate::text::to_json;
+use crate::{hash::sha256, text::to_json};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// What stands before the first event.
 pub const BEGINNING: [u8; 32] = [0; 32];
@@ -18,7 +17,7 @@ pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
 
 /// As [`link`], for an event that is written in that form already.
 pub fn link_canonical(previous: &[u8; 32], event: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(previous).chain_update(event).finalize().into()
+    sha256([previous, event])
 }
 
 #[cfg(test)]

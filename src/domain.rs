@@ -56,19 +56,19 @@ pub enum DomainError {
     #[error("is empty")]
     Empty,
     /// It has more than 253 bytes in ASCII.
-    #[error("is longer than 253 bytes")]
+    #[error("is longer than {MAX_DOMAIN_BYTES} bytes")]
     TooLong,
     /// It has a scheme, a user, a path, a query or a fragment.
-    #[error("is a URL or a part of one; a host name is expected")]
+    #[error("must be a host name or IP address, without scheme, user, path, query or fragment")]
     Url,
     /// What follows the colon is no port.
-    #[error("has a colon that no port from 0 to 65535 follows")]
+    #[error("has an invalid port; a port is a number from 0 to 65535")]
     Port,
     /// Two dots in a row, or one at the beginning.
-    #[error("has an empty label")]
+    #[error("has an empty label: a dot at its beginning, or two in a row")]
     EmptyLabel,
     /// A label has more than 63 bytes in ASCII.
-    #[error("has a label longer than 63 bytes")]
+    #[error("has a label longer than {MAX_LABEL_BYTES} bytes")]
     LongLabel,
     /// A label begins or ends with a hyphen.
     #[error("has a label that begins or ends with a hyphen")]
@@ -77,13 +77,13 @@ pub enum DomainError {
     #[error("has a character that is not allowed in a host name")]
     Character,
     /// A label that has no form in ASCII, or one (`xn--`) that is no label's.
-    #[error("is not a valid internationalised name")]
+    #[error("is not a valid internationalised name (UTS 46)")]
     Idna,
     /// It looks like an IP address and is none.
-    #[error("looks like an IP address and is none")]
+    #[error("looks like an IP address but is not a valid one")]
     Address,
     /// An entry under which anyone can register a name (`co.uk`, `github.io`).
-    #[error("is a public suffix, under which anyone can have a name")]
+    #[error("is a public suffix, under which anyone can register a name")]
     PublicSuffix,
 }
 

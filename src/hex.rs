@@ -1,25 +1,38 @@
-//! SHA-256 hashes as text: 64 hexadecimal digits in lower case.
+//! Bytes as hexadecimal digits in lower case, two a byte.
 
 use alloc::string::String;
 
-/// A hash as 64 hexadecimal digits in lower case.
-pub fn encode(hash: &[u8; 32]) -> String {
-    hash.iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
-        .collect()
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The digits of these bytes.
+pub fn encode(bytes: &[u8]) -> String {
+    prefixed("", bytes)
 }
 
-/// The hash that [`encode`] writes so; `None` for any other text.
-pub fn decode(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+/// A prefix, and the digits of these bytes.
+pub(crate) fn prefixed(prefix: &str, bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(prefix.len() + 2 * bytes.len());
+    text.push_str(prefix);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+/// The `N` bytes that [`encode`] writes as this text; `None` for any other text.
+pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
         return None;
     }
-    let mut hash = [0; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        for digit in digits {
+            let value = DIGITS.iter().position(|each| each == digit)?;
+            *byte = *byte << 4 | value as u8;
+        }
     }
-    Some(hash)
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -27,12 +40,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_reads_as_it_was_written() {
-        let hash = core::array::from_fn(|at| (at * 9) as u8);
-        let text = encode(&hash);
-        assert_eq!(decode(&text), Some(hash));
-        for refused in ["", &text[1..], &text.to_uppercase(), &text.replace('0', "+")] {
-            assert_eq!(decode(refused), None, "{refused}");
+    fn bytes_read_as_they_were_written() {
+        let bytes: [u8; 32] = core::array::from_fn(|at| (at * 9) as u8);
+        let text = encode(&bytes);
+        assert_eq!(decode(&text), Some(bytes));
+        for refused in ["", &text[1..], &text[2..], &text.to_uppercase(), &text.replace('0', "+"), &"é".repeat(32)] {
+            assert_eq!(decode::<32>(refused), None, "{refused}");
         }
     }
 }

@@ -5,13 +5,12 @@
 //! licence, so that nothing follows a machine from one to the next. It is no secret and no proof: whoever has the key may claim any name, with or without a hash.
 
 use crate::{
-    id::ActivationId,
-    id::LicenseId,
+    hash::{first_64_bits, sha256},
+    id::{ActivationId, LicenseId},
     limits::MAX_COMPONENTS,
     name::{Identifier, NameError},
 };
 use alloc::{string::String, vec::Vec};
-use sha2::{Digest, Sha256};
 
 words! {
     /// What takes a seat.
@@ -54,13 +53,13 @@ pub struct Fingerprint(Vec<Identifier>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
     /// One of them cannot be part of it.
-    #[error("has a component that {0}")]
+    #[error("has an invalid component: it {0}")]
     Component(NameError),
     /// There is none, or there are more than five.
-    #[error("must have 1 to 5 components")]
+    #[error("must have 1 to {MAX_COMPONENTS} components")]
     Count,
     /// Two are the same.
-    #[error("has a component twice")]
+    #[error("has the same component twice")]
     Twice,
 }
 
@@ -130,8 +129,7 @@ impl Holder {
     }
 }
 
-/// The first 64 bits of SHA-256 over the licence's id and the name.
+/// 64 bits of a hash of the licence's id and the name.
 fn hash(license: &LicenseId, name: &str) -> u64 {
-    let digest = Sha256::new().chain_update(license.as_str()).chain_update(name).finalize();
-    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    first_64_bits(&sha256([license.as_str().as_bytes(), name.as_bytes()]))
 }

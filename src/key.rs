@@ -12,13 +12,14 @@
 
 use crate::{
     crockford::{self, SYMBOLS_OF_128_BITS},
+    hash::sha256,
+    hex,
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
     name::Product,
     store_keys,
 };
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
-use sha2::{Digest, Sha256};
 
 const CHECK_SYMBOLS: usize = 4;
 const SYMBOLS: usize = SYMBOLS_OF_128_BITS + CHECK_SYMBOLS;
@@ -31,7 +32,7 @@ pub struct Prefix(String);
 
 /// The text is no prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a prefix has 2 to 8 characters from A-Z and 0-9 and begins with a letter")]
+#[error("must be {} to {} characters from A-Z and 0-9, the first a letter", PREFIX_CHARACTERS.start(), PREFIX_CHARACTERS.end())]
 pub struct PrefixError;
 
 /// A key in its printed form. `Display` is the only way to see it; `Debug` hides it.
@@ -48,10 +49,10 @@ pub enum ReadError {
     #[error("is empty")]
     Empty,
     /// It has more than 512 bytes.
-    #[error("is too long")]
+    #[error("is longer than {MAX_KEY_BYTES} bytes")]
     TooLong,
     /// It has the shape of our keys and fails its checksum: a typing error.
-    #[error("has the shape of a key and fails its checksum")]
+    #[error("has a typing error: its checksum is wrong")]
     Malformed,
 }
 
@@ -149,27 +150,17 @@ impl fmt::Debug for Key {
 
 /// The text is no hash of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not 64 hexadecimal digits")]
+#[error("must be 64 hexadecimal digits")]
 pub struct KeyHashError;
 
 impl KeyHash {
     fn of(canonical: &str) -> Self {
-        Self(Sha256::digest(canonical).into())
+        Self(sha256([canonical.as_bytes()]))
     }
 
     /// Reads [`KeyHash::to_hex`], in either case.
     pub fn parse(text: &str) -> Result<Self, KeyHashError> {
-        let mut hash = [0; 32];
-        if text.len() != 2 * hash.len() {
-            return Err(KeyHashError);
-        }
-        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            for digit in digits {
-                let value = char::from(*digit).to_digit(16).ok_or(KeyHashError)?;
-                *byte = *byte << 4 | value as u8;
-            }
-        }
-        Ok(Self(hash))
+        hex::decode(&text.to_ascii_lowercase()).map(Self).ok_or(KeyHashError)
     }
 
     /// The hash itself.
@@ -179,23 +170,12 @@ impl KeyHash {
 
     /// 64 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
-        self.after("")
-    }
-
-    fn after(&self, prefix: &str) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(prefix.len() + 2 * self.0.len());
-        text.push_str(prefix);
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        text
+        hex::encode(&self.0)
     }
 
     /// The key in the store under which the licence is: `license:` and [`KeyHash::to_hex`].
     pub fn store_key(&self) -> String {
-        self.after(store_keys::LICENSE)
+        hex::prefixed(store_keys::LICENSE, &self.0)
     }
 }
 
@@ -219,7 +199,7 @@ pub struct Hint(String);
 
 /// The text is no hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a hint has 1 to 4 characters")]
+#[error("must be 1 to {HINT_CHARACTERS} characters, none a control character")]
 pub struct HintError;
 
 impl Hint {

@@ -29,11 +29,14 @@ extern crate std;
 
 #[macro_use]
 mod text;
+#[macro_use]
+pub mod word;
 mod object;
 
 pub mod audit;
 pub mod crockford;
 pub mod field;
+pub mod hash;
 pub mod hex;
 pub mod id;
 
@@ -46,6 +49,7 @@ pub mod store_keys;
 pub mod domain;
 pub mod key;
 pub mod name;
+pub mod number;
 pub mod period;
 pub mod time;
 pub mod version;
@@ -53,6 +57,7 @@ pub mod version;
 pub mod holder;
 pub mod license;
 pub mod request;
+pub mod role;
 pub mod state;
 pub mod terms;
 

@@ -26,6 +26,7 @@ use crate::{
     key::Hint,
     limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES},
     name::{Label, Product},
+    number::Grouped,
     terms::{Allowance, SeatPolicy},
     text::{present, to_json},
     time::Timestamp,
@@ -142,7 +143,7 @@ words! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// It is a record of a format that this reader does not know.
-    #[error("the record has a format that is not known here")]
+    #[error("the record's format is not {}, the only one that this version reads", Format::NUMBER)]
     UnknownFormat,
     /// It is no record of format 1; the reader stopped in that column (from 1 on) of that line.
     #[error("the record is corrupt at line {line}, column {column}")]
@@ -153,14 +154,14 @@ pub enum RecordError {
         column: usize,
     },
     /// It has more than 64 features, 1,000 domains or 8 allowances.
-    #[error("the record has too many features, domains or allowances")]
+    #[error("the record has more than {MAX_FEATURES} features, {} domains or {MAX_ALLOWANCES} allowances", Grouped(MAX_DOMAINS as u64))]
     TooMany,
     /// What it says of its expiry contradicts itself: a time that begins later needs a duration and no date, one that is fixed needs no
     /// duration; and only what can be activated begins with an activation.
-    #[error("the record's expiry contradicts itself")]
+    #[error("the record's `expiryBasis`, `expiresAt`, `durationSeconds` and `activation` contradict each other")]
     Expiry,
     /// A number of its seats or allowances is out of bounds, or two allowances have one name.
-    #[error("the record's seats or allowances are out of bounds")]
+    #[error("the record's seats or allowances are out of bounds, or two allowances have one name")]
     Bounds,
 }
 

@@ -1,4 +1,5 @@
-//! Names that vendors choose, and the nonce that a caller chooses.
+//! Names: those that vendors choose for what they sell, and those that callers choose for themselves
+//! and their requests.
 
 use crate::limits::{
     MAX_DISPLAY_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES,
@@ -6,47 +7,50 @@ use crate::limits::{
 use alloc::{borrow::ToOwned, string::String};
 use core::fmt;
 
-/// Why a text is no such name.
+/// Why a text is not a valid name of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// It has no character at all.
+    /// It is empty.
     #[error("is empty")]
     Empty,
-    /// It has more bytes than such a name may have.
-    #[error("is too long")]
-    TooLong,
-    /// It has a character that such a name may not have.
-    #[error("has a character that is not allowed in it")]
-    Character,
+    /// It has more bytes than this.
+    #[error("is longer than {0} bytes")]
+    TooLong(usize),
+    /// It has a character that its kind does not allow; the sentence says which are allowed.
+    #[error("{0}")]
+    Character(&'static str),
 }
 
-/// The word is none of those that may stand there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of the words that may stand there")]
-pub struct UnknownWord;
+const NO_CONTROLS: &str = "must not contain control characters";
+const VISIBLE_ASCII: &str = "may contain only visible ASCII characters";
 
+/// Declares a kind of name: its bytes at most, its characters, and a sentence about these.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $max_bytes:expr, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max_bytes:expr, $allowed:expr, $sentence:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
         impl $name {
             /// Takes the text as it is, if it is such a name.
+            ///
+            /// # Errors
+            ///
+            /// [`NameError`] if the text is empty, too long, or has a character that is not allowed.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 let allowed: fn(char) -> bool = $allowed;
                 if text.is_empty() {
                     Err(NameError::Empty)
                 } else if text.len() > $max_bytes {
-                    Err(NameError::TooLong)
+                    Err(NameError::TooLong($max_bytes))
                 } else if !text.chars().all(allowed) {
-                    Err(NameError::Character)
+                    Err(NameError::Character($sentence))
                 } else {
                     Ok(Self(text.to_owned()))
                 }
             }
 
-            /// The text of it.
+            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -63,31 +67,33 @@ macro_rules! name {
 }
 
 name! {
-    /// What is licensed: 1 to 64 characters from `[a-z0-9-]`.
-    Product, MAX_NAME_BYTES, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')
+    /// A product's code: 1 to 64 characters from `[a-z0-9-]`.
+    Product, MAX_NAME_BYTES, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'), "may contain only a-z, 0-9 and hyphens"
 }
 
 name! {
-    /// A plan or a feature: 1 to 64 bytes without control characters. Compared byte for byte.
-    Label, MAX_NAME_BYTES, |c| !c.is_control()
+    /// A plan, feature or allowance: 1 to 64 bytes without control characters. Compared byte for byte.
+    Label, MAX_NAME_BYTES, |c| !c.is_control(), NO_CONTROLS
 }
 
 name! {
     /// What people call a product, a policy or a token: 1 to 256 bytes without control characters.
-    DisplayName, MAX_DISPLAY_NAME_BYTES, |c| !c.is_control()
+    DisplayName, MAX_DISPLAY_NAME_BYTES, |c| !c.is_control(), NO_CONTROLS
 }
 
 name! {
-    /// A user's id or one component of a fingerprint: 1 to 256 bytes of any kind. Compared byte for byte.
-    Identifier, MAX_IDENTIFIER_BYTES, |_| true
+    /// A user's id or one component of a fingerprint: 1 to 256 bytes of any kind. Compared byte for
+    /// byte.
+    Identifier, MAX_IDENTIFIER_BYTES, |_| true, ""
 }
 
 name! {
-    /// What a caller sends so that a repeated request has one effect: 1 to 255 visible ASCII characters.
-    IdempotencyKey, MAX_IDEMPOTENCY_KEY_BYTES, |c| c.is_ascii_graphic()
+    /// What a caller sends so that a repeated request has one effect: 1 to 255 visible ASCII
+    /// characters.
+    IdempotencyKey, MAX_IDEMPOTENCY_KEY_BYTES, |c| c.is_ascii_graphic(), VISIBLE_ASCII
 }
 
 name! {
     /// What a caller sends to recognise the answer by: 1 to 128 visible ASCII characters.
-    Nonce, MAX_NONCE_BYTES, |c| c.is_ascii_graphic()
+    Nonce, MAX_NONCE_BYTES, |c| c.is_ascii_graphic(), VISIBLE_ASCII
 }

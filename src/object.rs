@@ -1,6 +1,6 @@
 //! The JSON object that a request's body is, as it was sent.
 
-use crate::field::FieldError;
+use crate::{field::FieldError, limits::MAX_AMOUNT, number::Grouped};
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -18,8 +18,10 @@ impl Object {
     }
 }
 
-/// What a field that counts must be.
-pub(crate) const AMOUNTS: &str = "must be a whole number from 1 to 1,000,000,000.";
+/// That a field is not an amount.
+pub(crate) fn not_an_amount(name: &str) -> FieldError {
+    FieldError::new(name, format_args!("must be a whole number from 1 to {}.", Grouped(MAX_AMOUNT)))
+}
 
 /// A JSON value, as far as a request has use for it.
 pub(crate) enum Value {
@@ -55,7 +57,7 @@ impl Value {
     pub(crate) fn amount(self, name: &str) -> Result<u64, FieldError> {
         match self {
             Self::Number(number) => Ok(number),
-            _ => Err(FieldError::new(name, AMOUNTS)),
+            _ => Err(not_an_amount(name)),
         }
     }
 }
@@ -65,7 +67,7 @@ fn shape_error(error: &serde_json::Error) -> String {
     if error.is_data() {
         return "The body is not a JSON object.".to_owned();
     }
-    format!("The body is not valid JSON: it breaks off at line {}, column {}.", error.line(), error.column())
+    format!("The body is not valid JSON: parsing stopped at line {}, column {}.", error.line(), error.column())
 }
 
 impl<'de> Deserialize<'de> for Object {

@@ -3,20 +3,19 @@
 use crate::{
     domain::Domain,
     field::FieldError,
+    hash::{first_64_bits, sha256},
     holder::{Fingerprint, Holder, Per},
-    id::ActivationId,
-    id::LicenseId,
+    id::{ActivationId, LicenseId},
     key::{self, KeyHash, ReadError},
     limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
     name::{IdempotencyKey, Identifier, Label, Nonce, Product},
-    object::{AMOUNTS, Object},
+    object::{Object, not_an_amount},
     state::Operation,
     time::Timestamp,
     version::Version,
 };
 use alloc::{string::String, vec::Vec};
 use core::fmt;
-use sha2::{Digest, Sha256};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,17 +139,14 @@ impl Request {
     /// What this request is to do once, under an idempotency key; nothing where it changes nothing.
     pub fn operation(&self, key: &IdempotencyKey, license: &LicenseId) -> Option<Operation> {
         let (allowance, change) = (self.allowance.as_ref()?, self.change?);
-        let hash =
-            |parts: [&[u8]; 3]| parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
         let (kind, amount) = match change {
             Change::Consume(amount) => (b'+', amount),
             Change::Return(amount) => (b'-', amount),
         };
-        let id = hash([b"operation", license.as_str().as_bytes(), key.as_str().as_bytes()]);
-        let asked = hash([&[kind], &amount.to_be_bytes(), allowance.as_str().as_bytes()]);
-        let mut operation = Operation { id: [0; 16], asked: 0 };
+        let id = sha256([b"operation", license.as_str().as_bytes(), key.as_str().as_bytes()]);
+        let asked = sha256([&[kind], &amount.to_be_bytes(), allowance.as_str().as_bytes()]);
+        let mut operation = Operation { id: [0; 16], asked: first_64_bits(&asked) };
         operation.id.copy_from_slice(&id[..16]);
-        operation.asked = asked.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte));
         Some(operation)
     }
 }
@@ -162,7 +158,12 @@ impl Fields {
         for (name, value) in Object::parse(body)?.entries {
             // A name that long may be a key or another secret in the wrong place.
             if !(1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) {
-                return Err(FieldError::new("", "A field that has no name, or a long one, is no field of a request."));
+                return Err(FieldError::new(
+                    "",
+                    format_args!(
+                        "The body has a field whose name is empty or longer than {MAX_FIELD_NAME_BYTES} bytes."
+                    ),
+                ));
             }
             if !verb.takes(&name) {
                 return Err(FieldError::new(&name, NO_FIELD));
@@ -196,23 +197,26 @@ impl Fields {
         };
         let features = self.features.unwrap_or_default();
         if features.len() > MAX_FEATURES {
-            return Err(FieldError::new("features", "has more than 64 names."));
+            return Err(FieldError::new("features", format_args!("may contain at most {MAX_FEATURES} names.")));
         }
         let change = match (self.consume, self.give_back) {
             (None, None) => None,
             (Some(amount), None) => Some(Change::Consume(in_bounds("consume", amount)?)),
             (None, Some(amount)) => Some(Change::Return(in_bounds("return", amount)?)),
-            (Some(_), Some(_)) => return Err(FieldError::new("return", "cannot stand beside `consume`.")),
+            (Some(_), Some(_)) => return Err(FieldError::new("return", "cannot be combined with `consume`.")),
         };
         let names_a_holder = self.fingerprint.is_some() || self.user.is_some() || self.domain.is_some();
         match verb {
             Verb::Deactivate if names_a_holder && self.activation.is_some() => {
-                return Err(FieldError::new("activation", "cannot stand beside a `fingerprint`, `user` or `domain`."));
+                return Err(FieldError::new(
+                    "activation",
+                    "cannot be combined with `fingerprint`, `user` or `domain`.",
+                ));
             }
             Verb::Deactivate if !names_a_holder && self.activation.is_none() => {
                 return Err(FieldError::new(
                     "activation",
-                    "is missing, and so is a `fingerprint`, `user` or `domain`.",
+                    "is missing. Send it, or a `fingerprint`, `user` or `domain`.",
                 ));
             }
             Verb::Usage if self.allowance.is_none() => return Err(FieldError::new("allowance", "is missing.")),
@@ -231,7 +235,7 @@ impl Fields {
                 .iter()
                 .map(|feature| Label::parse(feature))
                 .collect::<Result<_, _>>()
-                .map_err(|error| FieldError::new("features", format_args!("holds a name that {error}.")))?,
+                .map_err(|error| FieldError::new("features", format_args!("contains an invalid name: it {error}.")))?,
             fingerprint: self
                 .fingerprint
                 .map(|components| Fingerprint::parse(&components))
@@ -255,10 +259,10 @@ fn set<T>(field: &mut Option<T>, name: &str, value: T) -> Result<(), FieldError>
 }
 
 fn in_bounds(name: &str, amount: u64) -> Result<u64, FieldError> {
-    if (1..=MAX_AMOUNT).contains(&amount) { Ok(amount) } else { Err(FieldError::new(name, AMOUNTS)) }
+    if (1..=MAX_AMOUNT).contains(&amount) { Ok(amount) } else { Err(not_an_amount(name)) }
 }
 
-const NO_FIELD: &str = "is no field of this request.";
+const NO_FIELD: &str = "is not a field of this request.";
 
 fn verified<T, E: fmt::Display>(
     name: &str,

@@ -42,7 +42,7 @@ pub const OPENAPI: &str = "/openapi.json";
 pub fn is_vendors(path: &str) -> bool {
     let is_in =
         |collection: &str| path.strip_prefix(collection).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path == OPENAPI || COLLECTIONS.iter().any(|collection| is_in(&collection))
+    path == OPENAPI || COLLECTIONS.iter().any(|collection| is_in(collection))
 }
 
 #[cfg(test)]

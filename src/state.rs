@@ -19,6 +19,7 @@
 //! A record of another format, with other counts than bounds allow, or with a byte too few or too many, is a fault of the store.
 
 use crate::{
+    hex,
     holder::{Holder, Matching},
     limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS},
     name::Label,
@@ -27,7 +28,7 @@ use crate::{
     time::Timestamp,
 };
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::cmp::Reverse;
 
 /// A licence in use. What is not in the store is as [`State::default`].
@@ -97,13 +98,13 @@ pub struct Operation {
 impl Operation {
     /// The key in the store under which it is remembered by itself: `operation:` and 32 lower-case hexadecimal digits.
     pub fn store_key(&self) -> String {
-        format!("{}{:032x}", store_keys::OPERATION, u128::from_be_bytes(self.id))
+        hex::prefixed(store_keys::OPERATION, &self.id)
     }
 }
 
 /// Bytes from the store are no such record: too short, too long, or of another format. Says nothing about the licence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the record of the licence's use is corrupt")]
+#[error("the licence's usage state is corrupt")]
 pub struct StateError;
 
 const FORMAT: u8 = 1;
@@ -246,8 +247,8 @@ impl<'a> Rest<'a> {
         let (since, until) = (self.some_moment()?, self.moment()?);
         let mut hashes = [0; MAX_COMPONENTS];
         let hashes = hashes.get_mut(..usize::from(names)).ok_or(StateError)?;
-        for (hash, bytes) in hashes.iter_mut().zip(self.bytes(8 * usize::from(names))?.chunks_exact(8)) {
-            *hash = bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+        for hash in hashes.iter_mut() {
+            *hash = self.number()?;
         }
         Ok(Seat { holder: Holder::of(hashes).ok_or(StateError)?, since, until })
     }

@@ -91,7 +91,7 @@ pub enum Overage {
 
 /// The text is no overage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is neither none nor always nor 101% to 1000%")]
+#[error("must be none, always, or a percentage from 101% to 1000%")]
 pub struct OverageError;
 
 impl Overage {

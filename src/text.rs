@@ -1,10 +1,11 @@
-//! How the values of this crate are written as text: one form each, the same in JSON, on the command line and in
-//! `Display`.
+//! How this crate's values are written as text: in one form, which JSON, the command line and
+//! `Display` share.
 
-/// Gives a type that has `parse(&str) -> Result<Self, impl Error>` and `Display` the same form in serde and `FromStr`.
+/// Gives a type with `parse(&str) -> Result<Self, impl Error>` and `Display` the same form in serde
+/// and `FromStr`.
 ///
-/// The error of `parse` says what is wrong without the text itself, so no value ends up in a message. A type that knows its text as a
-/// `&str` says how to get it: JSON is written without the machinery of `core::fmt` then, which takes several times as long.
+/// Errors of `parse` must not repeat the text, which may be a secret. A type that has its text as a
+/// `&str` says where: writing it then avoids `core::fmt`, which takes several times as long.
 macro_rules! text_form {
     ($type:ty, $error:ty) => {
         impl serde::Serialize for $type {
@@ -56,49 +57,14 @@ macro_rules! text_form {
     };
 }
 
-/// An enum of stable words: `as_str` gives the word, `parse` reads it, `ALL` holds each in the order written.
-macro_rules! words {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every one, in the order of their declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The stable word for it, as it stands in JSON.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-
-            /// The one that the word stands for.
-            pub fn parse(word: &str) -> Result<Self, $crate::name::UnknownWord> {
-                Self::ALL.iter().copied().find(|each| each.as_str() == word).ok_or($crate::name::UnknownWord)
-            }
-        }
-
-        impl core::fmt::Display for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        text_form!($name, $crate::name::UnknownWord, |word| word.as_str());
-    };
-}
-
-/// Writes one of this crate's own structures as JSON.
+/// Writes one of this crate's structures as JSON.
 pub(crate) fn to_json(value: &impl serde::Serialize) -> alloc::string::String {
-    // Writing to memory does not fail, and texts, numbers and lists have a JSON form.
+    // Writing to memory does not fail, and these structures have only texts, numbers, lists and
+    // maps with text keys.
     serde_json::to_string(value).unwrap_or_else(|_| unreachable!("plain structures have a JSON form"))
 }
 
-/// Reads a field that may be left out: where it stands it has a value, and `null` is none.
+/// Reads an optional field that must have a value if it is there: `null` is an error.
 pub(crate) fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

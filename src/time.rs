@@ -12,10 +12,10 @@ pub struct Timestamp(i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// It does not have the form `2030-01-01T00:00:00Z`.
-    #[error("is not in the form of RFC 3339, such as 2030-01-01T00:00:00Z")]
+    #[error("must be RFC 3339, such as 2030-01-01T00:00:00Z")]
     Form,
     /// It has the form, but there is no such day or time, or it lies outside the years 0000 to 9999 in UTC.
-    #[error("names no day and time of the years 0000 to 9999")]
+    #[error("must be a day and time that exist, in the years 0000 to 9999 (UTC)")]
     Range,
 }
 

@@ -126,7 +126,7 @@ pub struct UsageOutcome {
 
 /// The idempotency key came before, with another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the idempotency key was used for another request")]
+#[error("the idempotency key was already used for a different request")]
 pub struct KeyReused;
 
 /// The verdict on what would come of a change, which is made if that is valid.

@@ -2,8 +2,7 @@
 
 use crate::{
     domain::Domain,
-    id::ActivationId,
-    id::LicenseId,
+    id::{ActivationId, LicenseId},
     license::License,
     name::{Label, Nonce, Product},
     request::Request,

@@ -21,13 +21,13 @@ pub struct Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// It has more than 255 bytes.
-    #[error("is too long")]
+    #[error("is longer than {MAX_VERSION_BYTES} bytes")]
     TooLong,
     /// It does not have the form of Semantic Versioning.
-    #[error("is not a semantic version such as 2.1.0 or 2.1.0-rc.1")]
+    #[error("must be a semantic version, such as 2.1.0 or 2.1.0-rc.1")]
     Form,
     /// A number in it has no room in 64 bits.
-    #[error("has a number that is too large")]
+    #[error("has a number of more than 64 bits")]
     Number,
 }
 

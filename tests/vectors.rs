@@ -4,6 +4,7 @@ use countersign::{
     decide::Case,
     domain::{Domain, DomainError, DomainRule},
     field::FieldError,
+    hex,
     holder::{Holder, Per},
     id::LicenseId,
     key::{self, Key, Prefix, ReadError},
@@ -102,12 +103,8 @@ fn equal<T: PartialEq + std::fmt::Debug>(got: T, expected: T) -> Result<(), Box<
     if got == expected { Ok(()) } else { Err(format!("got {got:?}, expected {expected:?}").into()) }
 }
 
-fn from_hex(text: &str) -> Result<Vec<u8>, std::num::ParseIntError> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16)).collect()
-}
-
 fn key_made(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let random = from_hex(text(row, "random"))?.try_into().map_err(|_| "16 bytes are needed")?;
+    let random = hex::decode(text(row, "random")).ok_or("not 16 bytes")?;
     let key = Key::generate(&Prefix::parse(text(row, "prefix"))?, random);
     equal(key.to_string().as_str(), text(row, "key"))?;
     equal(key.hint().as_str(), text(row, "hint"))?;
@@ -130,8 +127,7 @@ fn key_read(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
         "foreign" => Ok(Sha256::digest(given).into()),
         printed => {
             let made = file["made"].as_array().and_then(|made| made.iter().find(|made| made["key"] == printed));
-            let hash = from_hex(text(made.ok_or("no such key was made")?, "hash"))?;
-            Ok(hash.try_into().map_err(|_| "32 bytes are needed")?)
+            Ok(hex::decode(text(made.ok_or("no such key was made")?, "hash")).ok_or("not 32 bytes")?)
         }
     };
     equal(got, expected)
@@ -260,7 +256,8 @@ fn verb(word: &str) -> Result<Verb, Box<dyn Error>> {
 }
 
 fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Request::from_json(Verb::Validate, &from_hex(text(row, "bytes"))?).err().ok_or("it was read")?;
+    let bytes: Vec<u8> = serde_json::from_value(row["bytes"].clone())?;
+    let error = Request::from_json(Verb::Validate, &bytes).err().ok_or("it was read")?;
     equal((error.field.as_str(), error.detail.as_str()), ("", "The body is not UTF-8."))
 }
 

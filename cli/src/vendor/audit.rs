@@ -121,5 +121,5 @@ impl Chain {
 fn known(text: &str) -> Result<(u64, String), &'static str> {
     let (number, hash) = text.split_once(':').ok_or("must be NUMBER:HASH, as an earlier run printed it")?;
     let number = number.parse().map_err(|_| "the number must be a whole number")?;
-    hex::decode(hash).map(|_| (number, hash.to_owned())).ok_or("the hash must be 64 hexadecimal digits")
+    hex::decode::<32>(hash).map(|_| (number, hash.to_owned())).ok_or("the hash must be 64 hexadecimal digits")
 }

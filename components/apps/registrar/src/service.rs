@@ -6,7 +6,6 @@ use countersign::name::Nonce;
 use crate::App;
 use crate::ask::Ask;
 use crate::auth::caller;
-use crate::auth::role::Role;
 use crate::bindings::exports::countersign::license::service::Guest;
 use crate::host::clock::{self, Stopwatch};
 use crate::host::journal;
@@ -19,6 +18,7 @@ use crate::wire::problem::Problem;
 use crate::wire::query::{Query, percent_decode};
 use crate::wire::{Request, Response};
 use crate::write::idempotency;
+use countersign::role::Role;
 
 struct Route {
     method: &'static str,

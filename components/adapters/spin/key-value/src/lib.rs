@@ -5,6 +5,7 @@
 //! atomically but overwrites a key that should be absent; over Redis it reports a failure for a swap that it made; and no adapter can
 //! tell what backs its store. Who needs `atomic` on Spin has the `spin-sqlite` adapter.
 
+use countersign::hash::{first_64_bits, sha256};
 use countersign::limits::MAX_VALUE_BYTES;
 use countersign::seam::{is_store_key, page};
 use countersign_adapter_spin_common::bindings::exports::countersign::license::store::{
@@ -12,7 +13,6 @@ use countersign_adapter_spin_common::bindings::exports::countersign::license::st
 };
 use countersign_adapter_spin_common::spin::fermyon::spin::key_value::{self, Store};
 use countersign_adapter_spin_common::store_label;
-use sha2::{Digest, Sha256};
 
 #[allow(unsafe_code)]
 mod export {
@@ -96,7 +96,7 @@ fn read(store: &Store, key: &str) -> Result<Option<Entry>, Error> {
 /// Spin keeps no versions, so equal values are one state: the first eight bytes of the value's SHA-256. A value that changed and
 /// changed back is not told from one that never did, which a record with a growing generation rules out.
 fn version(value: &[u8]) -> u64 {
-    Sha256::digest(value).iter().take(8).fold(0, |version, byte| version << 8 | u64::from(*byte))
+    first_64_bits(&sha256([value]))
 }
 
 fn error(error: key_value::Error) -> Error {

@@ -4,7 +4,6 @@ use crate::limits::{MAX_TOKEN_BYTES, MIN_SET_TOKEN_BYTES, TOKEN_USE_SECONDS};
 use countersign::time::Timestamp;
 use subtle::ConstantTimeEq;
 
-use crate::auth::role::Role;
 use crate::auth::throttle::{check_wait, network, note_failure};
 use crate::auth::token;
 use crate::bindings::countersign::license::settings;
@@ -12,6 +11,7 @@ use crate::sql::db::{self, Row, moment, optional, text};
 use crate::wire::Request;
 use crate::wire::headers::header;
 use crate::wire::problem::Problem;
+use countersign::role::Role;
 
 /// Somebody whose token is known and not over. Has the token in it: there is no `Debug`.
 pub(crate) struct Caller {

@@ -1,6 +1,5 @@
 //! Who the caller is, and what they may do.
 
 pub(crate) mod caller;
-pub(crate) mod role;
 mod throttle;
 pub(crate) mod token;

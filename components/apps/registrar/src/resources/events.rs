@@ -2,8 +2,9 @@
 
 use crate::limits::MAX_EXPORT_BYTES;
 use countersign::hex;
-use countersign::name::{Label, UnknownWord};
+use countersign::name::Label;
 use countersign::time::Timestamp;
+use countersign::word::UnknownWord;
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
@@ -49,7 +50,8 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     let subject = ask.query.parse_one("subject", Label::parse)?;
     let actor = ask.query.parse_one("actor", Label::parse)?;
-    let known = |word: &str| ACTIONS.iter().copied().find(|action| *action == word).ok_or(UnknownWord);
+    let known =
+        |word: &str| ACTIONS.iter().copied().find(|action| *action == word).ok_or(UnknownWord { allowed: &ACTIONS });
     let action = ask.query.parse_one("action", known)?;
     let since = ask.query.parse_one("since", Timestamp::parse)?;
     let until = ask.query.parse_one("until", Timestamp::parse)?;

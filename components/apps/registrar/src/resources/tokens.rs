@@ -7,7 +7,6 @@ use countersign::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::auth::role::Role;
 use crate::auth::token;
 use crate::sql::db::{self, Row, Select, blob, moment, optional, text};
 use crate::wire::Response;
@@ -15,6 +14,7 @@ use crate::wire::answer::Answer;
 use crate::wire::page;
 use crate::wire::problem::Problem;
 use crate::write::change::{Change, change};
+use countersign::role::Role;
 
 const SELECT: &str =
     "SELECT number, id, name, role, products, created_at, expires_at, last_used_at, revoked_at, revision FROM tokens";

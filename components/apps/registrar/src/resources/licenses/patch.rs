@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{alter, draft};
 use crate::ask::Ask;
-use crate::auth::role::Role;
 use crate::resources::licenses::issued::Issued;
 use crate::resources::metadata;
 use crate::resources::terms::Terms;
 use crate::wire::Response;
 use crate::wire::fields::{Fields, about};
 use crate::wire::problem::Problem;
+use countersign::role::Role;
 
 /// What a role below that of an issuer may change.
 const SUPPORTED: [&str; 2] = ["owner", "metadata"];

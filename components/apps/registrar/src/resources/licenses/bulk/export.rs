@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES};
-use countersign::name::UnknownWord;
+use countersign::word::UnknownWord;
 use serde_json::{Map, Value};
 
 use super::table;
@@ -36,7 +36,7 @@ impl FromStr for Format {
         match word {
             "ndjson" => Ok(Self::Ndjson),
             "csv" => Ok(Self::Csv),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord { allowed: &["ndjson", "csv"] }),
         }
     }
 }
