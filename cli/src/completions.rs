@@ -9,8 +9,8 @@ use crate::output::print;
 
 /// Print a completion script for a shell
 ///
-/// For bash: `source <(countersign completions bash)`. For zsh and fish, write it to the directory of
-/// their completions.
+/// For bash: `source <(countersign completions bash)`. For zsh and fish, write it to the directory
+/// of their completions.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell

@@ -14,7 +14,8 @@ pub(crate) fn given_or_stdin(given: String) -> Result<String, CommandError> {
         return Ok(given);
     }
     let mut text = String::new();
-    // A byte more than the longest key with CRLF: a key that is too long must not pass by being cut.
+    // A byte more than the longest key with CRLF: a key that is too long must not pass by being
+    // cut.
     io::stdin().take(MAX_KEY_BYTES as u64 + 3).read_to_string(&mut text)?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -30,8 +30,8 @@ pub(crate) const LOCAL_CONCURRENCY: usize = 4;
 /// How long to wait for a connection to a server.
 pub(crate) const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait for a whole answer. Longer than a server takes, so that a timeout is reported by
-/// the server.
+/// How long to wait for a whole answer. Longer than a server takes, so that a timeout is reported
+/// by the server.
 pub(crate) const API_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of an answer: a page of exported licences of the largest size.

@@ -27,18 +27,19 @@ use tokio::task::spawn;
 use tokio::time::timeout;
 
 use crate::error::CommandError;
+use crate::options::values::address;
 
 /// Serve licence checks and the vendor API over HTTP
 ///
-/// Prints `listening on http://ADDRESS` when it is ready and, at the first start, an admin token for
-/// the vendor API. SIGTERM and SIGINT stop it once the requests in flight are answered.
+/// Prints `listening on http://ADDRESS` when it is ready and, at the first start, an admin token
+/// for the vendor API. SIGTERM and SIGINT stop it once the requests in flight are answered.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The data directory; created if missing
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_DATA", hide_env_values = true)]
     data: PathBuf,
     /// The address and port to listen on; port 0 is any free port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
     listen: SocketAddr,
     /// The validator component [default: countersign-native.wasm beside this program, in
     /// ../components from there, or in target/components]
@@ -75,7 +76,8 @@ impl Serve {
         let counts = (!self.no_registrar).then(Counts::default);
         let (journal, writer) = Journal::start(&self.journal, counts.clone()).context("cannot open the journal")?;
         let served = runtime.block_on(self.serve(journal, counts, threads - 1));
-        // This ends the last requests and with them the journal's senders, so that `finish` returns.
+        // This ends the last requests and with them the journal's senders, so that `finish`
+        // returns.
         drop(runtime);
         writer.finish();
         served.map(|()| ExitCode::SUCCESS)
@@ -136,8 +138,8 @@ impl Serve {
     }
 }
 
-/// Runs the registrar's background work until the server stops. Failures are logged, and most work is
-/// retried: licence checks do not depend on it.
+/// Runs the registrar's background work until the server stops. Failures are logged, and most work
+/// is retried: licence checks do not depend on it.
 async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Receiver<()>) {
     let others = async {
         match registrar.first_token().await {

@@ -78,7 +78,11 @@ impl Validate {
         Ok(if json["valid"] == true { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    /// The verdict on what the store has, without a write.
+    /// The verdict by the core's own rules, on the same two records that the validator reads.
+    ///
+    /// Not by the validator component: the first validation of a licence whose duration begins with
+    /// it is a write, and without the write the validator has no verdict. Here nothing may change.
+    /// The component would also take 40 ms to start, and this takes 8 ms in all.
     fn judge(&self) -> Result<Vec<u8>, CommandError> {
         let request = Request::from_json(Verb::Validate, body(self)?.to_string().as_bytes());
         let request = request.map_err(|error| CommandError::Input(error.detail))?;

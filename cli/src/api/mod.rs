@@ -1,5 +1,5 @@
-//! The vendor API, for the commands: the same requests go to the registrar in this process, on a data
-//! directory, or over HTTP to a server.
+//! The vendor API, for the commands: the same requests go to the registrar in this process, on a
+//! data directory, or over HTTP to a server.
 
 mod error;
 mod local;

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::api::{Answer, path};
 use crate::error::CommandError;
 use crate::options::connection::Connection;
-use crate::options::domain::registrable;
 use crate::options::license_arg::LicenseArg;
+use crate::options::values::registrable;
 use crate::output::print;
 use crate::output::text::member;
 

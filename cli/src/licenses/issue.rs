@@ -12,19 +12,20 @@ use serde_json::{Value, json};
 use crate::api::{Answer, Api, path};
 use crate::error::CommandError;
 use crate::input::given_or_stdin;
-use crate::options::body::{as_object, body, pair};
+use crate::options::body::{as_object, body};
 use crate::options::connection::Connection;
-use crate::options::domain::registrable;
 use crate::options::terms::Terms;
+use crate::options::values::pair;
+use crate::options::values::registrable;
 use crate::output::license::print_license;
 use crate::output::print;
 use crate::output::text::member;
 
 /// Issue a licence and print its key
 ///
-/// The key is shown once and stored nowhere. With `--policy`, the licence has the policy's terms, and
-/// options override single terms. Without one, the options are its terms, and a product that does
-/// not exist is created.
+/// The key is shown once and stored nowhere. With `--policy`, the licence has the policy's terms,
+/// and options override single terms. Without one, the options are its terms, and a product that
+/// does not exist is created.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Issue {
@@ -54,7 +55,8 @@ pub(crate) struct Issue {
     #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
     #[serde(serialize_with = "as_object")]
     metadata: Vec<(String, String)>,
-    /// The key's prefix: 2 to 8 characters from A-Z and 0-9, a letter first [default: the product's]
+    /// The key's prefix: 2 to 8 characters from A-Z and 0-9, a letter first [default: the
+    /// product's]
     #[arg(long = "prefix", value_name = "PREFIX")]
     key_prefix: Option<Prefix>,
     /// Use this existing key instead of generating one; `-` reads it from standard input. Make sure

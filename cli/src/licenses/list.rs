@@ -6,8 +6,9 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::options::filters::Filters;
+use crate::options::paging::Paging;
 use crate::output::license::expiry;
-use crate::output::pages::{self, Column, Paging};
+use crate::output::pages::{self, Column};
 use crate::output::text::member;
 
 /// List licences, oldest first

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::change;
 use crate::error::CommandError;
-use crate::options::body::{body, seconds};
+use crate::options::body::body;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
+use crate::options::values::seconds;
 
 /// Extend a licence
 ///
@@ -19,7 +20,8 @@ pub(crate) struct Renew {
     #[command(flatten)]
     #[serde(skip)]
     license: LicenseArg,
-    /// Extend it by this long: seconds, or a number with s, m, h or d [default: the policy's duration]
+    /// Extend it by this long: seconds, or a number with s, m, h or d [default: the policy's
+    /// duration]
     #[arg(long = "duration", value_name = "DURATION", value_parser = seconds, conflicts_with = "expires_at")]
     duration_seconds: Option<u32>,
     /// Set the expiry instead: a date, or a date and time (RFC 3339)

@@ -7,17 +7,19 @@ use serde::Serialize;
 
 use crate::api::path;
 use crate::error::CommandError;
-use crate::options::body::{as_object, pair, patch};
+use crate::options::body::{as_object, patch};
 use crate::options::connection::Connection;
-use crate::options::domain::registrable;
 use crate::options::license_arg::LicenseArg;
 use crate::options::terms::Terms;
+use crate::options::values::pair;
+use crate::options::values::registrable;
 use crate::output::license::print_changed;
 
 /// Change a licence's terms, owner or metadata
 ///
 /// Options that are not given leave their fields as they are. A list (`--feature`, `--domain`,
-/// `--require`, `--allowance`) replaces the whole list; a metadata entry only the entry of its name.
+/// `--require`, `--allowance`) replaces the whole list; a metadata entry only the entry of its
+/// name.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Update {
@@ -43,8 +45,8 @@ pub(crate) struct Update {
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,
-    /// A field to clear, by its name in JSON, such as `owner`, `expiresAt` or `metadata.order`; repeat
-    /// for more
+    /// A field to clear, by its name in JSON, such as `owner`, `expiresAt` or `metadata.order`;
+    /// repeat for more
     #[arg(long, value_name = "FIELD", help_heading = None::<&str>)]
     #[serde(skip)]
     unset: Vec<String>,

@@ -48,31 +48,6 @@ pub(crate) fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
-/// Reads `NAME=VALUE`.
-pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-/// Reads a duration in seconds, or with the unit s, m, h or d.
-pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
-        Some(number) => (number, &text[number.len()..]),
-        None => (text, "s"),
-    };
-    let factor = match unit {
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => 1,
-    };
-    number
-        .parse::<u32>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor))
-        .ok_or("must be a duration such as 90, 12h or 7d")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

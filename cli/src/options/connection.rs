@@ -108,8 +108,8 @@ impl Connection {
         Remote::new(url, token, self.insecure_http).map(Api::Remote).map_err(CommandError::Input)
     }
 
-    /// An option wins over any variable. Of two variables neither wins: the wrong guess could revoke
-    /// a customer's licence.
+    /// An option wins over any variable. Of two variables neither wins: the wrong guess could
+    /// revoke a customer's licence.
     fn place(&self) -> Result<Place, CommandError> {
         if let Some(directory) = &self.data {
             return Ok(Place::Data(directory.clone()));

@@ -2,9 +2,10 @@
 
 pub(crate) mod body;
 pub(crate) mod connection;
-pub(crate) mod domain;
 pub(crate) mod filters;
 pub(crate) mod license_arg;
+pub(crate) mod paging;
 mod profile;
 pub(crate) mod terms;
+pub(crate) mod values;
 pub(crate) mod words;

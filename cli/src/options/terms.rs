@@ -9,7 +9,7 @@ use countersign::terms::{Allowance, Overage};
 use countersign::version::Version;
 use serde::Serialize;
 
-use super::body::seconds;
+use super::values::{number, seconds};
 use crate::error::CommandError;
 
 /// The terms of a licence, or of all licences that are issued from a policy.
@@ -29,7 +29,7 @@ pub(crate) struct Terms {
     #[arg(long = "require", value_name = "FIELD")]
     requires: Vec<Requirement>,
     /// How many domains the licence may have
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::<u32>)]
     max_domains: Option<u32>,
     /// When the duration begins: `issue` (default), `first-validation` or `first-activation`
     #[arg(long = "starts", value_name = "WHEN")]
@@ -67,7 +67,7 @@ struct Versions {
 #[serde(rename_all = "camelCase")]
 struct Seats {
     /// How many seats the licence has, 1 to 1000 [default: no limit, and no seats to take]
-    #[arg(long = "seats", value_name = "NUMBER")]
+    #[arg(long = "seats", value_name = "NUMBER", value_parser = number::<u32>)]
     limit: Option<u32>,
     /// What takes a seat: `machine` (default), `domain` or `user`
     #[arg(long, value_name = "WHAT")]

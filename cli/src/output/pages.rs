@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, Write};
 
-use clap::Args;
 use comfy_table::Table;
 use serde_json::Value;
 
@@ -12,17 +11,7 @@ use super::text::plain;
 use crate::api::{Api, ApiError, query};
 use crate::error::CommandError;
 use crate::limits::API_PAGE;
-
-/// Which part of a list to print.
-#[derive(Debug, Args)]
-pub(crate) struct Paging {
-    /// List at most this many, and print a cursor for the rest [default: all]
-    #[arg(long, value_name = "NUMBER")]
-    limit: Option<u64>,
-    /// Continue an earlier list from the cursor that it printed
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
-}
+use crate::options::paging::Paging;
 
 /// A column of a table: its title, and the cell for an item.
 pub(crate) type Column = (&'static str, fn(&Value) -> String);

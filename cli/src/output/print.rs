@@ -29,7 +29,7 @@ fn of_reader(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::BrokenPipe { io::Error::new(ErrorKind::BrokenPipe, ReaderGone) } else { error }
 }
 
-/// Prints a line on standard error. Failing to is no reason for a command to fail.
+/// Prints a line on standard error. A command does not fail if it cannot.
 pub(crate) fn note(line: fmt::Arguments<'_>) {
     let _: io::Result<()> = writeln!(io::stderr(), "{line}");
 }

@@ -69,8 +69,8 @@ impl Verify {
 }
 
 impl Chain {
-    /// Follows the events from the first to the last, also those written meanwhile. The inner error is
-    /// the first broken event and what is wrong with it.
+    /// Follows the events from the first to the last, also those written meanwhile. The inner error
+    /// is the first broken event and what is wrong with it.
     fn walk(
         &mut self,
         pages: &mut Pages<'_>,

@@ -6,7 +6,8 @@ use countersign::time::Timestamp;
 use crate::api::path;
 use crate::error::CommandError;
 use crate::options::connection::Connection;
-use crate::output::pages::{self, Column, Paging};
+use crate::options::paging::Paging;
+use crate::output::pages::{self, Column};
 use crate::output::text::member;
 
 /// List changes, oldest first: what, when and by whom

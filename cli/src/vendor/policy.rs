@@ -8,9 +8,10 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::body::{body, patch};
 use crate::options::connection::Connection;
+use crate::options::paging::Paging;
 use crate::options::terms::Terms;
 use crate::output::license::duration;
-use crate::output::pages::{self, Column, Paging};
+use crate::output::pages::{self, Column};
 use crate::output::print;
 use crate::output::table::print_resource;
 use crate::output::text::member;
@@ -59,8 +60,8 @@ pub(crate) struct Update {
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,
-    /// A field to clear, by its name in JSON, such as `versions` or `activation.leaseSeconds`; repeat
-    /// for more
+    /// A field to clear, by its name in JSON, such as `versions` or `activation.leaseSeconds`;
+    /// repeat for more
     #[arg(long, value_name = "FIELD", help_heading = None::<&str>)]
     #[serde(skip)]
     unset: Vec<String>,

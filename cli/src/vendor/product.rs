@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use crate::api::path;
 use crate::error::CommandError;
-use crate::options::body::{as_object, body, pair, patch};
+use crate::options::body::{as_object, body, patch};
 use crate::options::connection::Connection;
-use crate::output::pages::{self, Column, Paging};
+use crate::options::paging::Paging;
+use crate::options::values::pair;
+use crate::output::pages::{self, Column};
 use crate::output::print;
 use crate::output::table::print_resource;
 use crate::output::text::member;
@@ -75,8 +77,8 @@ struct Fields {
     /// The name for people
     #[arg(long)]
     name: Option<String>,
-    /// The prefix of its keys: 2 to 8 characters from A-Z and 0-9, a letter first [default: from the
-    /// code]
+    /// The prefix of its keys: 2 to 8 characters from A-Z and 0-9, a letter first [default: from
+    /// the code]
     #[arg(long = "prefix", value_name = "PREFIX")]
     key_prefix: Option<Prefix>,
     /// Data of your own, such as `team=editors`; repeat for more

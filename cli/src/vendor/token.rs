@@ -10,7 +10,8 @@ use crate::api::path;
 use crate::error::CommandError;
 use crate::options::body::body;
 use crate::options::connection::Connection;
-use crate::output::pages::{self, Column, Paging};
+use crate::options::paging::Paging;
+use crate::output::pages::{self, Column};
 use crate::output::print;
 use crate::output::text::member;
 

@@ -89,7 +89,7 @@ fn generated_keys_go_to_a_file_that_only_its_owner_can_read() {
 }
 
 #[test]
-fn what_is_exported_can_be_imported() {
+fn exports_can_be_imported() {
     for place in both() {
         let policy = ["policy", "create", "Pro", "--product", "acme", "--plan", "pro", "--seats", "3", "--lease", "1h"];
         let policy = place.json(&policy);
@@ -192,7 +192,7 @@ fn a_vendor_moves_with_policies_and_licences() {
         shown.as_array().unwrap().iter().map(|item| timeless(&item.to_string())).collect::<BTreeSet<_>>()
     };
     assert_eq!(lines(&to, &["list"]), lines(&from, &["list"]));
-    // A policy is created anew, so `createdAt` differs.
+    // `createdAt` is when a policy was created there.
     let policies = |place: &Place| {
         let mut shown = place.json(&["policy", "list"])["items"].take();
         shown.as_array_mut().unwrap().iter_mut().for_each(|policy| policy["createdAt"] = Value::Null);

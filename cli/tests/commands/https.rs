@@ -1,4 +1,5 @@
-//! The command line to a server by HTTPS: it believes whom the system believes, and tells its token to nobody else.
+//! HTTPS to a server: the command line trusts the system's authorities, and sends its token to no
+//! other server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +20,7 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// What a server says it is.
+/// The certificate that a server presents.
 struct Identity<'a> {
     name: &'a str,
     issuer: &'a Authority,
@@ -39,8 +40,9 @@ impl Identity<'_> {
         config.with_single_cert(vec![certificate.der().clone()], key.into()).map(Arc::new).unwrap()
     }
 
-    /// Lists licences of a server that is this and has none, with `believed` as the system's authority. With what the server was told.
-    fn list(&self, believed: &Authority) -> (Printed, Vec<String>) {
+    /// Runs `list` on a server with this certificate, with `trusted` as the system's authority.
+    /// Returns the heads of requests that the server got, too.
+    fn list(&self, trusted: &Authority) -> (Printed, Vec<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let (sender, heads) = mpsc::channel();
@@ -53,12 +55,12 @@ impl Identity<'_> {
         let directory = tempfile::tempdir().unwrap();
         let mut command = program(&["list", "--json", "--server", &url]);
         command.env("COUNTERSIGN_TOKEN", ADMIN_TOKEN).env_remove("SSL_CERT_DIR");
-        command.env("SSL_CERT_FILE", file(directory.path(), "authority.pem", &believed.pem()));
+        command.env("SSL_CERT_FILE", file(directory.path(), "authority.pem", &trusted.pem()));
         (run(&mut command, ""), heads.try_iter().collect())
     }
 }
 
-/// Tells of one request's head and answers it, unless there is no agreement on who this is.
+/// Passes on a request's head and answers it, unless the TLS handshake fails.
 fn answer(stream: TcpStream, config: Arc<ServerConfig>, heads: &mpsc::Sender<String>) {
     let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).unwrap(), stream));
     let mut head = String::new();
@@ -77,7 +79,7 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>, heads: &mpsc::Sender<Str
 }
 
 #[test]
-fn a_server_that_the_system_believes_is_asked() {
+fn a_server_of_an_authority_of_the_system_is_trusted() {
     let authority = authority("an authority");
     let (Printed { code, out, err }, heads) =
         Identity { name: "127.0.0.1", issuer: &authority, last_year: 2100 }.list(&authority);
@@ -87,7 +89,7 @@ fn a_server_that_the_system_believes_is_asked() {
 }
 
 #[test]
-fn another_server_is_told_nothing() {
+fn no_request_is_sent_to_a_server_with_a_wrong_certificate() {
     let (authority, stranger) = (authority("an authority"), authority("a stranger"));
     for (what, identity) in [
         ("of an authority that is not known", Identity { name: "127.0.0.1", issuer: &stranger, last_year: 2100 }),

@@ -18,7 +18,7 @@ fn with_token(token: &str, words: &[&str]) -> Printed {
 }
 
 #[test]
-fn a_token_decides_what_may_be_done() {
+fn a_token_allows_what_its_role_does() {
     let server = Server::start();
     let url = server.url.as_str();
     let made = with_token(ADMIN_TOKEN, &["token", "create", "desk", "--role", "support", "--server", url]);
@@ -137,7 +137,7 @@ fn an_option_wins_over_both_variables() {
     assert_eq!(products(&["--server", &server.url], &[data, profile]), found("served"));
     assert_eq!(products(&["--profile", "served"], &[data]), found("served"));
     assert_eq!(products(&["--profile", "served"], &[data, profile]), found("served"));
-    // An empty variable is as good as none.
+    // An empty variable counts as unset.
     assert_eq!(products(&[], &[("COUNTERSIGN_DATA", ""), profile]), found("served"));
 
     let (code, err) = products(&[], &[data, profile]).unwrap_err();
@@ -186,7 +186,7 @@ fn a_server_that_does_not_answer_is_a_fault() {
     assert_eq!((code, err.lines().count()), (3, 1), "{err}");
 }
 
-/// Answers each connection's one request with the next of these, and gives what was sent.
+/// A server that gives these answers, one a connection, and the requests that it got.
 fn answering(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The command line that scripts rely on: words in, JSON and exit codes out.
+//! What scripts rely on: arguments, JSON and exit codes.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::support::{countersign, run};
 use serde_json::{Value, json};
 
-/// Issues a licence with these further options and gives its JSON.
+/// Issues a licence with further options and returns its JSON.
 fn issue(data: &Path, options: &[&str]) -> Value {
     let arguments = [&["issue", "--json", "--product", "acme-editor", "--plan", "pro"], options].concat();
     let (code, stdout, stderr) = run(data, &arguments);
@@ -29,7 +29,7 @@ fn validate(data: &Path, key: &str, options: &[&str]) -> (String, i32) {
 }
 
 #[test]
-fn a_licence_from_issue_to_revocation() {
+fn a_licence_is_issued_suspended_resumed_and_revoked() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let issued = issue(data, &["--domain", "example.com", "--feature", "a", "--expires", "2130-01-01T00:00:00Z"]);
@@ -93,7 +93,7 @@ fn every_option_of_issue_is_in_the_record() {
 }
 
 #[test]
-fn what_limits_use_is_in_the_record() {
+fn every_option_on_limits_is_in_the_record() {
     let data = tempfile::tempdir().unwrap();
     let issued = issue(
         data.path(),
@@ -233,10 +233,10 @@ fn limits_out_of_bounds_are_refused_and_nothing_is_issued() {
 }
 
 #[test]
-fn a_key_from_elsewhere_is_taken_once() {
+fn an_existing_key_is_accepted_once() {
     let data = tempfile::tempdir().unwrap();
     let key = "8f14e45f-ceea-467f-a8b1-1a2b3c4d5e6f";
-    assert_eq!(issue(data.path(), &["--key", key]).get("key"), None, "who brought it has it");
+    assert_eq!(issue(data.path(), &["--key", key]).get("key"), None, "the caller has it already");
     assert_eq!(validate(data.path(), key, &[]), ("VALID".into(), 0));
     assert_eq!(run(data.path(), &["issue", "--product", "p", "--plan", "pro", "--key", key]).0, 5);
 }
@@ -255,7 +255,7 @@ fn a_key_is_read_from_standard_input() {
 }
 
 #[test]
-fn exit_codes_tell_what_is_wrong() {
+fn each_kind_of_error_has_its_exit_code() {
     let data = tempfile::tempdir().unwrap();
     let missing = data.path().join("missing");
     for command in [&["list"][..], &["show", "lic_00000000000000000000000000"], &["validate", "a-key-from-elsewhere"]] {
@@ -263,7 +263,7 @@ fn exit_codes_tell_what_is_wrong() {
         assert_eq!(code, 3, "{command:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
-    assert!(!missing.exists(), "only what writes makes a data directory");
+    assert!(!missing.exists(), "only commands that write create a data directory");
 
     let issued = issue(data.path(), &[]);
     let key = text(&issued, "key");
@@ -318,7 +318,7 @@ fn lists_are_for_people_and_for_scripts() {
 }
 
 #[test]
-fn exports_hold_each_record_in_the_host_s_form() {
+fn exports_have_each_record_in_the_form_of_the_host() {
     let data = tempfile::tempdir().unwrap();
     issue(data.path(), &["--domain", "example.com", "--feature", "a,b=c %"]);
     issue(data.path(), &["--feature", "ünïcode"]);
@@ -354,7 +354,7 @@ fn exports_hold_each_record_in_the_host_s_form() {
 }
 
 #[test]
-fn exports_of_a_store_are_whole_and_of_a_data_directory() {
+fn a_store_is_exported_whole_and_from_a_data_directory() {
     let data = tempfile::tempdir().unwrap();
     issue(data.path(), &[]);
     assert_eq!(run(data.path(), &["export", "--format", "spin", "--status", "active"]).0, 2);
@@ -363,7 +363,7 @@ fn exports_of_a_store_are_whole_and_of_a_data_directory() {
 }
 
 #[test]
-fn wrong_words_are_one_line_that_names_the_help() {
+fn an_invalid_command_line_gets_one_line_that_names_the_help() {
     for (words, line) in [
         (&["issue", "--colour"][..], "unexpected argument '--colour' found; see countersign issue --help"),
         (
@@ -391,7 +391,7 @@ fn wrong_words_are_one_line_that_names_the_help() {
 }
 
 #[test]
-fn wrong_words_quote_no_secret() {
+fn errors_on_the_command_line_quote_no_secret() {
     const SECRET: &str = "cst_0123456789";
     for words in [
         &["SECRET"][..],
@@ -418,7 +418,7 @@ fn wrong_words_quote_no_secret() {
 }
 
 #[test]
-fn who_has_no_reader_ends_quietly() {
+fn a_command_without_a_reader_ends_quietly() {
     let data = tempfile::tempdir().unwrap();
     let issued = issue(data.path(), &[]);
     let (key, id) = (text(&issued, "key"), text(&issued, "id"));
@@ -441,7 +441,7 @@ fn who_has_no_reader_ends_quietly() {
         &["audit", "verify"],
         &["resume", id],
         &["suspend", id],
-        // Not 0, which says that it is valid.
+        // Not 0, which means that the licence is valid.
         &["validate", key],
         &["validate", "--json", key],
     ] {
@@ -455,7 +455,7 @@ fn who_has_no_reader_ends_quietly() {
     let full = || fs::File::options().write(true).open("/dev/full").unwrap();
     let output = countersign(data.path(), &["export"]).stdout(full()).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.split(|byte| *byte == b'\n').count()), (Some(3), 2));
-    // What is said beside the output is no reason to end otherwise.
+    // A note that cannot be printed does not change the exit code.
     let status = countersign(data.path(), &["validate", "no such key"]).stdout(Stdio::null()).stderr(closed()).status();
     assert_eq!(status.unwrap().code(), Some(1));
     let status = countersign(data.path(), &["show", "lic_nobody"]).stderr(closed()).status();
@@ -463,7 +463,7 @@ fn who_has_no_reader_ends_quietly() {
 }
 
 #[test]
-fn completions_are_for_the_shells_in_use() {
+fn completions_exist_for_the_usual_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let printed = crate::support::place::run(&mut crate::support::place::program(&["completions", shell]), "");
         assert_eq!((printed.code, printed.err.as_str()), (0, ""));
@@ -498,7 +498,7 @@ fn every_command_says_what_it_does() {
 }
 
 #[test]
-fn licences_whose_database_is_lost_are_adopted() {
+fn licences_of_a_lost_database_are_adopted() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let [first, second] = [&["--feature", "a"][..], &["--domain", "example.com"]].map(|options| issue(data, options));

@@ -32,8 +32,8 @@ struct Step {
     err: String,
 }
 
-/// Stands in `steps.toml` for the actor of what a test does: `host` on a data directory, `operator` with
-/// the admin token of a server. Other actors are written as they are.
+/// The actor of these steps in `steps.toml`: `host` on a data directory, `operator` with the admin
+/// token of a server. Other actors are written as they are.
 const CALLER: &str = "<caller>";
 
 #[test]

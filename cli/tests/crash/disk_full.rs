@@ -1,6 +1,8 @@
-//! A server whose files can take no more: it says of each write whether it was made, goes on once there is room, and has lost nothing.
+//! A server with a full disk reports each write that fails, continues once there is room, and loses
+//! nothing.
 //!
-//! The limit is the kernel's, on the size of a file (`RLIMIT_FSIZE`): writes beyond it fail (`EFBIG`) as those to a full disk do.
+//! The kernel's limit on the size of a file (`RLIMIT_FSIZE`) replaces a full disk here: writes beyond
+//! it fail (`EFBIG`) as on a full disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -15,23 +17,24 @@ use serde_json::{Value, json};
 
 const DATABASES: [&str; 2] = ["countersign.db", "registrar.db"];
 
-/// So often in a row a write fails that there is no room for another.
+/// Failed writes in a row after which there is no room.
 const ENOUGH: u32 = 4;
 
-/// More changes than there is room for.
+/// More changes than fit.
 const ENDLESS: u64 = 900;
 
-/// The holders of one licence: they take seats and consume.
+/// The holders of a licence, who take seats and consume.
 struct Holders {
     key: String,
     asked: u64,
     seats: BTreeSet<String>,
     used: u64,
-    /// Changes that were refused: seats and consumption.
+    /// Refused changes: of seats, and of consumption.
     refused: [u64; 2],
 }
 
-/// A vendor, who knows what each licence's verdict may be: more than one where the store was not told of the last change.
+/// A vendor, with the verdicts that each licence may have: two if the last change did not reach the
+/// store.
 #[derive(Default)]
 struct Vendor {
     worker: Worker,
@@ -39,15 +42,15 @@ struct Vendor {
     unpropagated: u32,
 }
 
-/// SQLite begins a log anew once it has 1,000 pages of 4 KiB. These end before.
+/// SQLite restarts a log at 1,000 pages of 4 KiB. This limit is below.
 #[test]
-fn nothing_is_lost_where_logs_cannot_grow() {
+fn nothing_is_lost_if_logs_cannot_grow() {
     fill(1024);
 }
 
-/// These would be begun anew, if the databases could take what they have.
+/// The logs could restart, if the databases could take their pages.
 #[test]
-fn nothing_is_lost_where_databases_cannot_grow() {
+fn nothing_is_lost_if_databases_cannot_grow() {
     fill(5 * 1024);
 }
 
@@ -56,7 +59,7 @@ fn fill(limit_kib: u64) {
     let data = directory.path().join("data");
     drop(Server::start(&data));
     for database in DATABASES {
-        // What is made from now on stands beyond the limit.
+        // All further pages are beyond the limit.
         let filler = format!("CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob({limit_kib} * 1024))");
         Connection::open(data.join(database)).unwrap().execute_batch(&filler).unwrap();
     }
@@ -93,7 +96,7 @@ fn fill(limit_kib: u64) {
             vendors.iter_mut().for_each(|vendor| vendor.ask_again(&server));
         }
     }
-    assert!(vendors.iter().any(|vendor| vendor.unpropagated > 0), "the store was full when the database was not");
+    assert!(vendors.iter().any(|vendor| vendor.unpropagated > 0), "the store was full before the database");
 
     let server = Server::start(&data);
     vendors.iter_mut().for_each(|vendor| vendor.ask_again(&server));
@@ -109,13 +112,13 @@ fn fill(limit_kib: u64) {
     }
 }
 
-/// Starts a server whose files end at the limit. Those of its journal and its log have reached it.
+/// Starts a server with limited files. Its journal and its log have reached the limit.
 fn start_limited(directory: &Path, data: &Path, limit_kib: u64) -> Server {
     for name in ["journal", "log"] {
         File::create(directory.join(name)).unwrap().set_len(limit_kib * 1024).unwrap();
     }
     let serve = countersign(data, &["serve"]);
-    // In POSIX's blocks of 512 bytes.
+    // In blocks of 512 bytes, as POSIX defines it.
     let limit = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", limit_kib * 2);
     let mut command = Command::new("sh");
     command.args(["-c", &limit, "sh"]).arg(serve.get_program()).args(serve.get_args());
@@ -131,14 +134,14 @@ fn start_limited(directory: &Path, data: &Path, limit_kib: u64) -> Server {
     Server::start_as(&mut command)
 }
 
-/// The limit is a soft one, which whoever has set it may raise.
+/// Lifts the limit: it is a soft one, which its owner may raise.
 fn lift_limit(server: &Server) {
     let id = server.child.id().to_string();
     assert!(Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited"]).status().unwrap().success());
 }
 
 impl Holders {
-    /// Of a new licence, with their first seat.
+    /// The holders of a new licence, with their first seat.
     fn of_new_license(owner: &mut Worker, server: &Server, name: &str) -> Self {
         let body = json!({
             "product": "acme",
@@ -148,14 +151,14 @@ impl Holders {
         });
         let asked = Asked { path: "/api/v1/licenses".into(), body, idempotency_key: name.into() };
         let known: BTreeSet<String> = owner.keys.keys().cloned().collect();
-        assert!(owner.ask(server, &asked), "the server is there");
+        assert!(owner.ask(server, &asked), "the server is running");
         let (_, key) = owner.keys.iter().find(|(id, _)| !known.contains(*id)).unwrap();
         let mut holders = Self { key: key.clone(), asked: 0, seats: BTreeSet::new(), used: 0, refused: [0; 2] };
         assert!(holders.ask(server));
         holders
     }
 
-    /// Takes a seat, or consumes one time in two. Whether that was done.
+    /// Takes a seat or consumes, in turn. Returns whether it succeeded.
     fn ask(&mut self, server: &Server) -> bool {
         self.asked += 1;
         let consumes = self.asked.is_multiple_of(2);
@@ -180,11 +183,11 @@ impl Holders {
         true
     }
 
-    /// Asks, and validates, until there is no room.
+    /// Takes seats, consumes and validates until there is no room.
     fn fill(&mut self, server: &Server) {
         let mut refused = 0;
         while refused < ENOUGH {
-            assert!(self.asked < ENDLESS, "there is room without end");
+            assert!(self.asked < ENDLESS, "the limit was never reached");
             refused = if self.ask(server) { 0 } else { refused + 1 };
             self.validate(server);
         }
@@ -195,7 +198,7 @@ impl Holders {
         assert_eq!(verdict["code"], "VALID", "{verdict}");
     }
 
-    /// That there is what was acknowledged, and nothing that was not asked for.
+    /// Checks that the server has what was acknowledged, and nothing that was not requested.
     fn check(&self, server: &Server) {
         let taken = server.expect("POST", "/api/v1/activations", &json!({ "key": self.key }));
         let taken = taken["activations"].as_array().unwrap().iter();
@@ -207,7 +210,7 @@ impl Holders {
         assert!((self.used..=self.used + self.refused[1]).contains(&used), "{used} of {} used", self.used);
     }
 
-    /// A body of the first machine's.
+    /// A request body of the first machine.
     fn body(&self, more: &Value) -> Value {
         let mut body = json!({ "key": self.key, "fingerprint": "machine 1" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -216,7 +219,7 @@ impl Holders {
 }
 
 impl Vendor {
-    /// Asks until there is no room. What was refused last is asked first.
+    /// Sends requests until there is no room, beginning with the last that was refused.
     fn fill(&mut self, server: &Server, name: &str) {
         let mut refused = 0;
         while refused < ENOUGH {
@@ -233,7 +236,7 @@ impl Vendor {
         }
     }
 
-    /// Asks what was refused last until it is done.
+    /// Retries the last request that was refused until it succeeds.
     fn ask_again(&mut self, server: &Server) {
         let asked = self.worker.unanswered.take().unwrap();
         let answer = server.ask("POST", &asked.path, Some(&asked.idempotency_key), &asked.body);
@@ -257,13 +260,14 @@ impl Vendor {
         self.worker.note(status, license);
     }
 
-    /// That no verdict is wrong. What was refused last may have been done, if it was only the answer that came late.
+    /// Checks that no verdict is wrong. The request refused last may have taken effect, if only its
+    /// answer was late.
     fn validate(&self, server: &Server) {
         let refused = &self.worker.unanswered.as_ref().unwrap().path;
         for (id, verdicts) in self.verdicts.iter().filter(|(id, _)| !refused.contains(*id)) {
             let body = json!({ "key": self.worker.keys[id] });
             let (_, verdict) = server.ask("POST", "/api/v1/validate", None, &body).unwrap();
-            assert!(verdicts.contains(verdict["code"].as_str().unwrap()), "{verdict} is none of {verdicts:?}");
+            assert!(verdicts.contains(verdict["code"].as_str().unwrap()), "{verdict} is not among {verdicts:?}");
         }
     }
 }

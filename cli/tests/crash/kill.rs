@@ -12,12 +12,13 @@ use countersign_host::bindings::store::{Error, Expectation, Outcome};
 use countersign_host::imports::store::{FILE_NAME, Shared, Store};
 
 const BUSY: Duration = Duration::from_secs(30);
-/// Tells [`writer`] its data directory and what its keys begin with.
+/// The variable that gives [`writer`] the prefix of its keys and its data directory.
 const WRITER: &str = "KILL_TEST_WRITER";
-/// What they end with for one that writes as a server does.
+/// The end of the prefix for a writer that writes as a server does.
 const SERVER: &str = "server";
 
-/// Not a test but the program that [`acknowledged_writes_survive`] starts and kills: writes, and says what was acknowledged.
+/// The program that [`acknowledged_writes_survive`] starts and kills: writes, and prints what was
+/// acknowledged.
 #[test]
 #[ignore = "started by the other test"]
 fn writer() {
@@ -30,7 +31,7 @@ fn writer() {
     }
 }
 
-/// As a command does it.
+/// Writes as a command does, one at a time.
 fn write_alone(prefix: &str, data: &Path) {
     let store = Store::open(data, BUSY).unwrap();
     for number in 0.. {
@@ -39,7 +40,7 @@ fn write_alone(prefix: &str, data: &Path) {
     }
 }
 
-/// As a server does it: many at a time.
+/// Writes as a server does, many at a time.
 fn write_together(prefix: &str, data: &Path) {
     let store = &Shared::new(data.to_owned()).unwrap();
     thread::scope(|scope| {
@@ -50,7 +51,7 @@ fn write_together(prefix: &str, data: &Path) {
                     let key = format!("{prefix}-{task}-{number}");
                     let put = store.put(key.clone(), vec![b'v'; 900], Expectation::Absent, None);
                     match runtime.block_on(put) {
-                        // Others write too, and a server does not wait for them for long.
+                        // Others hold the lock; a server does not wait long for it.
                         Err(Error::Unavailable(_)) => {}
                         written => acknowledge(&key, written.unwrap()),
                     }
@@ -75,7 +76,7 @@ fn acknowledged_writes_survive() {
         let writers = ["command", "another", SERVER];
         let mut writers = writers.map(|writer| start_writer(directory.path(), &format!("round{round}-{writer}")));
         let said = writers.each_mut().map(|writer| crate::support::lines(writer.stdout.take().unwrap()));
-        // One that writes as a server does may be kept from it by the others.
+        // The writers' total counts: the others may lock out the one like a server.
         let mut lines: [Vec<String>; 3] = Default::default();
         crate::support::until("they have written", || {
             for (lines, said) in lines.iter_mut().zip(&said) {
@@ -89,8 +90,7 @@ fn acknowledged_writes_survive() {
         }
         for (mut lines, said) in lines.into_iter().zip(said) {
             lines.extend(said);
-            // A line that the kill cut short is no acknowledgement, but a shorter key: it is there too if the longer is not, so
-            // the last line is left out.
+            // The kill may cut the last line short, to the name of another key, so it is left out.
             let mut keys: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix("acknowledged ")).collect();
             keys.pop();
             acknowledged.extend(keys.into_iter().map(str::to_owned));
@@ -109,7 +109,7 @@ fn start_writer(data: &Path, prefix: &str) -> Child {
         .unwrap()
 }
 
-/// Opens the store anew, as after a crash.
+/// Opens the store as after a crash.
 fn check(data: &Path, acknowledged: &BTreeSet<String>) {
     let store = Store::open(data, BUSY).unwrap();
     for key in acknowledged {
@@ -121,20 +121,20 @@ fn check(data: &Path, acknowledged: &BTreeSet<String>) {
 }
 
 #[test]
-fn an_issued_licence_survives_whatever_is_killed_beside_it() {
+fn an_issued_licence_survives_a_kill_of_another_issue() {
     let directory = tempfile::tempdir().unwrap();
     let issue = ["issue", "--json", "--product", "p", "--plan", "pro"];
     let mut keys = Vec::new();
     for round in 0..12 {
         let mut beside = crate::support::countersign(directory.path(), &issue).stdout(Stdio::piped()).spawn().unwrap();
-        // An `issue` takes some 60 ms.
+        // An `issue` takes about 60 ms.
         thread::sleep(Duration::from_millis(8 * round));
         beside.kill().unwrap();
         let printed = beside.wait_with_output().unwrap().stdout;
         let (code, stdout, stderr) = crate::support::run(directory.path(), &issue);
         assert_eq!(code, 0, "{stderr}");
         for output in [printed, stdout.into_bytes()] {
-            // A key that was printed was stored before.
+            // A key is printed only after its licence is stored.
             if let Ok(issued) = serde_json::from_slice::<serde_json::Value>(&output) {
                 keys.push(issued["key"].as_str().unwrap().to_owned());
             }

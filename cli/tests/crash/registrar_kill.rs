@@ -1,4 +1,5 @@
-//! `kill -9` in a storm of a vendor's requests: nothing that was acknowledged is lost, and nothing that is asked again is done twice.
+//! `kill -9` amid a vendor's requests: no acknowledged request is lost, and none that is retried
+//! has two effects.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -10,7 +11,7 @@ const ROUNDS: u64 = 6;
 const WORKERS: usize = 8;
 
 #[test]
-fn what_was_acknowledged_survives_and_what_is_asked_again_is_done_once() {
+fn acknowledged_requests_survive_and_retried_ones_have_one_effect() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let mut server = Server::start(&data);
@@ -39,7 +40,7 @@ fn what_was_acknowledged_survives_and_what_is_asked_again_is_done_once() {
                 scope.spawn(move || {
                     if let Some(asked) = worker.unanswered.take() {
                         again.fetch_add(1, Ordering::Relaxed);
-                        assert!(worker.ask(server, &asked), "the server is there");
+                        assert!(worker.ask(server, &asked), "the server is running");
                     }
                 });
             }
@@ -47,5 +48,5 @@ fn what_was_acknowledged_survives_and_what_is_asked_again_is_done_once() {
         check(&server, &workers, round);
     }
     let licenses: usize = workers.iter().map(|worker| worker.licenses.len()).sum();
-    println!("{licenses} licences, {} requests asked again", again.into_inner());
+    println!("{licenses} licences, {} requests retried", again.into_inner());
 }

@@ -1,4 +1,5 @@
-//! `kill -9` of the server amid activations and consumption: what was answered is true afterwards, and no limit was passed.
+//! `kill -9` of the server amid activations and consumption: what it answered is still true
+//! afterwards, and no limit is exceeded.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,7 +13,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 const ROUNDS: u64 = 5;
-/// Clients that activate, that consume, and that consume under an idempotency key: so many of each.
+/// Clients of each kind: that activate, that consume, and that consume with an idempotency key.
 const CLIENTS: usize = 4;
 const SEATS: usize = 250;
 
@@ -45,7 +46,7 @@ impl Server {
         Ok(stream)
     }
 
-    /// Asks until it is answered by something else than "come again".
+    /// Sends the request until the answer is not a 503.
     fn ask(&self, verb: &str, body: &Value, idempotency_key: Option<&str>) -> Value {
         let mut stream = self.connect().unwrap();
         let (status, answer) = crate::support::until("an answer", || {
@@ -63,7 +64,7 @@ impl Drop for Server {
     }
 }
 
-/// An error where the server was killed before the whole answer came.
+/// Fails if the server is killed before the whole answer arrives.
 fn post(stream: &mut TcpStream, verb: &str, body: &Value, idempotency_key: Option<&str>) -> io::Result<(u16, Value)> {
     let body = body.to_string();
     let idempotency_key = idempotency_key.map(|key| format!("idempotency-key: {key}\r\n")).unwrap_or_default();
@@ -76,21 +77,21 @@ fn post(stream: &mut TcpStream, verb: &str, body: &Value, idempotency_key: Optio
     Ok((status, serde_json::from_str(&answer)?))
 }
 
-/// What clients know.
+/// What clients know from answers.
 #[derive(Default)]
 struct Known {
-    /// Machines that were told they have a seat.
+    /// Machines that got a seat.
     granted: BTreeSet<String>,
     attempted: u64,
     acknowledged: u64,
-    /// Answers of all kinds, those that say "come again" among them.
+    /// All answers, 503s included.
     answers: u64,
-    /// Operations of each client that were acknowledged under their idempotency keys.
+    /// Acknowledged operations of each client with idempotency keys.
     keyed: [u64; CLIENTS],
 }
 
 impl Known {
-    /// Whether there were so many answers, and some of each kind.
+    /// Whether there were at least this many answers, and some of each kind.
     fn is_storm(&self, answers: u64) -> bool {
         self.answers >= answers
             && self.granted.len() > 10
@@ -99,7 +100,7 @@ impl Known {
     }
 }
 
-/// Keys of licences.
+/// The keys of the licences.
 struct Keys {
     seats: String,
     credits: String,
@@ -107,7 +108,7 @@ struct Keys {
 }
 
 #[test]
-fn what_was_answered_outlives_the_server() {
+fn answers_stay_true_after_the_server_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
     let issue = |what: &[&str]| {
@@ -141,7 +142,7 @@ fn what_was_answered_outlives_the_server() {
     let server = Server::start(data);
     let mut known = known.into_inner().unwrap();
     check(&server, &keys, &known);
-    // What each of them was waiting for, once more: it counts once, whether the kill was before it or after.
+    // Each retries its last operation: it counts once, whether the kill came before or after it.
     for client in 0..CLIENTS {
         let body = consume_body(&keys.keyed, client);
         let answer = server.ask("usage", &body, Some(&operation(client, known.keyed[client])));
@@ -152,7 +153,7 @@ fn what_was_answered_outlives_the_server() {
     assert_eq!(used(&server, &keys.keyed), sum);
 }
 
-/// Each client has an amount of its own.
+/// The amount that a client consumes: another for each.
 fn amount(client: usize) -> u64 {
     1 + client as u64
 }
@@ -212,7 +213,7 @@ fn consume_once(mut stream: TcpStream, keys: &Keys, known: &Mutex<Known>, _: u64
     }
 }
 
-/// After a restart.
+/// Checks the server after a restart.
 fn check(server: &Server, keys: &Keys, known: &Known) {
     for machine in &known.granted {
         let answer = server.ask("validate", &json!({ "key": keys.seats, "fingerprint": machine }), None);

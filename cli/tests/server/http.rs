@@ -1,4 +1,4 @@
-//! The shell's bounds: bodies, headers, slow clients, and the end.
+//! The bounds of the HTTP server: bodies, headers, slow clients, and shutdown.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Server, receive, until};
 
-/// What `guest.wat` says of a body.
+/// How `guest.wat` says that a body arrived.
 const COMPLETE: &str = "0";
 const TOO_LARGE: &str = "1";
 

@@ -1,7 +1,10 @@
-;; An app that misbehaves as the first letter of the request's path says:
-;;   /spin   computes for ever            /grow   takes memory until it gets no more, then computes for ever
-;;   /trap   traps                        /status answers with a status that is none
-;; Any other path is answered with 200 and one digit: 0 for a complete body, 1 for one too large, 2 for one incomplete.
+;; An app that misbehaves. The request's path says how:
+;;   /spin   computes for ever
+;;   /grow   takes all the memory it can get, then computes for ever
+;;   /trap   traps
+;;   /status answers with 7, which is not a valid status
+;; Any other path is answered with 200 and a digit that says how the request's body arrived:
+;; 0 complete, 1 too large, 2 incomplete.
 (component
   (component $Service
     (type $header' (record (field "name" string) (field "value" (list u8))))
@@ -19,7 +22,7 @@
       (memory (export "memory") 4)
       (global $free (mut i32) (i32.const 4096))
 
-      ;; Nothing is given back until the request ends.
+      ;; Memory is freed when the request ends.
       (func (export "realloc") (param i32 i32 i32 i32) (result i32)
         (local $start i32)
         (local.set $start (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
@@ -40,7 +43,7 @@
         (if (i32.eq (local.get $letter) (i32.const 0x73)) (then
           (if (i32.eq (i32.load8_u offset=2 (local.get $path)) (i32.const 0x70)) (then
             (loop $forever (br $forever))))))
-        ;; The response at 16: status, headers' start and length, body's start and length.
+        ;; The response at 16: status, then address and length of the headers and of the body.
         (i32.store16 (i32.const 16)
           (select (i32.const 7) (i32.const 200) (i32.eq (local.get $letter) (i32.const 0x73))))
         (i32.store (i32.const 20) (i32.const 0))

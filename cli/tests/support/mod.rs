@@ -1,4 +1,4 @@
-//! What the host's tests share: a data directory, the program, and a client that sends exactly the bytes it is told to.
+//! What these tests share: the program, servers, and a client that sends exactly the given bytes.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -15,30 +15,30 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up.
+/// How long a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where `cargo xtask compose` puts components.
+/// The components from `cargo xtask compose`.
 pub(crate) fn components() -> PathBuf {
     std::env::var_os("COUNTERSIGN_COMPONENTS")
         .expect("COUNTERSIGN_COMPONENTS is not set: run `cargo xtask test`")
         .into()
 }
 
-/// The program, as it would be called with these arguments.
+/// The program with these arguments, on a data directory.
 pub(crate) fn countersign(data: &Path, arguments: &[&str]) -> Command {
     let mut command = place::program(arguments);
     command.arg("--data").arg(data);
     command
 }
 
-/// Its exit code, standard output and standard error.
+/// Runs the program. Returns its exit code, standard output and standard error.
 pub(crate) fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = countersign(data, arguments).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// A running `countersign serve`, killed on drop. Its guest is `guest.wat`, which does as the path says.
+/// A running `countersign serve`, killed on drop. Its guest, `guest.wat`, does what the path says.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: String,
@@ -68,7 +68,7 @@ impl Server {
         stream
     }
 
-    /// Sends these bytes on a connection of their own and gives the status and body of what comes back.
+    /// Sends these bytes on a new connection and returns the status and body of the answer.
     pub(crate) fn send(&self, request: &[u8]) -> (u16, String) {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
@@ -79,13 +79,13 @@ impl Server {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
     }
 
-    /// Sends a signal by its name.
+    /// Sends the signal of this name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Waits until the process has ended and gives its exit code.
+    /// Waits for the process to end and returns its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         until("the server has stopped", || self.child.try_wait().unwrap()).code()
     }
@@ -98,7 +98,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks again and again until there is an answer, within [`PATIENCE`].
+/// Polls until there is an answer, within [`PATIENCE`].
 pub(crate) fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
@@ -110,7 +110,7 @@ pub(crate) fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
     panic!("not in time: {what}");
 }
 
-/// Reads one response: head, and as much body as it announces.
+/// Reads a response: its head, and as much body as that announces.
 pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<(u16, String)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
@@ -131,7 +131,7 @@ pub(crate) fn first_line(output: impl Read + Send + 'static) -> String {
     lines(output).recv_timeout(PATIENCE).expect("the server prints its address")
 }
 
-/// Lines as they come. They are read whether anyone waits for them or not, so that the process never waits for a reader.
+/// Lines as they are written. A thread reads them, so that the process never waits for a reader.
 pub(crate) fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! A vendor at the command line: the same commands on a data directory and to a server, and what they print with names in place of what
-//! is drawn anew each time.
+//! The command line on a data directory and on a server, with names in place of generated ids and
+//! keys in its output.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, components, lines};
 
-/// The setting by which a server takes this token for an administrator's.
+/// The admin token that the server is started with.
 pub(crate) const ADMIN_TOKEN: &str = "an-administrator-of-these-tests-alone";
 
-/// What a command printed.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Printed {
     pub(crate) code: i32,
@@ -25,7 +25,7 @@ pub(crate) struct Printed {
     pub(crate) err: String,
 }
 
-/// Where commands go.
+/// Where commands work.
 pub(crate) enum Place {
     Data(TempDir),
     Server(Server),
@@ -47,7 +47,7 @@ impl Place {
         Self::Server(Server::start())
     }
 
-    /// The data directory, also of a server.
+    /// The data directory, of a server too.
     pub(crate) fn directory(&self) -> PathBuf {
         match self {
             Self::Data(directory) => directory.path().join("data"),
@@ -55,7 +55,7 @@ impl Place {
         }
     }
 
-    /// The program with these words.
+    /// The program with these arguments, on this place.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = program(words);
         match self {
@@ -69,7 +69,7 @@ impl Place {
         run(&mut self.command(words), "")
     }
 
-    /// Runs a command that succeeds and gives the JSON that it prints.
+    /// Runs a command that must succeed and returns the JSON that it prints.
     pub(crate) fn json(&self, words: &[&str]) -> serde_json::Value {
         let Printed { code, out, err } = self.run(&[words, &["--json"]].concat());
         assert_eq!(code, 0, "{words:?}: {err}");
@@ -90,7 +90,7 @@ impl Server {
             .unwrap();
         let lines = lines(child.stdout.take().unwrap());
         let url = lines.recv_timeout(PATIENCE).unwrap().strip_prefix("listening on ").unwrap().to_owned();
-        // From then on it makes no tokens of its own.
+        // By then the first token exists, so tests see a fixed number of events.
         assert!(lines.recv_timeout(PATIENCE).unwrap().starts_with("admin token"));
         Self { child, url, directory }
     }
@@ -107,7 +107,8 @@ impl Drop for Server {
     }
 }
 
-/// The program, with nothing of the environment that it would heed, and a cache that all tests share: compiling takes a second.
+/// The program without this process' variables, and with a cache that all tests share, as compiling
+/// takes a second.
 pub(crate) fn program(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     for name in [
@@ -127,10 +128,10 @@ pub(crate) fn program(words: &[&str]) -> Command {
     command
 }
 
-/// Runs a command with this on its standard input.
+/// Runs a command with `input` on standard input.
 pub(crate) fn run(command: &mut Command, input: &str) -> Printed {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Who does not read it is not harmed.
+    // A command that ends without reading its input breaks the pipe.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Printed {
@@ -140,7 +141,8 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Printed {
     }
 }
 
-/// Names for what is drawn anew each time: `lic#1` for the first licence's id that is printed, `key#1` for the first key.
+/// Names for generated text: `lic#1` is the first licence's id that is printed, `key#1` the first
+/// key.
 #[derive(Default)]
 pub(crate) struct Names {
     names: BTreeMap<String, String>,
@@ -148,9 +150,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The text with names in place of what they stand for, and without what depends on the time.
+    /// The text with names in place of generated text, and `<time>` in place of times.
     pub(crate) fn give(&mut self, text: &str) -> String {
-        // Twice: the end of a key may stand before it.
+        // Twice, as the end of a key may be printed before the key.
         self.give_once(text);
         self.give_once(text)
     }
@@ -174,9 +176,9 @@ impl Names {
         lines.map(|cells| cells.collect::<Vec<_>>().join("  ") + "\n").collect()
     }
 
-    /// The text with what its names stand for.
+    /// The text with generated text in place of names.
     pub(crate) fn take(&self, text: &str) -> String {
-        // The longest first: key#10 begins as key#1 does.
+        // The longest first, as key#10 begins with key#1.
         let mut names: Vec<_> = self.names.iter().collect();
         names.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (word, name)| text.replace(name.as_str(), word))
@@ -198,7 +200,7 @@ impl Names {
             *next += 1;
             self.names.insert(word.to_owned(), format!("{kind}#{next}"));
             if kind == "key" {
-                // Its end is shown where the key is not.
+                // Licences show the end of their key.
                 self.names.insert(word[word.len() - 4..].to_owned(), format!("end#{next}"));
             }
         }
@@ -206,7 +208,7 @@ impl Names {
     }
 }
 
-/// Writes a file beside the data directory and gives its path.
+/// Writes a file to the directory and returns its path.
 pub(crate) fn file(directory: &Path, name: &str, content: &str) -> String {
     let path = directory.join(name);
     fs::write(&path, content).unwrap();

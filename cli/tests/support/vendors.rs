@@ -1,4 +1,5 @@
-//! Vendors who ask much of a server at once, and keep what they were told: for tests in which it ends or fails meanwhile.
+//! Vendors that send a server many concurrent requests and remember its answers, for tests in which
+//! it is killed or fails.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, components, countersign, first_line, receive, until};
 
-/// What the operator set; the server has it from its environment.
+/// The admin token in the server's environment.
 pub(crate) const TOKEN: &str = "a token of the operator's, for this test alone";
 
 /// `countersign serve` with both components, killed on drop.
@@ -23,20 +24,20 @@ pub(crate) struct Server {
     pub(crate) answers: AtomicU64,
 }
 
-/// A request that may be sent again.
+/// A request that may be retried.
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) body: Value,
     pub(crate) idempotency_key: String,
 }
 
-/// One of the storm: it alone changes its licences, so it knows how each must be.
+/// A client of the server. Only it changes its licences, so it knows their state.
 #[derive(Default)]
 pub(crate) struct Worker {
-    /// By id, as the last answer showed it.
+    /// By id, as in the last answer.
     pub(crate) licenses: BTreeMap<String, Value>,
     pub(crate) keys: BTreeMap<String, String>,
-    /// What was asked last, if it was not done.
+    /// The last request, if it was not answered.
     pub(crate) unanswered: Option<Asked>,
     asked: usize,
 }
@@ -46,7 +47,7 @@ impl Server {
         Self::start_as(countersign(data, &["serve", "--journal", "none"]).stderr(Stdio::null()))
     }
 
-    /// Starts what ends in `countersign serve` and takes its arguments.
+    /// Starts a command that ends with `countersign serve`, with further arguments.
     pub(crate) fn start_as(command: &mut Command) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
@@ -86,7 +87,7 @@ impl Server {
         Some((status, serde_json::from_str(&body).unwrap_or_default()))
     }
 
-    /// The same, until it is another than "come again".
+    /// As [`send`](Self::send), until the answer is not a 503.
     pub(crate) fn ask(
         &self,
         method: &str,
@@ -100,7 +101,7 @@ impl Server {
         })
     }
 
-    /// The body of a 200.
+    /// The body of an answer that must be a 200.
     pub(crate) fn expect(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, body) = self.ask(method, path, None, body).unwrap();
         assert_eq!(status, 200, "{method} {path}: {body}");
@@ -116,7 +117,7 @@ impl Drop for Server {
 }
 
 impl Worker {
-    /// Asks until the server is gone.
+    /// Sends requests until the server is gone.
     pub(crate) fn storm(&mut self, server: &Server, name: &str) {
         while self.unanswered.is_none() {
             let asked = self.next(name);
@@ -126,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Now a new licence, now more time for one, now another status.
+    /// The next request: a new licence, a renewal, a new key or a change of status.
     pub(crate) fn next(&mut self, name: &str) -> Asked {
         self.asked += 1;
         let idempotency_key = format!("{name}-{}", self.asked);
@@ -146,13 +147,13 @@ impl Worker {
         Asked { path: format!("/api/v1/licenses/{id}/{verb}"), body, idempotency_key }
     }
 
-    /// Notes the answer, if there was one. What is told to come again does.
+    /// Sends a request, retries it on 503, and notes the answer. Returns whether there was one.
     pub(crate) fn ask(&mut self, server: &Server, asked: &Asked) -> bool {
         let answer = server.ask("POST", &asked.path, Some(&asked.idempotency_key), &asked.body);
         answer.map(|(status, license)| self.note(status, license)).is_some()
     }
 
-    /// Notes an answer that says that it was done.
+    /// Notes the answer of a request that must have succeeded.
     pub(crate) fn note(&mut self, status: u16, mut license: Value) {
         assert!(matches!(status, 200 | 201), "{status} {license}");
         let id = license["id"].as_str().unwrap().to_owned();
@@ -166,7 +167,7 @@ impl Worker {
     }
 }
 
-/// That a server has what these were told, and nothing else, and that its store does, too.
+/// Checks that a server and its store have what the workers were answered, and nothing else.
 pub(crate) fn check(server: &Server, workers: &[Worker], round: u64) {
     while server.expect("POST", "/api/v1/outbox/deliveries", &json!({}))["left"] != 0 {}
     let expected: BTreeMap<&String, &Value> = workers.iter().flat_map(|worker| &worker.licenses).collect();
@@ -188,7 +189,7 @@ pub(crate) fn check(server: &Server, workers: &[Worker], round: u64) {
 
     for (of, key) in workers.iter().flat_map(|worker| &worker.keys) {
         let due = match expected.get(of).map(|license| (&license["status"], &license["expiresAt"])) {
-            // The key that was before the last one.
+            // A key that was rotated.
             None => (json!("REVOKED"), None),
             Some((status, end)) if status == "active" => (json!("VALID"), Some(end.clone())),
             Some((status, end)) => (json!(status.as_str().unwrap().to_uppercase()), Some(end.clone())),

@@ -135,7 +135,8 @@ impl<R: BufRead> Chunks<R> {
             if is_too_long && !bytes.ends_with(b"\n") {
                 self.position += self.input.skip_until(b'\n')? as u64;
             }
-            // Quotes come in pairs, and a line break between those of a pair is the field's own (RFC 4180, section 2).
+            // Quotes come in pairs, and a line break between those of a pair is the field's own
+            // (RFC 4180, section 2).
             let quotes = bytes.iter().filter(|&&byte| byte == b'"').count();
             let is_open = self.format == Format::Csv && quotes % 2 == 1 && read > 0;
             if is_too_long || !is_open {

@@ -26,10 +26,10 @@ use report::Report;
 
 /// Import licences from `export` or another system
 ///
-/// ndjson has a JSON object on each line; csv begins with a line of column names. The names are those
-/// that `export` writes: `product`, `policy`, `plan` and the other terms, `domains`, `owner` and so
-/// on. `key` is an existing key, `keyHash` its SHA-256 instead. An invalid line is reported with its
-/// number and skipped.
+/// ndjson has a JSON object on each line; csv begins with a line of column names. The names are
+/// those that `export` writes: `product`, `policy`, `plan` and the other terms, `domains`, `owner`
+/// and so on. `key` is an existing key, `keyHash` its SHA-256 instead. An invalid line is reported
+/// with its number and skipped.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// The file to import; `-` is standard input
