@@ -37,6 +37,7 @@ pub mod field;
 pub mod hex;
 pub mod id;
 
+pub mod event;
 pub mod limits;
 pub mod routes;
 pub mod seam;

@@ -86,6 +86,9 @@ pub const MAX_FIELD_NAME_BYTES: usize = 31;
 /// Bytes of a setting's name (`wit/settings.wit`).
 pub const MAX_SETTING_NAME_BYTES: usize = 64;
 
+/// Bytes of all texts of one event (`wit/journal.wit`).
+pub const MAX_EVENT_BYTES: usize = 4_096;
+
 /// Keys of one page of a list (`wit/store.wit`).
 pub const MAX_LIST_KEYS: u32 = 1_000;
 

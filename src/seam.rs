@@ -26,9 +26,20 @@ pub fn is_setting_name(name: &str) -> bool {
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
-/// Whether an app reads this header of a request (its name in lower case). Shells leave out all others, which would only be copied.
-pub fn is_read_header(name: &str) -> bool {
-    matches!(name, "authorization" | "content-type" | "idempotency-key" | "if-match" | "x-request-id")
+/// Whether a shell passes on this header of a request, whose name is in lower case: those that
+/// `wit/service.wit` lists. Copying others would cost time, and no component reads them.
+pub fn is_passed_header(name: &str) -> bool {
+    matches!(
+        name,
+        "accept-signature"
+            | "authorization"
+            | "content-type"
+            | "idempotency-key"
+            | "if-match"
+            | "if-none-match"
+            | "traceparent"
+            | "x-request-id"
+    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use countersign::event::Event;
+use serde::Serialize;
 
 use crate::limits::MAX_COUNTED_LICENSES;
 
@@ -53,22 +54,11 @@ pub struct Count {
     count: u64,
 }
 
-/// Of an event of the journal what is counted by.
-#[derive(Deserialize)]
-struct Event<'a> {
-    event: &'a str,
-    time: &'a str,
-    code: &'a str,
-    license: Option<&'a str>,
-}
-
 impl Counts {
-    /// Counts an event of the journal, if it is a validation of a licence.
-    pub fn note(&self, event: &str) {
-        // Of another form is what is no validation.
-        let Ok(Event { event: "validation", time, code, license: Some(license) }) = serde_json::from_str(event) else {
-            return;
-        };
+    /// Counts an event of the journal if it is a validation of a licence.
+    pub fn note(&self, event: &Event<'_>) {
+        let Event { name: "validation", time, code: Some(code), license: Some(license), .. } = event else { return };
+        let time = time.to_string();
         let Some((day, _)) = time.split_once('T') else { return };
         self.lock().add(license, day, code, 1);
     }
@@ -122,22 +112,43 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use countersign::time::Timestamp;
 
-    fn event(license: &str, day: &str, code: &str) -> String {
-        format!(
-            r#"{{"time":"{day}T10:00:00Z","event":"validation","code":"{code}","license":"{license}","durationMicros":7}}"#
-        )
+    /// A validation on a day.
+    fn validation<'a>(license: &'a str, day: &str, code: &'a str) -> Event<'a> {
+        let time = Timestamp::parse(&format!("{day}T10:00:00Z")).unwrap();
+        event(time, "validation", Some(code), Some(license))
+    }
+
+    fn event<'a>(time: Timestamp, name: &'a str, code: Option<&'a str>, license: Option<&'a str>) -> Event<'a> {
+        Event {
+            time,
+            name,
+            request_id: None,
+            method: None,
+            route: None,
+            actor: None,
+            status: None,
+            code,
+            reason: None,
+            detail: None,
+            license,
+            product: None,
+            hint: None,
+            seconds: None,
+            duration_micros: Some(7),
+        }
     }
 
     #[test]
     fn validations_are_summed_per_licence_day_and_code() {
         let counts = Counts::default();
         for _ in 0..3 {
-            counts.note(&event("lic_a", "2026-01-01", "VALID"));
+            counts.note(&validation("lic_a", "2026-01-01", "VALID"));
         }
-        counts.note(&event("lic_a", "2026-01-01", "EXPIRED"));
-        counts.note(&event("lic_a", "2026-01-02", "VALID"));
-        counts.note(&event("lic_b", "2026-01-01", "VALID"));
+        counts.note(&validation("lic_a", "2026-01-01", "EXPIRED"));
+        counts.note(&validation("lic_a", "2026-01-02", "VALID"));
+        counts.note(&validation("lic_b", "2026-01-01", "VALID"));
         counts.note_lost(2);
         let Taken { counts: mut taken, lost } = counts.take();
         taken.sort_by(|a, b| (&a.license, &a.day, &a.code).cmp(&(&b.license, &b.day, &b.code)));
@@ -155,13 +166,14 @@ mod tests {
     #[test]
     fn other_events_are_not_counted() {
         let counts = Counts::default();
-        for event in [
-            r#"{"time":"2026-01-01T10:00:00Z","event":"activation","code":"VALID","license":"lic_a"}"#,
-            r#"{"time":"2026-01-01T10:00:00Z","event":"validation","code":"NOT_FOUND"}"#,
-            r#"{"event":"journal-dropped","count":3}"#,
-            "no JSON",
+        let now = Timestamp::from_unix(1_767_225_600);
+        for other in [
+            event(now, "activation", Some("VALID"), Some("lic_a")),
+            event(now, "validation", Some("NOT_FOUND"), None),
+            event(now, "validation", None, Some("lic_a")),
+            event(now, "clock-went-back", None, None),
         ] {
-            counts.note(event);
+            counts.note(&other);
         }
         assert_eq!(counts.take(), Taken::default());
     }
@@ -169,9 +181,9 @@ mod tests {
     #[test]
     fn what_is_given_back_is_added() {
         let counts = Counts::default();
-        counts.note(&event("lic_a", "2026-01-01", "VALID"));
+        counts.note(&validation("lic_a", "2026-01-01", "VALID"));
         let taken = counts.take();
-        counts.note(&event("lic_a", "2026-01-01", "VALID"));
+        counts.note(&validation("lic_a", "2026-01-01", "VALID"));
         counts.give_back(taken);
         assert_eq!(counts.take().counts[0].count, 2);
     }
@@ -180,9 +192,9 @@ mod tests {
     fn memory_is_bounded() {
         let counts = Counts::default();
         for number in 0..MAX_COUNTED_LICENSES + 5 {
-            counts.note(&event(&format!("lic_{number}"), "2026-01-01", "VALID"));
+            counts.note(&validation(&format!("lic_{number}"), "2026-01-01", "VALID"));
         }
-        counts.note(&event("lic_0", "2026-01-01", "VALID"));
+        counts.note(&validation("lic_0", "2026-01-01", "VALID"));
         let taken = counts.take();
         assert_eq!((taken.counts.len(), taken.lost), (MAX_COUNTED_LICENSES, 5));
     }

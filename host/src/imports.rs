@@ -165,7 +165,7 @@ impl settings::Host for Guest {
 }
 
 impl journal::Host for Guest {
-    fn append(&mut self, event: String) {
+    fn append(&mut self, event: journal::Event) {
         self.imports.journal.append(event);
     }
 }

@@ -11,8 +11,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use countersign::borrow_event;
+
+use crate::bindings::journal::Event;
 use crate::counts::Counts;
-use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE, MAX_EVENT_BYTES};
+use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE};
 
 /// Where events go, one JSON object a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub struct Journal {
 
 #[derive(Debug)]
 enum Item {
-    Event(String),
+    Event(Event),
     /// Told, once all before it is done with.
     Mark(SyncSender<()>),
 }
@@ -78,12 +81,11 @@ impl Journal {
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
-    /// Hands over one event. Returns at once; an event that finds the queue full, or breaks the promise of `wit/journal.wit` to be
-    /// one short line, is dropped and counted.
-    pub fn append(&self, event: String) {
+    /// Hands over one event and returns at once. An event that finds the queue full, or is larger than `wit/journal.wit` allows, is
+    /// dropped and counted.
+    pub fn append(&self, event: Event) {
         let Some(queue) = &self.queue else { return };
-        let is_line = event.len() <= MAX_EVENT_BYTES && !event.contains(['\n', '\r']);
-        if !is_line || queue.try_send(Item::Event(event)).is_err() {
+        if !borrow_event!(event).fits() || queue.try_send(Item::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -136,7 +138,9 @@ fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Cou
                 loop {
                     match next {
                         Ok(Item::Event(event)) => {
-                            unwritten += u64::from(writeln!(sink, "{event}").is_err());
+                            let event = borrow_event!(event);
+                            let line = event.to_line();
+                            unwritten += u64::from(line.is_none_or(|line| writeln!(sink, "{line}").is_err()));
                             if let Some(counts) = counts {
                                 counts.note(&event);
                             }

@@ -111,9 +111,6 @@ pub const COMMAND_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Keys that a command lists at a time.
 pub const LIST_PAGE: u32 = countersign::limits::MAX_LIST_KEYS;
 
-/// Bytes of one event (`wit/journal.wit`).
-pub const MAX_EVENT_BYTES: usize = 4_096;
-
 /// Events that wait for the journal's writer; further ones are dropped and counted. At most 32 MiB.
 pub const JOURNAL_QUEUE: usize = 8_192;
 

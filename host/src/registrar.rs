@@ -133,6 +133,7 @@ impl Registrar {
             method: method.into(),
             path: path.into(),
             query: query.map(Into::into),
+            authority: None,
             client: None,
             headers,
             body: Body::Complete(body),

@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use countersign::seam::is_read_header;
+use countersign::seam::is_passed_header;
 
 use crate::bindings::service;
 use crate::engine::Engine;
@@ -147,6 +147,7 @@ async fn answer(apps: &Apps, client: SocketAddr, request: Request<Incoming>) -> 
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
+        authority: authority(&head.uri, &head.headers),
         client: registrar.map(|_| client.ip().to_canonical().to_string()),
         headers: headers(&head.headers),
         body,
@@ -183,12 +184,21 @@ async fn read(body: Incoming) -> service::Body {
     }
 }
 
+/// The destination that the request names: a target in absolute form overrides the header `host`
+/// (RFC 9112, section 3.2.2).
+fn authority(target: &Uri, headers: &HeaderMap) -> Option<String> {
+    match target.authority() {
+        Some(authority) => Some(authority.as_str().to_owned()),
+        None => headers.get(header::HOST)?.to_str().ok().map(str::to_owned),
+    }
+}
+
 fn headers(headers: &HeaderMap) -> Vec<service::Header> {
     let header = |(name, value): (&header::HeaderName, &HeaderValue)| service::Header {
         name: name.as_str().to_owned(),
         value: value.as_bytes().to_vec(),
     };
-    headers.iter().filter(|(name, _)| is_read_header(name.as_str())).map(header).collect()
+    headers.iter().filter(|(name, _)| is_passed_header(name.as_str())).map(header).collect()
 }
 
 /// The guest's answer; `None` if its status or a header is none.

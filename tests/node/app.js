@@ -21,10 +21,19 @@ export async function setUp() {
   ({ validator, service } = await instantiate({
     "countersign:license/store": store,
     "countersign:license/settings": { get: (name) => settings[name] },
-    "countersign:license/journal": { append: (event) => void journal.push(JSON.parse(event)) },
+    "countersign:license/journal": { append: (event) => void journal.push(line(event)) },
   }));
   write({ tag: "absent" }, {});
   store.calls = [];
+}
+
+/** What a host writes of an event in its line, without the time. */
+function line({ name, code, reason, license, seconds, durationMicros }) {
+  const fields = { event: name, code, reason, license: license?.id, product: license?.product, hint: license?.hint };
+  // Integers of 64 bits arrive as BigInt.
+  const number = (value) => (value === undefined ? undefined : Number(value));
+  const numbers = { seconds: number(seconds), durationMicros: number(durationMicros) };
+  return Object.fromEntries(Object.entries({ ...fields, ...numbers }).filter(([, value]) => value !== undefined));
 }
 
 export function storeKey(key) {

@@ -109,7 +109,8 @@ impl Bench {
         let (empty, validator) = (load(empty)?, AppPre::new(load(validator)?)?);
         let (method, path, body) = ("POST".to_owned(), "/api/v1/validate".to_owned(), body.into_bytes());
         let body_sent = Body::Complete(body.clone());
-        let asked = Asked { method, path, query: None, client: None, headers: Vec::new(), body: body_sent };
+        let asked =
+            Asked { method, path, query: None, authority: None, client: None, headers: Vec::new(), body: body_sent };
         Ok(Self { engine, empty, validator, entry: Arc::new((key, value.into_bytes())), asked, body })
     }
 
@@ -280,5 +281,5 @@ impl settings::Host for Guest {
 }
 
 impl journal::Host for Guest {
-    fn append(&mut self, _: String) {}
+    fn append(&mut self, _: journal::Event) {}
 }

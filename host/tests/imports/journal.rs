@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use countersign_host::bindings::journal::Event;
 use countersign_host::journal::{Destination, Journal};
 use countersign_host::limits::JOURNAL_QUEUE;
 
@@ -37,6 +38,25 @@ impl Write for Gate {
     }
 }
 
+/// An event and its line.
+fn event(detail: &str) -> Event {
+    Event {
+        time: 0,
+        name: "test".into(),
+        request: None,
+        code: None,
+        reason: None,
+        detail: Some(detail.into()),
+        license: None,
+        seconds: None,
+        duration_micros: None,
+    }
+}
+
+fn line(detail: &str) -> String {
+    format!(r#"{{"time":"1970-01-01T00:00:00Z","event":"test","detail":"{detail}"}}"#) + "\n"
+}
+
 #[test]
 fn what_does_not_fit_is_dropped_and_counted() {
     let (gate, open, written) = Gate::new();
@@ -44,7 +64,7 @@ fn what_does_not_fit_is_dropped_and_counted() {
     // The writer has at most one buffer in its hands while the gate is shut.
     let appended = 3 * JOURNAL_QUEUE;
     for number in 0..appended {
-        journal.append(format!(r#"{{"event":"test","number":{number}}}"#));
+        journal.append(event(&number.to_string()));
     }
     open.send(()).unwrap();
     drop(journal);
@@ -70,24 +90,25 @@ fn everything_appended_is_in_the_file_after_a_stop() {
     thread::scope(|scope| {
         for _ in 0..4 {
             let journal = journal.clone();
-            scope.spawn(move || (0..100).for_each(|_| journal.append("{}".into())));
+            scope.spawn(move || (0..100).for_each(|_| journal.append(event(""))));
         }
     });
     drop(journal);
     writer.finish();
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}\n".repeat(400));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), line("").repeat(400));
 }
 
 #[test]
-fn an_event_that_is_no_short_line_is_dropped() {
+fn an_event_is_one_line_or_dropped_if_it_is_too_large() {
     let (gate, open, written) = Gate::new();
     let (journal, writer) = Journal::start_with(gate, None).unwrap();
     open.send(()).unwrap();
-    journal.append("{}\n{}".into());
-    journal.append("x".repeat(4_097));
-    journal.append("{}".into());
+    journal.append(event("two\nlines"));
+    journal.append(event(&"x".repeat(4_093)));
+    journal.append(event(&"x".repeat(4_092)));
     drop(journal);
     writer.finish();
     let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
-    assert_eq!(written, "{}\n{\"event\":\"journal-dropped\",\"count\":2}\n");
+    let dropped = "{\"event\":\"journal-dropped\",\"count\":1}\n";
+    assert_eq!(written, line("two\\nlines") + &line(&"x".repeat(4_092)) + dropped);
 }

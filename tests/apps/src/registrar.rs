@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use countersign::borrow_event;
 use countersign::key;
 use countersign::license::License;
 use countersign_host::bindings::service::{Body, Header, Request};
@@ -158,6 +159,7 @@ impl Registrar {
             method: method.into(),
             path: path.into(),
             query: query.map(Into::into),
+            authority: None,
             client: Some("192.0.2.1".into()),
             headers: Vec::new(),
             body: Body::Complete(Vec::new()),
@@ -439,7 +441,7 @@ impl settings::Host for Guest {
 }
 
 impl journal::Host for Guest {
-    fn append(&mut self, event: String) {
-        self.world.lock().unwrap().events.push(event);
+    fn append(&mut self, event: journal::Event) {
+        self.world.lock().unwrap().events.extend(borrow_event!(event).to_line());
     }
 }

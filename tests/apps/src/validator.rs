@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use countersign::borrow_event;
 use countersign_host::bindings::service::{Body, Request, Response};
 use countersign_host::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
 use countersign_host::bindings::{App, AppPre, journal, settings, store};
@@ -107,6 +108,7 @@ impl Validator {
             method: "POST".into(),
             path: format!("/api/v1/{verb}"),
             query: None,
+            authority: None,
             client: None,
             headers: idempotency_key.map(header).into_iter().collect(),
             body: Body::Complete(body.to_string().into_bytes()),
@@ -197,7 +199,7 @@ impl settings::Host for Guest {
 }
 
 impl journal::Host for Guest {
-    fn append(&mut self, event: String) {
-        self.world.lock().unwrap().events.push(event);
+    fn append(&mut self, event: journal::Event) {
+        self.world.lock().unwrap().events.extend(borrow_event!(event).to_line());
     }
 }

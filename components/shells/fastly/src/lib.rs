@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
-use countersign::seam::is_read_header;
+use countersign::seam::is_passed_header;
 use fastly_sys::service_0_1::exports::fastly::compute::http_incoming::Guest;
 use fastly_sys::service_0_1::fastly::compute::types::Error;
 use fastly_sys::service_0_1::fastly::compute::{async_io, http_body, http_req, http_resp};
@@ -37,11 +37,12 @@ impl Guest for Shell {
 fn request(incoming: &http_req::Request, body: &http_body::Body) -> Result<Request, Error> {
     let headers = headers(incoming)?;
     let uri = incoming.get_uri(MAX_HEAD_BYTES)?;
-    let (path, query) = target(&uri);
+    let (authority, path, query) = parts(&uri);
     Ok(Request {
         method: incoming.get_method(MAX_HEAD_BYTES)?,
         path: path.into(),
         query: query.map(Into::into),
+        authority: Some(authority.into()),
         client: None,
         body: read(body, &headers),
         headers,
@@ -74,14 +75,16 @@ fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
 
 fn is_needed(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name == "content-length" || is_read_header(&name)
+    name == "content-length" || is_passed_header(&name)
 }
 
-/// The path and the query of an absolute URI: `http://host/a?b` gives `/a` and `b`.
-fn target(uri: &str) -> (&str, Option<&str>) {
+/// The authority, the path and the query of an absolute URI: `host`, `/a` and `b` of
+/// `http://host/a?b`.
+fn parts(uri: &str) -> (&str, &str, Option<&str>) {
     let after_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let target = after_scheme.find('/').map_or("/", |start| &after_scheme[start..]);
-    target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
+    let (authority, target) = after_scheme.split_at(after_scheme.find(['/', '?']).unwrap_or(after_scheme.len()));
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    (authority, if path.is_empty() { "/" } else { path }, query)
 }
 
 /// Reads no more than the bound and one byte, and nothing of a body that announces more.

@@ -8,7 +8,7 @@ use std::pin::pin;
 use bindings::countersign::license::service::{self, Body, Header};
 use bytes::Bytes;
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
-use countersign::seam::is_read_header;
+use countersign::seam::is_passed_header;
 use futures_util::future::{Either, select};
 use http_body_util::BodyExt;
 use spin_sdk::http::{FullBody, HeaderMap, Request, Response, Result};
@@ -29,6 +29,7 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
         method: head.method.as_str().into(),
         path: head.uri.path().into(),
         query: head.uri.query().map(Into::into),
+        authority: head.uri.authority().map(|authority| authority.as_str().into()),
         client: None,
         body: read(body, &head.headers).await,
         headers: headers(&head.headers),
@@ -41,7 +42,7 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
 
 /// Their names are in lower case already.
 fn headers(headers: &HeaderMap) -> Vec<Header> {
-    (headers.iter().filter(|(name, _)| is_read_header(name.as_str())))
+    (headers.iter().filter(|(name, _)| is_passed_header(name.as_str())))
         .map(|(name, value)| Header { name: name.as_str().into(), value: value.as_bytes().into() })
         .collect()
 }

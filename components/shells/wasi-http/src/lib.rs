@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use bindings::countersign::license::service::{self, Body, Header, Request, Response};
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
-use countersign::seam::is_read_header;
+use countersign::seam::is_passed_header;
 use wasi::clocks::monotonic_clock::subscribe_duration;
 use wasi::exports::http::incoming_handler::Guest;
 use wasi::http::types::{ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
@@ -38,12 +38,13 @@ fn request(incoming: &IncomingRequest) -> Request {
         .map(|(name, value)| Header { name: name.to_ascii_lowercase(), value })
         .collect();
     let (client, body) = (client(&headers), read(incoming, &headers));
-    headers.retain(|header| is_read_header(&header.name));
+    headers.retain(|header| is_passed_header(&header.name));
     let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
     Request {
         method: method(incoming.method()),
         path: path.into(),
         query: query.map(Into::into),
+        authority: incoming.authority(),
         client,
         headers,
         body,

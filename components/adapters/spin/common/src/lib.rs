@@ -2,6 +2,7 @@
 //! store. An adapter implements `store` for its type, exports that type with [`bindings`], and has the other two from here.
 
 use bindings::exports::countersign::license::{journal, settings, store};
+use countersign::borrow_event;
 use countersign::seam::is_setting_name;
 use spin::fermyon::spin::variables;
 use wasi::cli::stdout::get_stdout;
@@ -36,11 +37,12 @@ impl<Adapter: store::Guest> settings::Guest for Adapter {
 }
 
 impl<Adapter: store::Guest> journal::Guest for Adapter {
-    fn append(mut event: String) {
-        event.push('\n');
+    fn append(event: journal::Event) {
+        let Some(mut line) = borrow_event!(event).to_line() else { return };
+        line.push('\n');
         // An event is never a reason to fail a request, and a host that closed standard output wants none.
         let stdout = get_stdout();
-        let _ = event.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
+        let _ = line.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
     }
 }
 

@@ -1,76 +1,71 @@
-//! One event a request, and one for each fault of the database. They name routes, tokens' ids and codes: no resource, no key, no token.
+//! One event a request, and one for each fault of the database. They name routes, the ids of tokens
+//! and codes: no resource, no key, no token.
 
-use countersign::time::Timestamp;
-use serde::Serialize;
-
-use crate::bindings::countersign::license::journal;
+use crate::bindings::countersign::license::journal::{self, Event};
 use crate::host::clock::{self, Stopwatch};
 
-/// Bytes of a database's own words that an event repeats: the rest says no more about what went wrong.
+/// Bytes of a database's own words that an event repeats: the rest says no more about what went
+/// wrong.
 const MAX_DETAIL_BYTES: usize = 512;
 
+/// Bytes of the longest method that an event names. Longer ones are not HTTP's.
+const MAX_METHOD_BYTES: usize = 16;
+
 /// What is known of a request when it is answered.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Request<'a> {
-    time: Timestamp,
-    event: &'static str,
+    time: i64,
     pub(crate) request_id: &'a str,
     pub(crate) method: &'a str,
-    /// Its pattern, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The pattern of its path.
     pub(crate) route: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The id of the caller's token.
     pub(crate) actor: Option<String>,
     pub(crate) status: u16,
-    /// Those of a problem.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The code and the reason of a problem.
     pub(crate) code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'static str>,
-    duration_micros: u64,
-}
-
-#[derive(Serialize)]
-struct Fault<'a> {
-    time: Timestamp,
-    event: &'static str,
-    reason: &'static str,
-    detail: &'a str,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(request_id: &'a str, method: &'a str) -> Self {
-        Self {
-            time: clock::now(),
-            event: "request",
-            request_id,
-            // Others are none that a client sends in good faith, and may be of any length.
-            method: if method.len() <= 16 { method } else { "other" },
-            route: None,
-            actor: None,
-            status: 0,
-            code: None,
-            reason: None,
-            duration_micros: 0,
-        }
+        let time = clock::now().unix();
+        Self { time, request_id, method, route: None, actor: None, status: 0, code: None, reason: None }
     }
 
-    /// Writes the line.
-    pub(crate) fn note(mut self, stopwatch: &Stopwatch) {
-        self.duration_micros = stopwatch.elapsed().as_micros() as u64;
-        append(&self);
+    /// Hands over the event.
+    pub(crate) fn note(self, stopwatch: &Stopwatch) {
+        journal::append(&Event {
+            time: self.time,
+            name: "request".into(),
+            request: Some(journal::Request {
+                id: self.request_id.into(),
+                method: if self.method.len() <= MAX_METHOD_BYTES { self.method } else { "other" }.into(),
+                route: self.route.map(Into::into),
+                actor: self.actor,
+                status: self.status,
+            }),
+            code: self.code.map(Into::into),
+            reason: self.reason.map(Into::into),
+            detail: None,
+            license: None,
+            seconds: None,
+            duration_micros: Some(stopwatch.elapsed().as_micros() as u64),
+        });
     }
 }
 
-/// Writes what a database says of a call that it did not answer.
+/// Hands over what a database says of a call that it did not answer.
 pub(crate) fn note_fault(reason: &'static str, detail: &str) {
     let end = detail.floor_char_boundary(MAX_DETAIL_BYTES.min(detail.len()));
-    append(&Fault { time: clock::now(), event: "sql-fault", reason, detail: &detail[..end] });
-}
-
-fn append(event: &impl Serialize) {
-    if let Ok(line) = serde_json::to_string(event) {
-        journal::append(&line);
-    }
+    journal::append(&Event {
+        time: clock::now().unix(),
+        name: "sql-fault".into(),
+        request: None,
+        code: None,
+        reason: Some(reason.into()),
+        detail: Some(detail[..end].into()),
+        license: None,
+        seconds: None,
+        duration_micros: None,
+    });
 }
