@@ -166,6 +166,71 @@ pub enum RecordError {
 }
 
 impl License {
+    /// An active licence without limits: it covers every domain and version, and never expires.
+    pub fn new(id: LicenseId, product: Product, plan: Label, issued_at: Timestamp) -> Self {
+        Self {
+            format: Format,
+            generation: 1,
+            id,
+            product,
+            status: Status::Active,
+            hint: None,
+            plan,
+            issued_at,
+            not_before: None,
+            expires_at: None,
+            expiry_basis: ExpiryBasis::default(),
+            duration_seconds: None,
+            expiry_strategy: ExpiryStrategy::default(),
+            grace_seconds: 0,
+            features: Vec::new(),
+            domains: Vec::new(),
+            versions: None,
+            requires: Vec::new(),
+            seat_policy: None,
+            allowances: Vec::new(),
+        }
+    }
+
+    /// The record that a deleted licence leaves under its key, and a licence under a key that it no
+    /// longer has: revoked, and without terms.
+    pub fn retired(&self) -> Self {
+        // Without `..`, so that the compiler asks whether a tombstone needs a new member.
+        let Self {
+            format,
+            generation,
+            id,
+            product,
+            status: _,
+            hint,
+            plan,
+            issued_at,
+            not_before,
+            expires_at,
+            expiry_basis: _,
+            duration_seconds: _,
+            expiry_strategy,
+            grace_seconds,
+            features: _,
+            domains: _,
+            versions: _,
+            requires: _,
+            seat_policy: _,
+            allowances: _,
+        } = self.clone();
+        Self {
+            format,
+            generation,
+            status: Status::Revoked,
+            hint,
+            not_before,
+            expires_at,
+            expiry_strategy,
+            grace_seconds,
+            ..Self::new(id, product, plan, issued_at)
+        }
+    }
+
     /// Reads a record.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
         // As text, like a request: the two share the code of one parser then.

@@ -25,13 +25,13 @@ impl Fields {
     /// # Errors
     /// If `text` is not one JSON object in UTF-8, or repeats a name.
     pub fn from_json(text: &[u8]) -> Result<Self, FieldError> {
-        let text = str::from_utf8(text).map_err(|_| FieldError::new("", "The body must be UTF-8."))?;
+        let text = str::from_utf8(text).map_err(|_| FieldError::new("", "The JSON must be UTF-8."))?;
         let repeated = RefCell::new(None);
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let read = Once { within: None, repeated: &repeated }.deserialize(&mut deserializer);
         match read.and_then(|value| deserializer.end().map(|()| value)) {
             Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(FieldError::new("", "The body must be a JSON object.")),
+            Ok(_) => Err(FieldError::new("", "The JSON must be an object.")),
             Err(error) => Err(match repeated.take() {
                 Some(name) => about(&name, "must occur only once, and so must each name in it."),
                 // The parser's own message may repeat values.
@@ -39,7 +39,7 @@ impl Fields {
                     let (line, column) = (error.line(), error.column());
                     FieldError::new(
                         "",
-                        format_args!("The body is not valid JSON: the error is at line {line}, column {column}."),
+                        format_args!("The JSON is not valid: it breaks off at line {line}, column {column}."),
                     )
                 }
             }),

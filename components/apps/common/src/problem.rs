@@ -64,6 +64,11 @@ impl Problem {
         Self { detail: error.detail.into(), field, ..Self::new(status, code, "") }
     }
 
+    /// A problem whose sentence depends on the request.
+    pub fn with_detail(status: u16, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: detail.into(), ..Self::new(status, code, "") }
+    }
+
     /// The path has no such method. `allowed` lists those that it has, as `Allow` does (RFC 9110,
     /// section 10.2.1).
     pub fn method_not_allowed(allowed: impl Into<Cow<'static, str>>) -> Self {

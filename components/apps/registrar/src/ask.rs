@@ -1,26 +1,27 @@
-//! What a verb is given: who asks, and what for.
+//! What a handler is given: the request, its caller, and what was read of it for all routes.
 
-use countersign::field::FieldError;
-use countersign::limits::MAX_BODY_BYTES;
+use countersign::name::IdempotencyKey;
 use countersign::time::Timestamp;
+use countersign_app_common::fields::Fields;
+use countersign_app_common::request::{body, header};
+use serde_json::Map;
 
 use crate::auth::caller::Caller;
-use crate::wire::etag;
-use crate::wire::fields::Fields;
-use crate::wire::headers::header;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{self, PRECONDITION_FAILED, Problem};
 use crate::wire::query::Query;
-use crate::wire::{Body, Request};
+use crate::wire::{Body, Request, etag};
 
 pub(crate) struct Ask<'a> {
     pub(crate) http: &'a Request,
     pub(crate) caller: Caller,
-    /// What the request is called in answers and events.
+    /// Names the request in the response, the journal and events.
     pub(crate) request_id: String,
-    /// Those of the path, in their order, percent-decoded.
+    /// The parameters of the path, in their order, percent-decoded.
     pub(crate) parameters: Vec<String>,
     pub(crate) query: Query,
-    /// When the request came.
+    /// A POST may have one; other methods are idempotent without.
+    pub(crate) idempotency_key: Option<IdempotencyKey>,
+    /// When the request arrived.
     pub(crate) now: Timestamp,
 }
 
@@ -35,39 +36,29 @@ impl Ask<'_> {
         Ok(Fields::from_json(body)?)
     }
 
-    /// As [`fields`](Self::fields), where a body that is empty says what an empty object does.
+    /// As [`fields`](Self::fields), with an empty body for an empty object.
     pub(crate) fn optional_fields(&self) -> Result<Fields, Problem> {
         match &self.http.body {
-            Body::Complete(body) if body.is_empty() => Ok(Fields::new(serde_json::Map::new())),
+            Body::Complete(body) if body.is_empty() => Ok(Fields::new(Map::new())),
             _ => self.fields(),
         }
     }
 
-    /// The body and its media type (RFC 9110, section 8.3.1), which is one of these.
+    /// The body, and its media type (RFC 9110, section 8.3.1), which must be an allowed one.
     pub(crate) fn body(&self, allowed: &[&'static str]) -> Result<(&'static str, &[u8]), Problem> {
-        let given = self.header("content-type")?.unwrap_or_default();
+        let given = header(&self.http.headers, "Content-Type")?.unwrap_or_default();
         let (essence, _) = given.split_once(';').unwrap_or((given, ""));
         let is_given = |media_type: &&&str| media_type.eq_ignore_ascii_case(essence.trim_ascii());
         let media_type = allowed.iter().find(is_given).copied();
-        let media_type = media_type.ok_or(Problem::UnsupportedMediaType("This path takes a body of another type."))?;
-        match &self.http.body {
-            Body::Complete(body) if body.len() <= MAX_BODY_BYTES => Ok((media_type, body)),
-            Body::Complete(_) | Body::TooLarge => Err(Problem::BodyTooLarge),
-            Body::Incomplete => Err(Problem::IncompleteBody),
-        }
+        let media_type = media_type.ok_or_else(|| problem::unsupported_media_type(allowed))?;
+        Ok((media_type, body(self.http)?))
     }
 
-    /// A header that may stand once.
-    pub(crate) fn header(&self, name: &'static str) -> Result<Option<&str>, Problem> {
-        header(&self.http.headers, name)
-    }
-
-    /// Refuses where `If-Match` names other revisions than the resource's present one.
+    /// Refuses the request if its `If-Match` does not name the resource's current revision.
     pub(crate) fn check_if_match(&self, revision: u64) -> Result<(), Problem> {
-        match self.header("if-match")?.map(|if_match| etag::matches(if_match, revision)) {
-            None | Some(Some(true)) => Ok(()),
-            Some(Some(false)) => Err(Problem::PreconditionFailed),
-            Some(None) => Err(FieldError::new("If-Match", "is no list of entity tags.").into()),
+        match header(&self.http.headers, "If-Match")? {
+            Some(if_match) if !etag::matches(if_match, revision)? => Err(PRECONDITION_FAILED),
+            _ => Ok(()),
         }
     }
 }

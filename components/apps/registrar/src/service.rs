@@ -1,37 +1,36 @@
-//! The HTTP interface: a table of routes with the role that each takes, and what is the same for all.
+//! The HTTP interface: a table of routes with the role that each requires, and the steps that are the
+//! same for all.
 
 use countersign::field::FieldError;
 use countersign::name::Nonce;
+use countersign_app_common::answer::add;
+use countersign_app_common::clock::{self, Stopwatch};
+use countersign_app_common::request::{header, idempotency_key};
 
 use crate::App;
 use crate::ask::Ask;
 use crate::auth::caller;
-use crate::bindings::exports::countersign::license::service::Guest;
-use crate::host::clock::{self, Stopwatch};
-use crate::host::journal;
-use crate::host::random;
+use crate::host::{journal, random};
 use crate::resources::{events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
-use crate::sql::schema;
-use crate::wire::answer;
-use crate::wire::headers::header;
+use crate::sql::{db, schema};
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, percent_decode};
 use crate::wire::{Request, Response};
-use crate::write::idempotency;
 use countersign::role::Role;
+use countersign_app_common::service::Guest;
 
 struct Route {
     method: &'static str,
     /// With `{…}` for a segment that is a parameter.
     path: &'static str,
-    /// The least that the caller's token must be.
+    /// The lowest role that may use the route.
     role: Role,
-    verb: Verb,
+    handler: Handler,
 }
 
-pub(crate) type Verb = fn(&Ask<'_>) -> Result<Response, Problem>;
+type Handler = fn(&Ask<'_>) -> Result<Response, Problem>;
 
-/// Of two paths that fit, the one that stands first is meant.
+/// Where two paths match, the first one counts.
 const ROUTES: &[Route] = &[
     get("/api/v1/products", Role::Reader, products::list),
     post("/api/v1/products", Role::Admin, products::create),
@@ -50,7 +49,7 @@ const ROUTES: &[Route] = &[
     post("/api/v1/licenses/import", Role::Issuer, licenses::bulk::import::post),
     get("/api/v1/licenses/export", Role::Admin, licenses::bulk::export::get),
     get("/api/v1/licenses/{id}", Role::Reader, licenses::get::get),
-    // The verb asks for a higher role where more is changed than owner and metadata.
+    // The handler requires a higher role to change more than owner and metadata.
     patch("/api/v1/licenses/{id}", Role::Support, licenses::patch::patch),
     delete("/api/v1/licenses/{id}", Role::Admin, licenses::delete::delete),
     post("/api/v1/licenses/{id}/suspend", Role::Support, licenses::status::suspend),
@@ -70,23 +69,23 @@ const ROUTES: &[Route] = &[
     get("/api/v1/tokens/{id}", Role::Admin, tokens::get),
     delete("/api/v1/tokens/{id}", Role::Admin, tokens::revoke),
     get("/api/v1/events", Role::Reader, events::list),
-    post("/api/v1/outbox/deliveries", Role::Issuer, outbox::deliveries),
+    post("/api/v1/outbox/deliveries", Role::Issuer, outbox::deliver),
 ];
 
-const fn get(path: &'static str, role: Role, verb: Verb) -> Route {
-    Route { method: "GET", path, role, verb }
+const fn get(path: &'static str, role: Role, handler: Handler) -> Route {
+    Route { method: "GET", path, role, handler }
 }
 
-const fn post(path: &'static str, role: Role, verb: Verb) -> Route {
-    Route { method: "POST", path, role, verb }
+const fn post(path: &'static str, role: Role, handler: Handler) -> Route {
+    Route { method: "POST", path, role, handler }
 }
 
-const fn patch(path: &'static str, role: Role, verb: Verb) -> Route {
-    Route { method: "PATCH", path, role, verb }
+const fn patch(path: &'static str, role: Role, handler: Handler) -> Route {
+    Route { method: "PATCH", path, role, handler }
 }
 
-const fn delete(path: &'static str, role: Role, verb: Verb) -> Route {
-    Route { method: "DELETE", path, role, verb }
+const fn delete(path: &'static str, role: Role, handler: Handler) -> Route {
+    Route { method: "DELETE", path, role, handler }
 }
 
 impl Guest for App {
@@ -95,20 +94,24 @@ impl Guest for App {
         let request_id = request_id(&request);
         let mut note = journal::Request::new(&request_id, &request.method);
         let mut response = respond(&request, &request_id, &mut note).unwrap_or_else(|problem| {
-            note.code = Some(problem.code_and_detail().0);
-            note.reason = problem.reason();
+            note.code = Some(problem.code);
+            note.reason = problem.reason;
+            if problem.reason == Some(db::NO_SUCH_TABLE) {
+                // The database was replaced: the next request must look at its schema again.
+                schema::forget();
+            }
             problem.into()
         });
-        answer::add(&mut response, "x-request-id", &request_id);
+        add(&mut response, "x-request-id", &request_id);
         note.status = response.status;
-        note.note(&stopwatch);
+        note.note(stopwatch);
         response
     }
 }
 
-/// What the caller calls the request, if that is 1 to 128 visible ASCII characters, or else a name drawn for it.
+/// The caller's `X-Request-Id` if it is 1 to 128 visible ASCII characters, or else a new id.
 fn request_id(request: &Request) -> String {
-    let given = header(&request.headers, "x-request-id").ok().flatten();
+    let given = header(&request.headers, "X-Request-Id").ok().flatten();
     let given = given.filter(|given| Nonce::parse(given).is_ok());
     given.map_or_else(|| random::id("req_"), str::to_owned)
 }
@@ -117,7 +120,7 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
     if request.path == "/openapi.json" {
         return match request.method.as_str() {
             "GET" => Ok(openapi::get()),
-            _ => Err(Problem::MethodNotAllowed { allowed: "GET".into() }),
+            _ => Err(Problem::method_not_allowed("GET")),
         };
     }
     let (route, parameters) = find(&request.method, &request.path)?;
@@ -128,7 +131,7 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
     note.actor = Some(caller.id.clone());
     caller.check_role(route.role)?;
     let decode = |parameter: &str| {
-        percent_decode(parameter).ok_or_else(|| FieldError::new("", "The path is not percent-encoded UTF-8."))
+        percent_decode(parameter).ok_or_else(|| FieldError::new("", "The path must be percent-encoded UTF-8."))
     };
     let ask = Ask {
         http: request,
@@ -136,32 +139,27 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
         request_id: request_id.into(),
         parameters: parameters.into_iter().map(decode).collect::<Result<_, _>>()?,
         query: Query::parse(request.query.as_deref())?,
+        idempotency_key: if request.method == "POST" { idempotency_key(&request.headers)? } else { None },
         now,
     };
-    if request.method == "POST" {
-        // One that is malformed is refused also where it has no effect: in a look-up, in a dry run.
-        idempotency::key(&ask)?;
-    }
-    (route.verb)(&ask)
+    (route.handler)(&ask)
 }
 
-/// The route for a method and a path, and the path's parameters as they stand.
+/// The route for a method and a path, with the path's parameters, still percent-encoded.
 fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Vec<&'a str>), Problem> {
-    let mut fitting = ROUTES.iter().filter_map(|route| Some((route.path, parameters(route.path, path)?)));
-    let (pattern, parameters) = fitting.next().ok_or(Problem::NoSuchPath)?;
-    let mut routes = ROUTES.iter().filter(|route| route.path == pattern);
+    let mut matching = ROUTES.iter().filter_map(|route| Some((route.path, parameters(route.path, path)?)));
+    let (pattern, parameters) = matching.next().ok_or(Problem::NO_SUCH_PATH)?;
+    let routes = ROUTES.iter().filter(|route| route.path == pattern);
     match routes.clone().find(|route| route.method == method) {
         Some(route) => Ok((route, parameters)),
         None => {
-            let first = routes.next().map_or(String::new(), |route| route.method.into());
-            Err(Problem::MethodNotAllowed {
-                allowed: routes.fold(first, |allowed, route| allowed + ", " + route.method),
-            })
+            let allowed: Vec<_> = routes.map(|route| route.method).collect();
+            Err(Problem::method_not_allowed(allowed.join(", ")))
         }
     }
 }
 
-/// What stands in place of a pattern's parameters, if the path fits it.
+/// The values of a pattern's parameters, if the path matches it.
 fn parameters<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let mut segments = path.split('/');
     let mut parameters = Vec::new();
@@ -184,7 +182,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_document_has_these_routes_for_vendors_and_no_others() {
+    fn openapi_json_has_the_same_routes_for_vendors() {
         let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
         let mut described = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_parameters() {
+    fn a_path_matches_with_a_value_for_each_parameter() {
         let pattern = "/api/v1/licenses/{id}/domains/{domain}";
         assert_eq!(parameters(pattern, "/api/v1/licenses/a/domains/b%2F"), Some(vec!["a", "b%2F"]));
         for other in ["/api/v1/licenses//domains/b", "/api/v1/licenses/a/domains", "/api/v1/licenses/a/domains/b/c", ""]

@@ -1,67 +1,77 @@
-//! Who asks: the holder of a bearer token (RFC 6750, section 2.1), and what they may do.
+//! The caller: the holder of a bearer token (RFC 6750, section 2.1), and what they may do.
 
-use crate::limits::{MAX_TOKEN_BYTES, MIN_SET_TOKEN_BYTES, TOKEN_USE_SECONDS};
 use countersign::time::Timestamp;
+use countersign_app_common::request::header;
+use countersign_app_common::settings;
+use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::auth::throttle::{check_wait, network, note_failure};
+use crate::auth::throttle::{self, Failures};
 use crate::auth::token;
-use crate::bindings::countersign::license::settings;
+use crate::limits::{MAX_TOKEN_BYTES, MIN_SET_TOKEN_BYTES, TOKEN_USE_SECONDS};
 use crate::sql::db::{self, Row, moment, optional, text};
 use crate::wire::Request;
-use crate::wire::headers::header;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{self, NOT_FOUND, Problem};
 use countersign::role::Role;
 
-/// Somebody whose token is known and not over. Has the token in it: there is no `Debug`.
+/// The holder of a valid token. No `Debug`, as it contains the token.
 pub(crate) struct Caller {
-    /// What events call them: a token's id, or `operator` or `host`.
+    /// The actor in events: a token's id, or `operator` or `host`.
     pub(crate) id: String,
-    pub(crate) role: Role,
-    /// The products that the token is bound to; all if there are none.
+    role: Role,
+    /// The products that the token is bound to; `None` for all.
     products: Option<Vec<String>>,
-    /// The token itself, to seal with.
+    /// The token itself: stored answers are sealed with it.
     pub(crate) secret: String,
 }
 
 impl Caller {
-    /// Whether the caller may see, and do, what belongs to this product.
+    /// Whether the token is for this product.
     pub(crate) fn has_product(&self, product: &str) -> bool {
         self.products.as_ref().is_none_or(|products| products.iter().any(|each| each == product))
     }
 
-    /// As [`has_product`](Self::has_product): what belongs to another's product is not there.
+    /// Refuses a resource of another product as if it did not exist.
     pub(crate) fn check_product(&self, product: &str) -> Result<(), Problem> {
-        if self.has_product(product) { Ok(()) } else { Err(Problem::NotFound) }
+        if self.has_product(product) { Ok(()) } else { Err(NOT_FOUND) }
     }
 
-    /// The products that the token is bound to; none if the caller has all products.
+    /// The products that the token is bound to; `None` for all.
     pub(crate) fn products(&self) -> Option<&[String]> {
         self.products.as_deref()
     }
 
-    /// The products as a parameter of a list, a JSON array for `json_each`; none if the caller has all products.
+    /// The same as the parameter of a list: a JSON array for `json_each`.
     pub(crate) fn scope(&self) -> Option<db::Value> {
-        self.products.as_ref().map(|products| text(serde_json::json!(products).to_string()))
+        self.products.as_ref().map(|products| text(json!(products).to_string()))
     }
 
-    /// Refuses a caller who sees some products only, where what is asked for is about all of them.
+    /// Refuses a token that is bound to products.
     pub(crate) fn check_unscoped(&self) -> Result<(), Problem> {
         match self.products {
             None => Ok(()),
-            Some(_) => Err(Problem::Forbidden("A token that is bound to products may not do this.")),
+            Some(_) => Err(problem::forbidden(
+                "This token is bound to certain products; this request needs a token for all products.",
+            )),
         }
     }
 
+    /// Refuses a token of a lower role.
     pub(crate) fn check_role(&self, role: Role) -> Result<(), Problem> {
-        if self.role >= role { Ok(()) } else { Err(Problem::Forbidden("This takes a token of a higher role.")) }
+        if self.role >= role {
+            return Ok(());
+        }
+        let (has, needs) = (self.role.as_str(), role.as_str());
+        Err(problem::forbidden(format!(
+            "This token has the role `{has}`; this request needs `{needs}` or a higher role."
+        )))
     }
 }
 
-/// Settings that hold a token of their own, with what their holders are called.
+/// Settings that hold a token of their own, each with its actor in events.
 const SET_TOKENS: [(&str, &str); 2] = [("admin_token", "operator"), ("host_token", "host")];
 
-/// The row of a token, and what is known of the address that it came from, where either is known.
+/// The row of a token and the failures of the address, either of which may be absent.
 const LOOK_UP: &str = "
     SELECT token.id, token.hash, token.role, token.products, token.expires_at, token.revoked_at, token.last_used_at,
            refusal.failures, refusal.at
@@ -69,68 +79,69 @@ const LOOK_UP: &str = "
     LEFT JOIN tokens AS token ON token.id = ?1
     LEFT JOIN refusals AS refusal ON refusal.client = ?2";
 
-/// Finds who asks.
+/// Finds the caller by their token.
 ///
-/// An address from which wrong tokens came waits before it is told of another, and before it is compared with one that somebody chose. A
-/// token of the database has 160 random bits, which nobody guesses at any speed: whoever has one is let in, so that nobody who shares
-/// their address, as behind a proxy, can shut them out.
+/// An address that has sent wrong tokens waits before its next token is looked at. The exception is
+/// a valid token from the database: with 160 random bits it cannot be guessed at any speed, and a
+/// neighbour behind the same proxy must not lock its holder out.
 pub(crate) fn find(http: &Request, now: Timestamp) -> Result<Caller, Problem> {
-    let Some(token) = bearer(http)? else { return Err(Problem::Unauthenticated) };
-    let id = token::id_of(token);
-    let client = http.client.as_deref().map(network);
-    let row = db::query_one(LOOK_UP, vec![optional(id, text), optional(client.as_deref(), text)])?;
-    let row = row.ok_or(Problem::CORRUPT)?;
-    if let Some(caller) = kept_token(&row, token, now)? {
+    let Some(token) = bearer(http)? else { return Err(problem::unauthenticated()) };
+    let network = http.client.as_deref().map(throttle::network);
+    let parameters = vec![optional(token::id_of(token), text), optional(network.as_deref(), text)];
+    let row = db::query_one(LOOK_UP, parameters)?.ok_or_else(problem::corrupt)?;
+    if let Some(caller) = holder_of_row(&row, token, now)? {
         return Ok(caller);
     }
-    check_wait(&row, now)?;
-    if let Some(id) = set_token(token)? {
-        return Ok(Caller { id: id.into(), role: Role::Admin, products: None, secret: token.into() });
+    if let (Some(count), Some(last)) = (row.optional_integer(7)?, row.optional_moment(8)?) {
+        Failures { count, last }.check(now)?;
     }
-    if let Some(client) = client {
-        note_failure(&client, now)?;
+    if let Some(actor) = holder_of_setting(token)? {
+        return Ok(Caller { id: actor.into(), role: Role::Admin, products: None, secret: token.into() });
     }
-    Err(Problem::Unauthenticated)
+    if let Some(network) = network {
+        throttle::add_failure(&network, now)?;
+    }
+    Err(problem::unauthenticated())
 }
 
-/// The token that a request carries, if it carries one.
+/// The token that the request carries.
 fn bearer(http: &Request) -> Result<Option<&str>, Problem> {
-    let Some(credentials) = header(&http.headers, "authorization")? else { return Ok(None) };
+    let Some(credentials) = header(&http.headers, "Authorization")? else { return Ok(None) };
     let Some((scheme, token)) = credentials.split_once(' ') else { return Ok(None) };
     let is_token = |token: &&str| (1..=MAX_TOKEN_BYTES).contains(&token.len());
     Ok(Some(token.trim_ascii()).filter(|_| scheme.eq_ignore_ascii_case("bearer")).filter(is_token))
 }
 
-/// Whether the token is one that the operator or the host set, and whose.
-fn set_token(token: &str) -> Result<Option<&'static str>, Problem> {
-    for (setting, id) in SET_TOKENS {
-        let value = settings::get(setting).map_err(|_| Problem::Unavailable { reason: "settings" })?;
+/// The actor whose token is in the settings.
+fn holder_of_setting(token: &str) -> Result<Option<&'static str>, Problem> {
+    for (setting, actor) in SET_TOKENS {
+        let value = settings::get(setting).map_err(|_| Problem::unavailable("settings"))?;
         let value = value.filter(|value| value.len() >= MIN_SET_TOKEN_BYTES);
         if value.is_some_and(|value| is_same(&token::hash(&value), token)) {
-            return Ok(Some(id));
+            return Ok(Some(actor));
         }
     }
     Ok(None)
 }
 
-/// Whether the token is the one of this row, and may be used.
-fn kept_token(row: &Row, token: &str, now: Timestamp) -> Result<Option<Caller>, Problem> {
+/// The caller, if the token is the one of this row and is valid.
+fn holder_of_row(row: &Row, token: &str, now: Timestamp) -> Result<Option<Caller>, Problem> {
     let Some(id) = row.optional_text(0)? else { return Ok(None) };
-    let is_over = row.optional_integer(5)?.is_some() || row.optional_moment(4)?.is_some_and(|end| now >= end);
-    if !is_same(&row.hash(1)?, token) || is_over {
+    let has_ended = row.optional_integer(5)?.is_some() || row.optional_moment(4)?.is_some_and(|end| now >= end);
+    if !is_same(&row.hash(1)?, token) || has_ended {
         return Ok(None);
     }
     let used_before = now.minus_seconds(TOKEN_USE_SECONDS);
     if row.optional_moment(6)?.is_none_or(|used| used <= used_before) {
-        // A database that takes no write now is no reason to refuse a read.
+        // A database that cannot write now must not prevent reads.
         let _ = db::execute("UPDATE tokens SET last_used_at = ?2 WHERE id = ?1", vec![text(id), moment(now)]);
     }
-    let products = row.optional_text(3)?.map(serde_json::from_str).transpose().map_err(|_| Problem::CORRUPT)?;
-    let role = row.text(2)?.parse().map_err(|_| Problem::CORRUPT)?;
+    let products = row.optional_text(3)?.map(serde_json::from_str).transpose().map_err(|_| problem::corrupt())?;
+    let role = row.text(2)?.parse().map_err(|_| problem::corrupt())?;
     Ok(Some(Caller { id: id.into(), role, products, secret: token.into() }))
 }
 
-/// Compares hashes, and those in constant time: how long it takes says nothing about either token, nor about their lengths.
+/// Compares hashes, and these in constant time: the time says nothing about a token or its length.
 fn is_same(hash: &[u8; 32], token: &str) -> bool {
     hash.ct_eq(&token::hash(token)).into()
 }

@@ -3,21 +3,43 @@
 use countersign::time::Timestamp;
 
 use crate::limits::{FAILURES_FORGOTTEN_SECONDS, FREE_FAILURES, MAX_FAILURE_WAIT_SECONDS};
-use crate::sql::db::{self, Row, moment, text};
-use crate::wire::problem::Problem;
+use crate::sql::db::{self, moment, text};
+use crate::wire::problem::{self, Problem};
 
-pub(super) fn check_wait(row: &Row, now: Timestamp) -> Result<(), Problem> {
-    let (Some(failures), Some(at)) = (row.optional_integer(7)?, row.optional_moment(8)?) else { return Ok(()) };
-    let wait = wait_after(failures.try_into().unwrap_or(u32::MAX));
-    // A clock that went back makes nobody wait for longer.
-    let passed = now.unix().abs_diff(at.unix()).try_into().unwrap_or(u32::MAX);
-    match wait.saturating_sub(passed) {
-        0 => Ok(()),
-        seconds => Err(Problem::TooManyFailures { seconds }),
+const ADD: &str = "
+    INSERT INTO refusals (client, failures, at) VALUES (?1, 1, ?2)
+    ON CONFLICT (client) DO UPDATE SET failures = CASE WHEN at <= ?3 THEN 1 ELSE failures + 1 END, at = ?2";
+
+/// A few rows at a time: every failure adds at most one.
+const FORGET: &str = "DELETE FROM refusals WHERE client IN (SELECT client FROM refusals WHERE at <= ?1 LIMIT 4)";
+
+/// The failures of one address.
+pub(super) struct Failures {
+    pub(super) count: i64,
+    pub(super) last: Timestamp,
+}
+
+impl Failures {
+    /// Refuses the request while the address has to wait.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(), Problem> {
+        let wait = wait_after(self.count.try_into().unwrap_or(u32::MAX));
+        // The distance in either direction: a clock that goes back must not prolong the wait.
+        let passed = now.unix().abs_diff(self.last.unix()).try_into().unwrap_or(u32::MAX);
+        match wait.saturating_sub(passed) {
+            0 => Ok(()),
+            seconds => Err(problem::too_many_failures(seconds)),
+        }
     }
 }
 
-/// How many seconds an address waits after so many wrong tokens.
+/// Counts a failure of this network.
+pub(super) fn add_failure(network: &str, now: Timestamp) -> Result<(), Problem> {
+    let forgotten = moment(now.minus_seconds(FAILURES_FORGOTTEN_SECONDS));
+    db::execute(ADD, vec![text(network), moment(now), forgotten.clone()])?;
+    db::execute(FORGET, vec![forgotten]).map(drop)
+}
+
+/// The seconds that an address waits after this many failures.
 fn wait_after(failures: u32) -> u32 {
     match failures.checked_sub(FREE_FAILURES) {
         None => 0,
@@ -25,17 +47,8 @@ fn wait_after(failures: u32) -> u32 {
     }
 }
 
-pub(super) fn note_failure(client: &str, now: Timestamp) -> Result<(), Problem> {
-    let forgotten = moment(now.minus_seconds(FAILURES_FORGOTTEN_SECONDS));
-    let note = "
-        INSERT INTO refusals (client, failures, at) VALUES (?1, 1, ?2)
-        ON CONFLICT (client) DO UPDATE SET failures = CASE WHEN at <= ?3 THEN 1 ELSE failures + 1 END, at = ?2";
-    db::execute(note, vec![text(client), moment(now), forgotten.clone()])?;
-    let forget = "DELETE FROM refusals WHERE client IN (SELECT client FROM refusals WHERE at <= ?1 LIMIT 4)";
-    db::execute(forget, vec![forgotten]).map(drop)
-}
-
-/// What counts as one address: of IPv6 the first 64 bits, all of which one customer of a provider has.
+/// The network that counts as one address: of IPv6 the first 64 bits, as a provider gives all
+/// addresses with these to one customer.
 pub(super) fn network(client: &str) -> String {
     match client.parse() {
         Ok(std::net::IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
@@ -58,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_network_of_one_customer() {
+    fn an_ipv6_network_counts_as_one_address() {
         for (client, expected) in [
             ("192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),

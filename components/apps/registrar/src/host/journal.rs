@@ -1,22 +1,22 @@
-//! One event a request, and one for each fault of the database. They name routes, the ids of tokens
-//! and codes: no resource, no key, no token.
+//! The journal: one event for each request, and one for each fault of the database. An event names
+//! the route, the token's id and codes, but no resource, key or token.
 
-use crate::bindings::countersign::license::journal::{self, Event};
-use crate::host::clock::{self, Stopwatch};
+use countersign_app_common::clock::{self, Stopwatch};
+use countersign_app_common::journal::{self, Event};
 
-/// Bytes of a database's own words that an event repeats: the rest says no more about what went
-/// wrong.
+/// Bytes of a database's message that an event repeats: the rest rarely says more.
 const MAX_DETAIL_BYTES: usize = 512;
 
-/// Bytes of the longest method that an event names. Longer ones are not HTTP's.
+/// Bytes of the longest method that an event names. A longer one is not HTTP's, and may be of any
+/// length.
 const MAX_METHOD_BYTES: usize = 16;
 
-/// What is known of a request when it is answered.
+/// What is known of a request once it has an answer.
 pub(crate) struct Request<'a> {
     time: i64,
     pub(crate) request_id: &'a str,
     pub(crate) method: &'a str,
-    /// The pattern of its path.
+    /// The pattern of the route, if the path has one.
     pub(crate) route: Option<&'static str>,
     /// The id of the caller's token.
     pub(crate) actor: Option<String>,
@@ -32,8 +32,8 @@ impl<'a> Request<'a> {
         Self { time, request_id, method, route: None, actor: None, status: 0, code: None, reason: None }
     }
 
-    /// Hands over the event.
-    pub(crate) fn note(self, stopwatch: &Stopwatch) {
+    /// Appends the event.
+    pub(crate) fn note(self, stopwatch: Stopwatch) {
         journal::append(&Event {
             time: self.time,
             name: "request".into(),
@@ -54,7 +54,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Hands over what a database says of a call that it did not answer.
+/// Appends the database's message about a call that failed.
 pub(crate) fn note_fault(reason: &'static str, detail: &str) {
     let end = detail.floor_char_boundary(MAX_DETAIL_BYTES.min(detail.len()));
     journal::append(&Event {

@@ -1,6 +1,5 @@
-//! The other imports: clock, randomness, journal and store.
+//! The imports that are neither the database nor shared by all apps.
 
-pub(crate) mod clock;
 pub(crate) mod journal;
 pub(crate) mod random;
 pub(crate) mod store;

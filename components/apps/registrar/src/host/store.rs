@@ -1,16 +1,18 @@
-//! What the store has: the records that the registrar has it keep, and what the validator wrote of a licence's use.
+//! Reads of the store: the licences that the registrar delivered, and the state that the validator
+//! keeps of each. `write::outbox` has the writes.
 
 use countersign::id::LicenseId;
 use countersign::state::State;
 use countersign::store_keys;
+use countersign_app_common::store::{self, Entry, Error, Page};
+use countersign_app_common::store_error;
 
-use crate::bindings::countersign::license::store::{self, Entry, Error, Page};
 use crate::wire::problem::Problem;
 
-/// What has become of a licence; nothing where it was never used. One read.
+/// A licence's usage state; the default if the licence was never used. One read.
 pub(crate) fn state(id: &LicenseId) -> Result<State, Problem> {
     let state = get(&id.state_key())?.map(|entry| State::from_bytes(&entry.value)).transpose();
-    Ok(state.map_err(|_| Problem::Unavailable { reason: "corrupt-state" })?.unwrap_or_default())
+    Ok(state.map_err(|_| Problem::unavailable("corrupt-state"))?.unwrap_or_default())
 }
 
 /// One read.
@@ -28,22 +30,11 @@ pub(crate) fn list(cursor: Option<&str>, limit: u32) -> Result<Page, Problem> {
     store::list_keys(store_keys::LICENSE, cursor, limit).map_err(problem)
 }
 
-/// The hash in a licence's key.
+/// The hash in a licence's key in the store.
 pub(crate) fn hash_of(key: &str) -> &str {
     key.strip_prefix(store_keys::LICENSE).unwrap_or(key)
 }
 
-/// What a caller is told of a store that gave no answer. The text of the error is for the host's own log.
 fn problem(error: Error) -> Problem {
-    let reason = match error {
-        Error::Unavailable(_) => "store-unavailable",
-        Error::NoSuchStore => "store-no-such-store",
-        Error::AccessDenied => "store-access-denied",
-        Error::Throttled => "store-throttled",
-        Error::TooLarge => "store-too-large",
-        Error::InvalidKey => "store-invalid-key",
-        Error::Unsupported => "store-unsupported",
-        Error::Other(_) => "store-other",
-    };
-    Problem::Unavailable { reason }
+    Problem::unavailable(store_error::word(&error))
 }

@@ -1,24 +1,23 @@
-//! The audit: what was changed, by whom, and how it was before. Rows are added by `change` alone.
+//! The audit: what was changed, by whom, and what it was before. `write::change` alone adds rows.
 
-use crate::limits::MAX_EXPORT_BYTES;
 use countersign::hex;
 use countersign::name::Label;
 use countersign::time::Timestamp;
 use countersign::word::UnknownWord;
+use countersign_app_common::answer::json as answer;
 use serde_json::{Value, json};
 
 use crate::ask::Ask;
+use crate::limits::MAX_EXPORT_BYTES;
 use crate::sql::db::{Row, Select, moment, text};
-use crate::wire::Response;
-use crate::wire::answer;
-use crate::wire::page;
 use crate::wire::problem::Problem;
-use crate::write::chain::End;
+use crate::wire::{Response, page};
+use crate::write::End;
 
-/// Events that are read at a time: with a licence at its largest before and after they take some megabytes.
+/// Events that are read at a time: with the largest licence before and after they take some megabytes.
 const READ_AT_ONCE: u32 = 20;
 
-/// All that events tell of.
+/// Every action that an event may have.
 const ACTIONS: [&str; 21] = [
     "license.created",
     "license.updated",
@@ -43,8 +42,8 @@ const ACTIONS: [&str; 21] = [
     "token.revoked",
 ];
 
-/// `GET /api/v1/events`: a page ends with its limit, or before once it is large. With it comes the end of the chain as it was before
-/// the events were read: the last page has that event, and maybe later ones.
+/// `GET /api/v1/events`: a page ends at its limit, or earlier if it is large. Its `head` is the end of
+/// the chain, read before the events: the last page has that event, and perhaps later ones.
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
@@ -59,18 +58,17 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let end = End::read()?;
     let page = |after: i64, limit: u32| {
         let columns = "SELECT number, id, at, actor, action, subject, request_id, before, after, previous, hash";
-        let rows = Select::after(&format!("{columns} FROM events WHERE number > ?"), after)
+        Select::after(&format!("{columns} FROM events WHERE number > ?"), after)
             .and("subject = ?", subject.as_ref().map(|subject| text(subject.as_str())))
             .and("actor = ?", actor.as_ref().map(|actor| text(actor.as_str())))
             .and("action = ?", action.map(text))
-            // By the index of times: what is asked for is mostly at the end of many.
+            // By the index of times, as callers mostly want the last few of many events.
             .and("number IN (SELECT number FROM events WHERE at >= ?)", since.map(moment))
             .and("at < ?", until.map(moment))
-            .page(limit)?;
-        page::page(rows, limit, |row| {
-            let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
-            Ok((before.map_or(0, str::len) + after.map_or(0, str::len), shown(row)?))
-        })
+            .page(limit, |row| {
+                let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
+                Ok((before.map_or(0, str::len) + after.map_or(0, str::len), view(row)?))
+            })
     };
     let (mut items, mut bytes, mut after) = (Vec::new(), 0, cursor);
     let next = loop {
@@ -89,10 +87,11 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     if let Some(next) = next {
         body["next"] = page::cursor(next).into();
     }
-    Ok(answer::json(200, &body))
+    Ok(answer(200, &body))
 }
 
-fn shown(row: &Row) -> Result<Value, Problem> {
+/// The event as the API shows it.
+fn view(row: &Row) -> Result<Value, Problem> {
     Ok(json!({
         "number": row.count(0)?,
         "id": row.text(1)?,

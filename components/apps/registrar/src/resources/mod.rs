@@ -2,12 +2,13 @@
 
 pub(crate) mod events;
 pub(crate) mod licenses;
-mod metadata;
 pub(crate) mod openapi;
 pub(crate) mod outbox;
 pub(crate) mod policies;
 pub(crate) mod products;
 pub(crate) mod reconcile;
 pub(crate) mod stats;
-mod terms;
 pub(crate) mod tokens;
+
+mod metadata;
+mod terms;

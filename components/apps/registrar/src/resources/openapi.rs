@@ -1,11 +1,12 @@
 //! The description of both apps, for programs.
 
+use countersign_app_common::answer::with_body;
+
 use crate::wire::Response;
-use crate::wire::answer;
 
 const DOCUMENT: &str = include_str!("../../../../../openapi.json");
 
-/// `GET /openapi.json`, which takes no token.
+/// `GET /openapi.json`, which needs no token.
 pub(crate) fn get() -> Response {
-    answer::with_body(200, "application/json", DOCUMENT.into())
+    with_body(200, "application/json", DOCUMENT.into())
 }

@@ -3,20 +3,23 @@
 use serde_json::json;
 
 use crate::ask::Ask;
-use crate::sql::db;
 use crate::wire::Response;
 use crate::wire::answer::Answer;
 use crate::wire::problem::Problem;
 use crate::write::change::{Change, change};
-use crate::write::outbox::deliver_pending;
+use crate::write::idempotency::Operation;
+use crate::write::outbox;
 
-/// `POST /api/v1/outbox/deliveries`: delivers what is pending, for as long as one request may.
-pub(crate) fn deliveries(ask: &Ask<'_>) -> Result<Response, Problem> {
+/// `POST /api/v1/outbox/deliveries`: delivers as many pending records as one request may.
+pub(crate) fn deliver(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.optional_fields()?.finish()?;
-    change(ask, || {
-        let delivered = deliver_pending()?;
-        let left = db::query_one("SELECT count(*) FROM outbox", Vec::new())?.ok_or(Problem::CORRUPT)?.count(0)?;
-        let body = json!({ "delivered": delivered, "left": left });
-        Ok((Change::new(), Answer::ok(body, None)))
-    })
+    ask.query.finish()?;
+    let operation = Operation::of(ask);
+    if let Some(stored) = operation.map_or(Ok(None), |operation| operation.find(ask.now))? {
+        return Ok(stored);
+    }
+    let delivered = outbox::deliver_pending()?;
+    let body = json!({ "delivered": delivered, "left": outbox::depth()? });
+    // The change is empty: it only stores the answer for a retry.
+    change(ask, &mut || Ok((Change::new(), Answer::ok(body.clone(), None))))
 }

@@ -3,6 +3,7 @@
 use countersign::field::FieldError;
 use countersign::name::{DisplayName, Product};
 use countersign::time::Timestamp;
+use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
@@ -10,23 +11,21 @@ use crate::host::random;
 use crate::resources::products;
 use crate::resources::terms::Terms;
 use crate::sql::db::{self, Row, Select, integer, moment, text};
-use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::fields::Fields;
-use crate::wire::page;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{self, NOT_FOUND, Problem, conflict, corrupt, missing, unprocessable};
+use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 
 const SELECT: &str = "SELECT number, id, product, name, terms, created_at, updated_at, revision FROM policies";
 
-/// What every policy's id begins with; 26 symbols follow.
+/// The prefix of every policy's id; 26 symbols follow.
 const PREFIX: &str = "pol_";
 
-/// Without licences that were issued from it.
+/// Only a policy to which no licence refers.
 const DELETE: &str = "
     DELETE FROM policies WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM licenses WHERE policy = ?1) RETURNING number";
 
-/// A policy of the database.
+/// A policy in the database.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) id: String,
@@ -39,27 +38,28 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The policy of this id, whoever asks; none if there is none.
+    /// The policy of this id, of any product.
     pub(crate) fn load(id: &str) -> Result<Option<Self>, Problem> {
         db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.as_ref().map(Self::from_row).transpose()
     }
 
     fn from_row(row: &Row) -> Result<Self, Problem> {
-        let Value::Object(terms) = row.json(4)? else { return Err(Problem::CORRUPT) };
+        let Value::Object(terms) = row.json(4)? else { return Err(corrupt()) };
         Ok(Self {
             id: row.text(1)?.into(),
-            product: row.text(2)?.parse().map_err(|_| Problem::CORRUPT)?,
-            name: row.text(3)?.parse().map_err(|_| Problem::CORRUPT)?,
-            terms: Terms::read(&mut Fields::new(terms)).map_err(|_| Problem::CORRUPT)?,
+            product: row.text(2)?.parse().map_err(|_| corrupt())?,
+            name: row.text(3)?.parse().map_err(|_| corrupt())?,
+            terms: Terms::read(&mut Fields::new(terms)).map_err(|_| corrupt())?,
             created_at: row.moment(5)?,
             updated_at: row.moment(6)?,
             revision: row.count(7)?,
         })
     }
 
-    fn to_json(&self) -> Map<String, Value> {
-        let mut json = self.terms.to_json();
-        json.extend([
+    /// The policy as the API shows it.
+    fn view(&self) -> Map<String, Value> {
+        let mut view = self.terms.to_json();
+        view.extend([
             ("id".into(), json!(self.id)),
             ("product".into(), json!(self.product)),
             ("name".into(), json!(self.name)),
@@ -67,7 +67,7 @@ impl Policy {
             ("updatedAt".into(), json!(self.updated_at)),
             ("revision".into(), json!(self.revision)),
         ]);
-        json
+        view
     }
 }
 
@@ -76,38 +76,38 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     let product = ask.query.parse_one("product", Product::parse)?;
     ask.query.finish()?;
-    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
+    let (policies, next) = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
         .and("product = ?", product.map(|product| text(product.as_str())))
         .and("product IN (SELECT value FROM json_each(?))", ask.caller.scope())
-        .page(limit)?;
-    page::answer(rows, limit, |row| Ok(Value::Object(Policy::from_row(row)?.to_json())))
+        .page(limit, |row| Ok(Value::Object(Policy::from_row(row)?.view())))?;
+    Ok(page::answer(policies, next.map(page::cursor)))
 }
 
 /// `GET /api/v1/policies/{id}`
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
     let policy = find(ask)?;
-    Ok(Answer::ok(Value::Object(policy.to_json()), policy.revision).into())
+    Ok(Answer::ok(Value::Object(policy.view()), policy.revision).into())
 }
 
 /// `POST /api/v1/policies`
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
-    let product: Product = fields.parse("product")?.ok_or_else(|| FieldError::new("product", "is missing."))?;
-    let brought = brought_id(&mut fields)?;
+    let product: Product = fields.parse("product")?.ok_or_else(|| missing("product"))?;
+    let existing_id = existing_id(&mut fields)?;
     let terms = Terms::read(&mut fields)?;
     let name = name(fields)?;
-    terms.check_expiry().map_err(Problem::Unprocessable)?;
-    change(ask, || {
+    terms.check_expiry().map_err(problem::refused)?;
+    change(ask, &mut || {
         if !ask.caller.has_product(product.as_str()) {
-            return Err(Problem::Forbidden("This token is bound to other products."));
+            return Err(problem::other_product());
         }
         if products::key_prefix(&product)?.is_none() {
-            return Err(Problem::Unprocessable(FieldError::new("product", "names no product.")));
+            return Err(unprocessable("product", "does not exist; create the product first."));
         }
-        let id = brought.clone().unwrap_or_else(|| random::id(PREFIX));
+        let id = existing_id.clone().unwrap_or_else(|| random::id(PREFIX));
         if Policy::load(&id)?.is_some() {
-            return Err(Problem::Conflict("There is a policy with this id."));
+            return Err(conflict("A policy with this id already exists."));
         }
         let policy = Policy {
             id,
@@ -124,22 +124,22 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
             vec![text(&*policy.id), text(product.as_str()), text(name.as_str()), stored(&terms), moment(ask.now)],
         );
-        let json = Value::Object(policy.to_json());
+        let json = Value::Object(policy.view());
         change.event("policy.created", &policy.id, None, Some(json.clone()));
         Ok((change, Answer::created(format!("/api/v1/policies/{}", policy.id), json, 1)))
     })
 }
 
-/// `PATCH /api/v1/policies/{id}`. Licences that were issued from it stay as they are.
+/// `PATCH /api/v1/policies/{id}`. Licences keep the terms that they were issued with.
 pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut patch = ask.fields()?;
-    let patched = Terms::take(&mut patch)?;
-    change(ask, || {
+    let terms_patch = Terms::take_patch(&mut patch)?;
+    change(ask, &mut || {
         let before = find(ask)?;
         ask.check_if_match(before.revision)?;
         let name = name(patch.clone().merged_into(Map::from_iter([("name".into(), json!(before.name))])))?;
-        let terms = Terms::merged(&before.terms, &patched).map_err(Problem::Unprocessable)?;
-        terms.check_expiry().map_err(Problem::Unprocessable)?;
+        let terms = before.terms.patched(&terms_patch).map_err(problem::refused)?;
+        terms.check_expiry().map_err(problem::refused)?;
 
         let mut after = Policy { name, terms, ..before.clone() };
         let mut change = Change::new();
@@ -156,38 +156,38 @@ pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
                     integer(after.revision),
                 ],
             );
-            let (before, after) = (Value::Object(before.to_json()), Value::Object(after.to_json()));
+            let (before, after) = (Value::Object(before.view()), Value::Object(after.view()));
             change.event("policy.updated", &ask.parameters[0], Some(before), Some(after));
         }
-        Ok((change, Answer::ok(Value::Object(after.to_json()), after.revision)))
+        Ok((change, Answer::ok(Value::Object(after.view()), after.revision)))
     })
 }
 
 /// `DELETE /api/v1/policies/{id}`
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
-    change(ask, || {
+    change(ask, &mut || {
         let policy = find(ask)?;
         ask.check_if_match(policy.revision)?;
         let used = db::query_one("SELECT 1 FROM licenses WHERE policy = ?1 LIMIT 1", vec![text(&*policy.id)])?;
         if used.is_some() {
-            return Err(Problem::Conflict("There are licences that were issued from this policy."));
+            return Err(conflict("Licences still refer to this policy; delete them or change their policy first."));
         }
         let mut change = Change::new();
         change.expect(DELETE, vec![text(&*policy.id)], 1);
-        change.event("policy.deleted", &policy.id, Some(Value::Object(policy.to_json())), None);
+        change.event("policy.deleted", &policy.id, Some(Value::Object(policy.view())), None);
         Ok((change, Answer::no_content()))
     })
 }
 
-/// The policy that the path names, if the caller may know of it.
+/// The policy in the path, if the caller may see it.
 fn find(ask: &Ask<'_>) -> Result<Policy, Problem> {
-    let policy = Policy::load(&ask.parameters[0])?.ok_or(Problem::NotFound)?;
+    let policy = Policy::load(&ask.parameters[0])?.ok_or(NOT_FOUND)?;
     ask.caller.check_product(policy.product.as_str())?;
     Ok(policy)
 }
 
-/// `id`: what the policy was called elsewhere, so that licences that were issued from it there find it here.
-fn brought_id(fields: &mut Fields) -> Result<Option<String>, FieldError> {
+/// `id`: the policy's id on another server, so that licences from there still refer to it.
+fn existing_id(fields: &mut Fields) -> Result<Option<String>, FieldError> {
     let is_symbol =
         |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
     let is_id = |id: &String| {
@@ -197,13 +197,16 @@ fn brought_id(fields: &mut Fields) -> Result<Option<String>, FieldError> {
     if id.as_ref().is_none_or(is_id) {
         Ok(id)
     } else {
-        Err(FieldError::new("id", "must be pol_ and 26 letters and digits."))
+        Err(FieldError::new(
+            "id",
+            "must be `pol_` and 26 of the lower-case letters and digits in ids, which leave out i, l, o and u.",
+        ))
     }
 }
 
-/// What is left of a body whose other members were taken.
+/// The name, which is the last field.
 fn name(mut fields: Fields) -> Result<DisplayName, FieldError> {
-    let name = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
+    let name = fields.parse("name")?.ok_or_else(|| missing("name"))?;
     fields.finish()?;
     Ok(name)
 }

@@ -1,71 +1,71 @@
-//! Products: what licences are of.
+//! Products: what licences are for.
 
 use countersign::field::FieldError;
 use countersign::key::Prefix;
 use countersign::name::{DisplayName, Product};
 use countersign::time::Timestamp;
+use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
 use crate::resources::metadata;
 use crate::sql::db::{self, Row, Select, moment, optional, text};
-use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::fields::Fields;
-use crate::wire::page;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{NOT_FOUND, Problem, conflict, corrupt, missing};
+use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 
-/// The columns that [`Kept::from_row`] reads, after the number.
+/// The columns that [`ProductRow::from_row`] reads, after the number.
 const SELECT: &str = "SELECT number, code, name, key_prefix, metadata, created_at, updated_at, revision FROM products";
 
-/// Without what is of it.
+/// Only a product without policies and licences.
 const DELETE: &str = "
     DELETE FROM products WHERE code = ?1
     AND NOT EXISTS (SELECT 1 FROM policies WHERE product = ?1)
     AND NOT EXISTS (SELECT 1 FROM licenses WHERE product = ?1)
     RETURNING number";
 
-/// What a vendor says of a product, beside its code.
+/// What a vendor chooses for a product, beside its code.
 struct Description {
     name: Option<DisplayName>,
     key_prefix: Prefix,
     metadata: Map<String, Value>,
 }
 
-/// A product of the database.
-struct Kept {
+/// A product in the database.
+struct ProductRow {
     code: Product,
     revision: u64,
-    json: Map<String, Value>,
+    /// The product as the API shows it.
+    view: Map<String, Value>,
 }
 
 /// `GET /api/v1/products`
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     ask.query.finish()?;
-    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
+    let (products, next) = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
         .and("code IN (SELECT value FROM json_each(?))", ask.caller.scope())
-        .page(limit)?;
-    page::answer(rows, limit, |row| Ok(Value::Object(Kept::from_row(row)?.json)))
+        .page(limit, |row| Ok(Value::Object(ProductRow::from_row(row)?.view)))?;
+    Ok(page::answer(products, next.map(page::cursor)))
 }
 
 /// `GET /api/v1/products/{code}`
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
-    let kept = find(ask)?;
-    Ok(Answer::ok(Value::Object(kept.json), kept.revision).into())
+    let row = find(ask)?;
+    Ok(Answer::ok(Value::Object(row.view), row.revision).into())
 }
 
 /// `POST /api/v1/products`
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let mut fields = ask.fields()?;
-    let code: Product = fields.parse("code")?.ok_or_else(|| FieldError::new("code", "is missing."))?;
+    let code: Product = fields.parse("code")?.ok_or_else(|| missing("code"))?;
     let description = Description::read(&code, fields)?;
-    change(ask, || {
+    change(ask, &mut || {
         if key_prefix(&code)?.is_some() {
-            return Err(Problem::Conflict("There is a product with this code."));
+            return Err(conflict("A product with this code already exists."));
         }
         let mut change = Change::new();
         let product = description.insert(&code, &mut change, ask.now);
@@ -76,76 +76,76 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// `PATCH /api/v1/products/{code}`
 pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
     let patch = ask.fields()?;
-    change(ask, || {
-        let kept = find(ask)?;
-        ask.check_if_match(kept.revision)?;
-        let before = kept.json;
+    change(ask, &mut || {
+        let row = find(ask)?;
+        ask.check_if_match(row.revision)?;
+        let before = row.view;
         let current = ["name", "keyPrefix", "metadata"];
         let current = current.iter().filter_map(|name| Some(((*name).to_owned(), before.get(*name)?.clone())));
-        let description = Description::read(&kept.code, patch.clone().merged_into(current.collect()))?;
+        let description = Description::read(&row.code, patch.clone().merged_into(current.collect()))?;
 
         let mut after = before.clone();
         after.remove("name");
         after.extend(description.to_json());
         let mut change = Change::new();
         if after == before {
-            return Ok((change, Answer::ok(Value::Object(before), kept.revision)));
+            return Ok((change, Answer::ok(Value::Object(before), row.revision)));
         }
-        let revision = kept.revision + 1;
+        let revision = row.revision + 1;
         after.extend([("updatedAt".into(), json!(ask.now)), ("revision".into(), json!(revision))]);
         change.run(
             "UPDATE products SET name = ?2, key_prefix = ?3, metadata = ?4, updated_at = ?5, revision = revision + 1
              WHERE code = ?1",
-            description.parameters(&kept.code, moment(ask.now)),
+            description.parameters(&row.code, moment(ask.now)),
         );
         let (before, after) = (Value::Object(before), Value::Object(after));
-        change.event("product.updated", kept.code.as_str(), Some(before), Some(after.clone()));
+        change.event("product.updated", row.code.as_str(), Some(before), Some(after.clone()));
         Ok((change, Answer::ok(after, revision)))
     })
 }
 
 /// `DELETE /api/v1/products/{code}`
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
-    change(ask, || {
-        let kept = find(ask)?;
-        ask.check_if_match(kept.revision)?;
-        let code = kept.code.as_str();
+    change(ask, &mut || {
+        let row = find(ask)?;
+        ask.check_if_match(row.revision)?;
+        let code = row.code.as_str();
         let used = "
             SELECT 1 FROM policies WHERE product = ?1 UNION ALL SELECT 1 FROM licenses WHERE product = ?1 LIMIT 1";
         if db::query_one(used, vec![text(code)])?.is_some() {
-            return Err(Problem::Conflict("There are policies or licences of this product."));
+            return Err(conflict("This product still has policies or licences; delete them first."));
         }
         let mut change = Change::new();
         change.expect(DELETE, vec![text(code)], 1);
-        change.event("product.deleted", code, Some(Value::Object(kept.json.clone())), None);
+        change.event("product.deleted", code, Some(Value::Object(row.view.clone())), None);
         Ok((change, Answer::no_content()))
     })
 }
 
-/// Adds a product of which no more is known than its code.
-pub(crate) fn make(code: &Product, change: &mut Change, now: Timestamp) {
+/// Adds a product of which only the code is known.
+pub(crate) fn insert_bare(code: &Product, change: &mut Change, now: Timestamp) {
     let description = Description { name: None, key_prefix: Prefix::of_product(code), metadata: Map::new() };
     description.insert(code, change, now);
 }
 
-/// What the keys of a product begin with; none where there is no such product.
+/// The prefix of a product's keys; `None` if the product does not exist.
 pub(crate) fn key_prefix(code: &Product) -> Result<Option<Prefix>, Problem> {
     let row = db::query_one("SELECT key_prefix FROM products WHERE code = ?1", vec![text(code.as_str())])?;
-    row.map(|row| row.text(0)?.parse().map_err(|_| Problem::CORRUPT)).transpose()
+    row.map(|row| row.text(0)?.parse().map_err(|_| corrupt())).transpose()
 }
 
-fn find(ask: &Ask<'_>) -> Result<Kept, Problem> {
-    let [code] = ask.parameters.as_slice() else { return Err(Problem::NoSuchPath) };
+fn find(ask: &Ask<'_>) -> Result<ProductRow, Problem> {
+    let code = &*ask.parameters[0];
     ask.caller.check_product(code)?;
-    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(&**code)])?;
-    Kept::from_row(&row.ok_or(Problem::NotFound)?)
+    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(code)])?;
+    ProductRow::from_row(&row.ok_or(NOT_FOUND)?)
 }
 
-impl Kept {
+impl ProductRow {
     fn from_row(row: &Row) -> Result<Self, Problem> {
-        let code = row.text(1)?.parse().map_err(|_| Problem::CORRUPT)?;
+        let code = row.text(1)?.parse().map_err(|_| corrupt())?;
         let revision = row.count(7)?;
-        let mut json = Map::from_iter([
+        let mut view = Map::from_iter([
             ("code".into(), json!(code)),
             ("keyPrefix".into(), json!(row.text(3)?)),
             ("metadata".into(), row.json(4)?),
@@ -153,8 +153,8 @@ impl Kept {
             ("updatedAt".into(), json!(row.moment(6)?)),
             ("revision".into(), json!(revision)),
         ]);
-        json.extend(row.optional_text(2)?.map(|name| ("name".into(), json!(name))));
-        Ok(Self { code, revision, json })
+        view.extend(row.optional_text(2)?.map(|name| ("name".into(), json!(name))));
+        Ok(Self { code, revision, view })
     }
 }
 
@@ -169,7 +169,7 @@ impl Description {
         Ok(description)
     }
 
-    /// Adds the product, whose code is new; gives it as it is shown.
+    /// Adds the product, whose code must be new. Returns it as the API shows it.
     fn insert(&self, code: &Product, change: &mut Change, now: Timestamp) -> Value {
         change.run(
             "INSERT INTO products (code, name, key_prefix, metadata, created_at, updated_at, revision)

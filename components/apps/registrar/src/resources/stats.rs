@@ -1,36 +1,41 @@
-//! How many there are of everything, and how often validations had what code.
+//! How many resources there are, and how often validations gave which code.
 
-use crate::limits::{DEFAULT_STATS_DAYS, KEEP_STATS_DAYS, MAX_BULK_ITEMS};
 use countersign::field::FieldError;
 use countersign::id::LicenseId;
 use countersign::limits::{MAX_AMOUNT, MAX_NAME_BYTES};
 use countersign::time::{TimeError, Timestamp};
+use countersign_app_common::answer;
+use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
+use crate::limits::{DEFAULT_STATS_DAYS, KEEP_STATS_DAYS, MAX_BULK_ITEMS};
 use crate::sql::db::{self, integer, moment, text};
 use crate::wire::Response;
-use crate::wire::answer::{self, Answer};
-use crate::wire::fields::Fields;
-use crate::wire::problem::Problem;
+use crate::wire::answer::Answer;
+use crate::wire::problem::{Problem, corrupt, missing};
 use crate::write::change::{Change, change};
+
+// The sentence about `lost` says this number.
+const _: () = assert!(MAX_AMOUNT == 1_000_000_000);
 
 const DAY: i64 = 86_400;
 const MONTH: u32 = 30 * 86_400;
 
-/// All, and those that are suspended and revoked. The others, mostly nearly all, are active: they need not be counted one by one.
+/// All, suspended and revoked licences. The active ones, mostly nearly all, are the rest: counting them
+/// would read every row.
 const BY_STATUS: &str = "SELECT (SELECT COUNT(*) FROM licenses), (SELECT COUNT(*) FROM licenses WHERE status = 'suspended'), \
     (SELECT COUNT(*) FROM licenses WHERE status = 'revoked')";
 
-/// Of those that are active: how many have ended, and how many end soon. The index is named, as SQLite would look through all that are
-/// active.
+/// Of the active licences, how many have expired and how many expire soon. The index is named, as
+/// SQLite would otherwise read all active ones.
 const BY_END: &str = "SELECT COALESCE(SUM(expires_at <= ?1), 0), COALESCE(SUM(expires_at > ?1), 0) FROM licenses \
     INDEXED BY licenses_active_by_end WHERE expires_at < ?2 AND status = 'active'";
 
 const OTHERS: &str = "SELECT (SELECT COUNT(*) FROM products), (SELECT COUNT(*) FROM policies), \
     (SELECT COUNT(*) FROM outbox), (SELECT MIN(queued_at) FROM outbox)";
 
-// Under no licence's id are the sums over all licences.
+// The row with an empty licence has the sum over all licences.
 const DAYS: &str =
     "SELECT day, code, count FROM validations WHERE license = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, code";
 const ADD: &str = "INSERT INTO validations (license, day, code, count) SELECT json_extract(value, '$.license'), \
@@ -50,23 +55,23 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let since = ask.query.parse_one("since", read_day)?.unwrap_or(until - i64::from(DEFAULT_STATS_DAYS) + 1);
     ask.query.finish()?;
 
-    let statuses = db::query_one(BY_STATUS, Vec::new())?.ok_or(Problem::CORRUPT)?;
+    let statuses = db::query_one(BY_STATUS, Vec::new())?.ok_or_else(corrupt)?;
     let (all, suspended, revoked) = (statuses.count(0)?, statuses.count(1)?, statuses.count(2)?);
     let active = all.saturating_sub(suspended + revoked);
     let mut licenses = json!({ "active": active, "suspended": suspended, "revoked": revoked });
     let soon = ask.now.plus_seconds(MONTH);
-    let ends = db::query_one(BY_END, vec![moment(ask.now), moment(soon)])?.ok_or(Problem::CORRUPT)?;
+    let ends = db::query_one(BY_END, vec![moment(ask.now), moment(soon)])?.ok_or_else(corrupt)?;
     licenses["expired"] = ends.count(0)?.into();
     licenses["expiringIn30Days"] = ends.count(1)?.into();
-    let others = db::query_one(OTHERS, Vec::new())?.ok_or(Problem::CORRUPT)?;
-    let waits =
+    let others = db::query_one(OTHERS, Vec::new())?.ok_or_else(corrupt)?;
+    let waiting =
         others.optional_moment(3)?.map_or(0, |queued_at| ask.now.unix().saturating_sub(queued_at.unix()).max(0));
-    let lost = db::query_one(LOST, vec![integer(since), integer(until)])?.ok_or(Problem::CORRUPT)?;
+    let lost = db::query_one(LOST, vec![integer(since), integer(until)])?.ok_or_else(corrupt)?;
     let stats = json!({
         "licenses": licenses,
         "products": others.count(0)?,
         "policies": others.count(1)?,
-        "outbox": { "depth": others.count(2)?, "oldestSeconds": waits },
+        "outbox": { "depth": others.count(2)?, "oldestSeconds": waiting },
         "validations": { "days": days(license.as_ref(), since, until)?, "lost": lost.count(0)? },
     });
     Ok(answer::json(200, &stats))
@@ -87,19 +92,19 @@ fn days(license: Option<&LicenseId>, since: i64, until: i64) -> Result<Vec<Value
     Ok(days.into_iter().map(|(day, codes)| json!({ "day": written_day(day), "codes": codes })).collect())
 }
 
-/// `POST /api/v1/stats/validations`: adds to what was counted.
+/// `POST /api/v1/stats/validations`: adds to the counts.
 pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let mut fields = ask.fields()?;
-    let given: Vec<Map<String, Value>> =
-        fields.read("counts")?.ok_or_else(|| FieldError::new("counts", "is missing."))?;
+    let given: Vec<Map<String, Value>> = fields.read("counts")?.ok_or_else(|| missing("counts"))?;
     let lost = fields.integer("lost")?.unwrap_or_default();
     fields.finish()?;
     if given.len() > MAX_BULK_ITEMS as usize {
-        return Err(FieldError::new("counts", "has more than 500 entries.").into());
+        let detail = format_args!("must have at most {MAX_BULK_ITEMS} entries.");
+        return Err(FieldError::new("counts", detail).into());
     }
     if lost > MAX_AMOUNT {
-        return Err(FieldError::new("lost", "is more than 1,000,000,000.").into());
+        return Err(FieldError::new("lost", "must be at most 1,000,000,000.").into());
     }
     let mut counts = Vec::with_capacity(2 * given.len());
     for count in given {
@@ -109,7 +114,7 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
         counts.push(count);
     }
     let today = ask.now.unix().div_euclid(DAY);
-    change(ask, || {
+    change(ask, &mut || {
         let mut change = Change::new();
         change.run(ADD, vec![text(json!(counts).to_string())]);
         if lost > 0 {
@@ -122,7 +127,12 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
 
 /// One count, with its day as a number.
 fn read_count(count: Map<String, Value>) -> Result<Value, FieldError> {
-    let refuse = || FieldError::new("counts", "has an entry that is not `license`, `day`, `code` and `count`.");
+    let refuse = || {
+        FieldError::new(
+            "counts",
+            "has an invalid entry; each must have a valid `license`, `day`, `code` and `count`, and nothing else.",
+        )
+    };
     let mut fields = Fields::new(count);
     let license: LicenseId = fields.parse("license").ok().flatten().ok_or_else(refuse)?;
     let day = fields.text("day").ok().flatten().and_then(|day| read_day(&day).ok()).ok_or_else(refuse)?;
@@ -137,7 +147,7 @@ fn read_count(count: Map<String, Value>) -> Result<Value, FieldError> {
     Ok(json!({ "license": license, "day": day, "code": code, "count": count }))
 }
 
-/// An RFC 3339 section 5.6 `full-date`, as a number of days from 1970-01-01.
+/// A `full-date` (RFC 3339, section 5.6) as a number of days since 1970-01-01.
 fn read_day(given: &str) -> Result<i64, TimeError> {
     let day = Timestamp::parse_date_or_time(given)?;
     if given.len() == "2026-11-22".len() { Ok(day.unix().div_euclid(DAY)) } else { Err(TimeError::Form) }

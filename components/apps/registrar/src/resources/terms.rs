@@ -1,190 +1,358 @@
-//! The terms of a licence: what a policy is a template of, and a licence issued from it has resolved.
+//! The terms of a licence. A policy is a template of terms; a licence issued from it has its own copy.
 //!
-//! Their JSON is that of the record ([`countersign::license`]), and `maxDomains`: how many domains the licence may have, which the registrar
-//! alone heeds.
+//! A term is declared once, below. A new one that the core's `License` has too needs a line there, and
+//! the compiler then asks for it in [`Terms::of`] and [`Terms::apply`].
 
 use countersign::field::FieldError;
 use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, License, Requirement};
-use countersign::limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES};
+use countersign::limits::{MAX_ALLOWANCES, MAX_ALLOWED, MAX_DOMAINS, MAX_FEATURES, MAX_NAME_BYTES, MAX_SEATS};
 use countersign::name::Label;
 use countersign::terms::{Allowance, Overage, SeatPolicy};
 use countersign::version::VersionRange;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use countersign_app_common::fields::Fields;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
-use crate::wire::answer;
-use crate::wire::fields::Fields;
-
-/// Terms, each within its bounds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Terms {
-    /// Every licence has one; a policy may leave it open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) plan: Option<Label>,
-    pub(crate) features: Vec<Label>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) versions: Option<VersionRange>,
-    pub(crate) requires: Vec<Requirement>,
-    pub(crate) expiry_basis: ExpiryBasis,
-    /// From the beginning of its time to its end; 1 at least.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) duration_seconds: Option<u32>,
-    pub(crate) expiry_strategy: ExpiryStrategy,
-    pub(crate) grace_seconds: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) max_domains: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) activation: Option<SeatPolicy>,
-    pub(crate) allowances: Vec<Allowance>,
+/// What a cell of CSV contains (`licenses::bulk::table`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// A text, taken as it is.
+    Text,
+    /// Texts, separated by semicolons.
+    List,
+    /// JSON. Each member has a column of its own too, and is a text.
+    Texts,
+    /// JSON. Each member has a column of its own too.
+    Json,
 }
 
-impl Terms {
-    /// What they are called in JSON.
-    const NAMES: [&str; 11] = [
-        "plan",
-        "features",
-        "versions",
-        "requires",
-        "expiryBasis",
-        "durationSeconds",
-        "expiryStrategy",
-        "graceSeconds",
-        "maxDomains",
-        "activation",
-        "allowances",
-    ];
+/// Declares the terms. Each has a name in JSON and CSV, the kind of its cell in CSV, a sample value, and the
+/// sentence that says what a value must be.
+macro_rules! terms {
+    ($(
+        $(#[$doc:meta])*
+        $field:ident: $type:ty = $name:literal { cell: $cell:ident, sample: $sample:expr, form: $form:literal }
+    )+) => {
+        /// Terms, each within its bounds.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct Terms {
+            $($(#[$doc])* pub(crate) $field: $type,)+
+        }
 
-    /// Reads those that are there; the others have the defaults of a record.
+        impl Terms {
+            /// The name of each term, and the kind of its cell.
+            pub(crate) const COLUMNS: &[(&str, Cell)] = &[$(($name, Cell::$cell)),+];
+
+            /// Terms with a value for each.
+            fn sample() -> Self {
+                Self { $($field: $sample,)+ }
+            }
+
+            fn read_unchecked(fields: &mut Fields) -> Result<Self, FieldError> {
+                Ok(Self { $($field: read(fields, $name)?,)+ })
+            }
+
+            /// As JSON, in the form in which they are read.
+            pub(crate) fn to_json(&self) -> Map<String, Value> {
+                let members = [$(($name, json!(self.$field))),+].into_iter();
+                members.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+            }
+        }
+
+        /// The error that says what the value of a term must be.
+        fn refuse(name: &str) -> FieldError {
+            match name {
+                $($name => FieldError::new($name, format_args!($form)),)+
+                _ => unreachable!("only terms are read"),
+            }
+        }
+    };
+}
+
+terms! {
+    /// Every licence has a plan; a policy may leave it open.
+    plan: Option<Label> = "plan" {
+        cell: Text,
+        sample: Label::parse("pro").ok(),
+        form: "must be 1 to {MAX_NAME_BYTES} bytes without control characters."
+    }
+    features: Vec<Label> = "features" {
+        cell: List,
+        sample: Vec::new(),
+        form: "must be a list of at most {MAX_FEATURES} names such as \"export\", each 1 to {MAX_NAME_BYTES} bytes."
+    }
+    versions: Option<VersionRange> = "versions" {
+        cell: Texts,
+        sample: Some(VersionRange { from: None, below: None }),
+        form: "must be an object such as {{\"from\":\"1.0.0\",\"below\":\"3.0.0\"}}, with one of its members or both."
+    }
+    requires: Vec<Requirement> = "requires" {
+        cell: List,
+        sample: Vec::new(),
+        form: "must be a list of `product`, `domain` and `version`, each at most once."
+    }
+    expiry_basis: ExpiryBasis = "expiryBasis" {
+        cell: Json,
+        sample: ExpiryBasis::Issue,
+        form: "must be `issue`, `first-validation` or `first-activation`."
+    }
+    /// From the beginning of the licence's time to its end.
+    duration_seconds: Option<u32> = "durationSeconds" {
+        cell: Json,
+        sample: Some(1),
+        form: "must be a whole number of seconds, from 1 to 4294967295."
+    }
+    expiry_strategy: ExpiryStrategy = "expiryStrategy" {
+        cell: Json,
+        sample: ExpiryStrategy::Restrict,
+        form: "must be `restrict`, `maintain` or `allow`."
+    }
+    grace_seconds: u32 = "graceSeconds" {
+        cell: Json,
+        sample: 0,
+        form: "must be a whole number of seconds, from 0 to 4294967295."
+    }
+    /// How many domains the licence may have. The registrar alone knows this term.
+    max_domains: Option<u32> = "maxDomains" {
+        cell: Json,
+        sample: Some(1),
+        form: "must be a whole number from 1 to {MAX_DOMAINS}."
+    }
+    seat_policy: Option<SeatPolicy> = "activation" {
+        cell: Json,
+        sample: Some(SeatPolicy {
+            per: Per::Machine,
+            limit: 1,
+            overage: Overage::None,
+            matching: Matching::All,
+            lease_seconds: Some(1),
+            revive_seconds: 0,
+        }),
+        form: "must be an object such as {{\"per\":\"machine\",\"limit\":5}}, with a `limit` from 1 to {MAX_SEATS}, a \
+               `leaseSeconds` of 1 or more, and `reviveSeconds` only with a lease."
+    }
+    allowances: Vec<Allowance> = "allowances" {
+        cell: Json,
+        sample: Vec::new(),
+        form: "must be a list of at most {MAX_ALLOWANCES} objects such as {{\"name\":\"exports\",\"limit\":100,\
+               \"period\":\"month\"}}, each with its own `name` and a `limit` from 1 to 1,000,000,000,000."
+    }
+}
+
+// The sentence about `allowances` says this number, which would be hard to read without commas.
+const _: () = assert!(MAX_ALLOWED == 1_000_000_000_000);
+
+/// Reads one term; the default if the field is absent. `null` is valid in a patch only, which is merged
+/// before.
+fn read<T: DeserializeOwned + Default>(fields: &mut Fields, name: &str) -> Result<T, FieldError> {
+    match fields.take(name) {
+        None => Ok(T::default()),
+        Some(Value::Null) => Err(refuse(name)),
+        Some(value) => serde_json::from_value(value).map_err(|_| refuse(name)),
+    }
+}
+
+/// A JSON Merge Patch (RFC 7396) of terms, whose values are valid.
+pub(crate) struct TermsPatch(Map<String, Value>);
+
+impl Terms {
+    /// Takes the terms from fields. Absent ones have the defaults of a licence.
     pub(crate) fn read(fields: &mut Fields) -> Result<Self, FieldError> {
-        let terms = Self {
-            plan: fields.read("plan")?,
-            features: fields.read("features")?.unwrap_or_default(),
-            versions: fields.read("versions")?,
-            requires: fields.read("requires")?.unwrap_or_default(),
-            expiry_basis: fields.read("expiryBasis")?.unwrap_or_default(),
-            duration_seconds: fields.read("durationSeconds")?,
-            expiry_strategy: fields.read("expiryStrategy")?.unwrap_or_default(),
-            grace_seconds: fields.read("graceSeconds")?.unwrap_or_default(),
-            max_domains: fields.read("maxDomains")?,
-            activation: fields.read("activation")?,
-            allowances: fields.read("allowances")?.unwrap_or_default(),
-        };
+        let terms = Self::read_unchecked(fields)?;
         terms.check_bounds()?;
         Ok(terms)
     }
 
-    /// Takes those that are there as they stand, to be merged into others' JSON (RFC 7396): null takes a term away.
-    pub(crate) fn take(fields: &mut Fields) -> Result<Map<String, Value>, FieldError> {
-        let taken: Map<_, _> =
-            Self::NAMES.iter().filter_map(|name| Some(((*name).to_owned(), fields.take(name)?))).collect();
-        // What has no place beside any others has none at all, whatever it is merged into.
-        let whole = Self {
-            versions: Some(VersionRange { from: None, below: None }),
-            activation: Some(SeatPolicy {
-                per: Per::Machine,
-                limit: 1,
-                overage: Overage::None,
-                matching: Matching::All,
-                lease_seconds: Some(1),
-                revive_seconds: 0,
-            }),
-            ..Self::default()
-        };
-        Self::merged(&whole, &taken)?;
-        Ok(taken)
+    /// Takes a patch from fields, where `null` removes a term.
+    pub(crate) fn take_patch(fields: &mut Fields) -> Result<TermsPatch, FieldError> {
+        let names = Self::COLUMNS.iter().map(|(name, _)| *name);
+        let patch = TermsPatch(names.filter_map(|name| Some((name.to_owned(), fields.take(name)?))).collect());
+        // Checked against a full set of terms, so that an invalid value is refused whatever it is merged into.
+        Self::sample().patched(&patch)?;
+        Ok(patch)
     }
 
-    /// Those of `base`, with what was [`take`](Self::take)n merged into them.
-    pub(crate) fn merged(base: &Self, taken: &Map<String, Value>) -> Result<Self, FieldError> {
-        Self::read(&mut Fields::new(taken.clone()).merged_into(base.to_json()))
+    /// These terms with a patch applied.
+    pub(crate) fn patched(&self, patch: &TermsPatch) -> Result<Self, FieldError> {
+        Self::read(&mut Fields::new(patch.0.clone()).merged_into(self.to_json()))
     }
 
-    /// All of them as null: that there is none.
-    pub(crate) fn none() -> Map<String, Value> {
-        Self::NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect()
-    }
-
-    /// Those of a licence.
+    /// The terms of a licence.
     pub(crate) fn of(record: &License, max_domains: Option<u32>) -> Self {
+        // Without `..`, so that the compiler asks whether a new member is a term.
+        let License {
+            plan,
+            features,
+            versions,
+            requires,
+            expiry_basis,
+            duration_seconds,
+            expiry_strategy,
+            grace_seconds,
+            seat_policy,
+            allowances,
+            format: _,
+            generation: _,
+            id: _,
+            product: _,
+            status: _,
+            hint: _,
+            issued_at: _,
+            not_before: _,
+            expires_at: _,
+            domains: _,
+        } = record.clone();
         Self {
-            plan: Some(record.plan.clone()),
-            features: record.features.clone(),
-            versions: record.versions.clone(),
-            requires: record.requires.clone(),
-            expiry_basis: record.expiry_basis,
-            duration_seconds: record.duration_seconds,
-            expiry_strategy: record.expiry_strategy,
-            grace_seconds: record.grace_seconds,
+            plan: Some(plan),
+            features,
+            versions,
+            requires,
+            expiry_basis,
+            duration_seconds,
+            expiry_strategy,
+            grace_seconds,
             max_domains,
-            activation: record.seat_policy,
-            allowances: record.allowances.clone(),
+            seat_policy,
+            allowances,
         }
     }
 
-    /// Gives a licence these terms. Its plan stays where these leave it open; its dates stay.
+    /// Gives a licence these terms. It keeps its plan if these have none, and its dates.
     pub(crate) fn apply(&self, record: &mut License) {
-        let terms = self.clone();
-        if let Some(plan) = terms.plan {
-            record.plan = plan;
-        }
-        record.features = terms.features;
-        record.versions = terms.versions;
-        record.requires = terms.requires;
-        record.expiry_basis = terms.expiry_basis;
-        // With a fixed end it is counted when that is fixed.
-        record.duration_seconds = terms.duration_seconds.filter(|_| terms.expiry_basis != ExpiryBasis::Issue);
-        record.expiry_strategy = terms.expiry_strategy;
-        record.grace_seconds = terms.grace_seconds;
-        record.seat_policy = terms.activation;
-        record.allowances = terms.allowances;
+        let Self {
+            plan,
+            features,
+            versions,
+            requires,
+            expiry_basis,
+            duration_seconds,
+            expiry_strategy,
+            grace_seconds,
+            max_domains: _,
+            seat_policy,
+            allowances,
+        } = self.clone();
+        record.plan = plan.unwrap_or_else(|| record.plan.clone());
+        record.features = features;
+        record.versions = versions;
+        record.requires = requires;
+        record.expiry_basis = expiry_basis;
+        // With a fixed end, the duration was counted when that was fixed.
+        record.duration_seconds = duration_seconds.filter(|_| expiry_basis != ExpiryBasis::Issue);
+        record.expiry_strategy = expiry_strategy;
+        record.grace_seconds = grace_seconds;
+        record.seat_policy = seat_policy;
+        record.allowances = allowances;
     }
 
-    /// As JSON, in the form in which they are read.
-    pub(crate) fn to_json(&self) -> Map<String, Value> {
-        answer::object(self)
-    }
-
-    /// That the time of a licence with these terms would have an end where it must have one, and a beginning.
+    /// Checks that a licence whose time begins with its use has an end, and that it can be used that way.
     pub(crate) fn check_expiry(&self) -> Result<(), FieldError> {
-        if self.expiry_basis != ExpiryBasis::Issue && self.duration_seconds.is_none() {
-            return Err(FieldError::new("durationSeconds", "is needed where the time begins with the first use."));
+        let basis = self.expiry_basis;
+        if basis != ExpiryBasis::Issue && self.duration_seconds.is_none() {
+            let detail = format_args!("is required if `expiryBasis` is `{basis}`.");
+            return Err(FieldError::new("durationSeconds", detail));
         }
-        if self.expiry_basis == ExpiryBasis::FirstActivation && self.activation.is_none() {
-            return Err(FieldError::new("activation", "is needed where the time begins with the first activation."));
+        if basis == ExpiryBasis::FirstActivation && self.seat_policy.is_none() {
+            let detail = format_args!("is required if `expiryBasis` is `{basis}`.");
+            return Err(FieldError::new("activation", detail));
         }
         Ok(())
     }
 
     fn check_bounds(&self) -> Result<(), FieldError> {
-        if self.features.len() > MAX_FEATURES {
-            return Err(FieldError::new("features", "has more than 64 entries."));
-        }
-        let is_repeated = |(at, each): (usize, &Requirement)| self.requires[..at].contains(each);
-        if self.requires.iter().enumerate().any(is_repeated) {
-            return Err(FieldError::new("requires", "has an entry twice."));
-        }
-        if self.duration_seconds == Some(0) {
-            return Err(FieldError::new("durationSeconds", "must be 1 at least."));
-        }
-        if self.max_domains.is_some_and(|most| !(1..=MAX_DOMAINS).contains(&(most as usize))) {
-            return Err(FieldError::new("maxDomains", "must be 1 to 1,000."));
-        }
-        if self.activation.is_some_and(|activation| !activation.is_sound()) {
-            let detail = "must have a limit from 1 to 1,000, a leaseSeconds above 0 if any, and reviveSeconds only with a lease.";
-            return Err(FieldError::new("activation", detail));
-        }
         let mut names: Vec<_> = self.allowances.iter().map(|allowance| &allowance.name).collect();
         names.sort_unstable();
         names.dedup();
-        if self.allowances.len() > MAX_ALLOWANCES
-            || names.len() < self.allowances.len()
-            || !self.allowances.iter().all(Allowance::is_sound)
-        {
-            let detail = "must be 8 at most, each with a name of its own and a limit from 1 to 1,000,000,000,000.";
-            return Err(FieldError::new("allowances", detail));
+        let is_repeated = |(at, each): (usize, &Requirement)| self.requires[..at].contains(each);
+        let bounds = [
+            ("features", self.features.len() <= MAX_FEATURES),
+            ("requires", !self.requires.iter().enumerate().any(is_repeated)),
+            ("durationSeconds", self.duration_seconds != Some(0)),
+            ("maxDomains", self.max_domains.is_none_or(|most| (1..=MAX_DOMAINS).contains(&(most as usize)))),
+            ("activation", self.seat_policy.is_none_or(|seats| seats.is_sound())),
+            ("allowances", self.allowances.len() <= MAX_ALLOWANCES),
+            ("allowances", names.len() == self.allowances.len()),
+            ("allowances", self.allowances.iter().all(Allowance::is_sound)),
+        ];
+        bounds.iter().find(|(_, is_kept)| !is_kept).map_or(Ok(()), |(name, _)| Err(refuse(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign::id::LicenseId;
+    use countersign::name::Product;
+    use countersign::time::Timestamp;
+    use std::collections::BTreeSet;
+
+    fn names() -> BTreeSet<String> {
+        Terms::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_sample_has_every_term_and_reads_as_written() {
+        let sample = Terms::sample().to_json();
+        assert_eq!(sample.keys().cloned().collect::<BTreeSet<_>>(), names());
+        assert_eq!(Terms::read(&mut Fields::new(sample)), Ok(Terms::sample()));
+    }
+
+    #[test]
+    fn openapi_json_describes_these_terms_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../../../openapi.json")).unwrap();
+        let members = |schema: &str| -> BTreeSet<String> {
+            document["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(members("Terms"), names());
+        for schema in ["NewPolicy", "PolicyPatch", "NewLicense", "NewLicenses"] {
+            assert!(members(schema).is_superset(&names()), "{schema}");
         }
-        Ok(())
+        // A licence's basis changes only with its policy.
+        let fixed = BTreeSet::from(["expiryBasis".to_owned()]);
+        assert_eq!(&names() - &members("LicensePatch"), fixed);
+    }
+
+    #[test]
+    fn a_licence_with_these_terms_has_them_in_its_record() {
+        let (id, product) = (LicenseId::generate([0; 16]), Product::parse("acme").unwrap());
+        let mut record = License::new(id, product, Label::parse("free").unwrap(), Timestamp::from_unix(0));
+        let allowance = r#"{"name":"exports","limit":1}"#;
+        let terms = Terms {
+            expiry_basis: ExpiryBasis::FirstValidation,
+            allowances: vec![serde_json::from_str(allowance).unwrap()],
+            ..Terms::sample()
+        };
+        terms.apply(&mut record);
+        let record: Value = serde_json::from_str(&record.to_json()).unwrap();
+        let of_registrar = BTreeSet::from(["maxDomains".to_owned()]);
+        let members: BTreeSet<_> = record.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(&names() - &members, of_registrar);
+        let others = ["format", "generation", "id", "product", "status", "issuedAt", "domains"];
+        assert_eq!(&members - &names(), others.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn an_error_names_every_word_that_a_term_may_be() {
+        let words = ExpiryBasis::ALL.iter().map(|word| ("expiryBasis", word.as_str()));
+        let words = words.chain(ExpiryStrategy::ALL.iter().map(|word| ("expiryStrategy", word.as_str())));
+        let words = words.chain(Requirement::ALL.iter().map(|word| ("requires", word.as_str())));
+        for (name, word) in words {
+            assert!(refuse(name).detail.contains(&format!("`{word}`")), "{name}: {word}");
+        }
+    }
+
+    #[test]
+    fn a_patch_with_an_invalid_value_is_refused_whatever_it_is_merged_into() {
+        for (patch, name) in [
+            (json!({ "activation": { "limit": 0 } }), "activation"),
+            (json!({ "versions": { "from": "one" } }), "versions"),
+            (json!({ "durationSeconds": 0 }), "durationSeconds"),
+            (json!({ "features": "export" }), "features"),
+            (json!({ "maxDomains": MAX_DOMAINS + 1 }), "maxDomains"),
+        ] {
+            let Value::Object(patch) = patch else { unreachable!() };
+            assert_eq!(Terms::take_patch(&mut Fields::new(patch)).err().unwrap().field, name);
+        }
     }
 }

@@ -1,6 +1,5 @@
-//! Tokens: who may do what. The database has their hashes; a token itself is shown once.
+//! Tokens: who may do what. The database has only their hashes; a token itself is shown once.
 
-use crate::limits::MAX_TOKEN_PRODUCTS;
 use countersign::field::FieldError;
 use countersign::name::{DisplayName, Product};
 use countersign::time::Timestamp;
@@ -8,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
 use crate::auth::token;
+use crate::limits::MAX_TOKEN_PRODUCTS;
 use crate::sql::db::{self, Row, Select, blob, moment, optional, text};
-use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::page;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{NOT_FOUND, Problem, missing, unprocessable};
+use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 use countersign::role::Role;
 
@@ -24,36 +23,38 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     ask.query.finish()?;
-    let rows = Select::after(&format!("{SELECT} WHERE number > ?"), cursor).page(limit)?;
-    page::answer(rows, limit, |row| shown(row).map(Value::Object))
+    let select = Select::after(&format!("{SELECT} WHERE number > ?"), cursor);
+    let (tokens, next) = select.page(limit, |row| view(row).map(Value::Object))?;
+    Ok(page::answer(tokens, next.map(page::cursor)))
 }
 
 /// `GET /api/v1/tokens/{id}`
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
     let row = find(ask)?;
-    Ok(Answer::ok(Value::Object(shown(&row)?), row.count(9)?).into())
+    Ok(Answer::ok(Value::Object(view(&row)?), row.count(9)?).into())
 }
 
 /// `POST /api/v1/tokens`
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let mut fields = ask.fields()?;
-    let name: DisplayName = fields.parse("name")?.ok_or_else(|| FieldError::new("name", "is missing."))?;
-    let role: Role = fields.parse("role")?.ok_or_else(|| FieldError::new("role", "is missing."))?;
+    let name: DisplayName = fields.parse("name")?.ok_or_else(|| missing("name"))?;
+    let role: Role = fields.parse("role")?.ok_or_else(|| missing("role"))?;
     let expires_at: Option<Timestamp> = fields.parse("expiresAt")?;
     let products: Option<Vec<Product>> = fields.read("products")?;
     fields.finish()?;
     if products.as_ref().is_some_and(|products| !(1..=MAX_TOKEN_PRODUCTS).contains(&products.len())) {
-        return Err(FieldError::new("products", "must be 1 to 64 products.").into());
+        let detail = format_args!("must be 1 to {MAX_TOKEN_PRODUCTS} products; leave it out for all products.");
+        return Err(FieldError::new("products", detail).into());
     }
     if expires_at.is_some_and(|end| end <= ask.now) {
-        return Err(Problem::Unprocessable(FieldError::new("expiresAt", "must lie in the future.")));
+        return Err(unprocessable("expiresAt", "must be in the future."));
     }
     let products = products.map(|products| json!(products));
-    change(ask, || {
+    change(ask, &mut || {
         check_products(products.as_ref())?;
-        let (id, token) = token::generate();
+        let (token, id) = token::generate();
         let mut change = Change::new();
         change.run(
             "INSERT INTO tokens (id, hash, name, role, products, created_at, expires_at, revision)
@@ -68,23 +69,23 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
                 optional(expires_at, moment),
             ],
         );
-        let mut shown = Map::from_iter([
+        let mut view = Map::from_iter([
             ("id".into(), json!(id)),
             ("name".into(), json!(name)),
             ("role".into(), json!(role.as_str())),
             ("createdAt".into(), json!(ask.now)),
         ]);
-        shown.extend(expires_at.map(|end| ("expiresAt".into(), json!(end))));
-        shown.extend(products.clone().map(|products| ("products".into(), products)));
-        change.event("token.created", &id, None, Some(Value::Object(shown.clone())));
-        shown.insert("token".into(), json!(token));
-        Ok((change, Answer::created(format!("/api/v1/tokens/{id}"), Value::Object(shown), 1)))
+        view.extend(expires_at.map(|end| ("expiresAt".into(), json!(end))));
+        view.extend(products.clone().map(|products| ("products".into(), products)));
+        change.event("token.created", &id, None, Some(Value::Object(view.clone())));
+        view.insert("token".into(), json!(token));
+        Ok((change, Answer::created(format!("/api/v1/tokens/{id}"), Value::Object(view), 1)))
     })
 }
 
-/// `DELETE /api/v1/tokens/{id}`: from now on nobody comes with it; what it was stays known.
+/// `DELETE /api/v1/tokens/{id}`: the token is no longer valid, and its row stays for the audit.
 pub(crate) fn revoke(ask: &Ask<'_>) -> Result<Response, Problem> {
-    change(ask, || {
+    change(ask, &mut || {
         let row = find(ask)?;
         ask.check_if_match(row.count(9)?)?;
         let mut change = Change::new();
@@ -94,7 +95,7 @@ pub(crate) fn revoke(ask: &Ask<'_>) -> Result<Response, Problem> {
                 "UPDATE tokens SET revoked_at = ?2, revision = revision + 1 WHERE id = ?1",
                 vec![text(id), moment(ask.now)],
             );
-            let before = shown(&row)?;
+            let before = view(&row)?;
             let mut after = before.clone();
             after.insert("revokedAt".into(), json!(ask.now));
             change.event("token.revoked", id, Some(Value::Object(before)), Some(Value::Object(after)));
@@ -107,26 +108,27 @@ fn check_products(products: Option<&Value>) -> Result<(), Problem> {
     let Some(products) = products else { return Ok(()) };
     let unknown = "SELECT 1 FROM json_each(?1) WHERE value NOT IN (SELECT code FROM products) LIMIT 1";
     match db::query_one(unknown, vec![text(products.to_string())])? {
-        Some(_) => Err(Problem::Unprocessable(FieldError::new("products", "has an entry that names no product."))),
+        Some(_) => Err(unprocessable("products", "names a product that does not exist; create the product first.")),
         None => Ok(()),
     }
 }
 
 fn find(ask: &Ask<'_>) -> Result<Row, Problem> {
     ask.caller.check_unscoped()?;
-    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(&*ask.parameters[0])])?.ok_or(Problem::NotFound)
+    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(&*ask.parameters[0])])?.ok_or(NOT_FOUND)
 }
 
-fn shown(row: &Row) -> Result<Map<String, Value>, Problem> {
-    let mut shown = Map::from_iter([
+/// The token as the API shows it.
+fn view(row: &Row) -> Result<Map<String, Value>, Problem> {
+    let mut view = Map::from_iter([
         ("id".into(), json!(row.text(1)?)),
         ("name".into(), json!(row.text(2)?)),
         ("role".into(), json!(row.text(3)?)),
         ("createdAt".into(), json!(row.moment(5)?)),
     ]);
-    shown.extend(row.optional_json(4)?.map(|products| ("products".into(), products)));
+    view.extend(row.optional_json(4)?.map(|products| ("products".into(), products)));
     for (name, column) in [("expiresAt", 6), ("lastUsedAt", 7), ("revokedAt", 8)] {
-        shown.extend(row.optional_moment(column)?.map(|moment| (name.into(), json!(moment))));
+        view.extend(row.optional_moment(column)?.map(|moment| (name.into(), json!(moment))));
     }
-    Ok(shown)
+    Ok(view)
 }

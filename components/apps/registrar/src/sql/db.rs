@@ -1,29 +1,32 @@
-//! The database: reads for everyone, and the values that statements take. Writes of resources go through `change`.
+//! The database: reads for every handler, and the values of statements. Resources are written by
+//! `write::change` alone.
 
 use countersign::time::Timestamp;
 
 use crate::bindings::countersign::license::sql::{self, Error, Statement};
 use crate::host::journal;
-use crate::sql::schema;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, corrupt};
 
 pub(crate) use crate::bindings::countersign::license::sql::Value;
 
-/// Rows of one statement that only reads. `sql` is made of this app's constants; whatever a caller sent is a parameter.
+/// The rows of a statement that only reads. `sql` consists of this app's constants; everything from a
+/// request is a parameter.
 pub(crate) fn query(sql: &str, parameters: Vec<Value>) -> Result<Vec<Row>, Problem> {
     sql::query(&statement(sql, parameters, None)).map(rows).map_err(problem)
 }
 
-/// The one row of such a statement, or none.
+/// The first row of such a statement.
 pub(crate) fn query_one(sql: &str, parameters: Vec<Value>) -> Result<Option<Row>, Problem> {
     Ok(query(sql, parameters)?.into_iter().next())
 }
 
-/// One statement that writes what is no resource: no event tells of it, and nothing is kept for a retry.
+/// Runs a statement that writes something other than a resource: it gets no event, and no answer is
+/// stored for a retry.
 pub(crate) fn execute(sql: &str, parameters: Vec<Value>) -> Result<Vec<Row>, Problem> {
     sql::execute(&statement(sql, parameters, None)).map(rows).map_err(problem)
 }
 
+/// A statement that must return `expect` rows, if given, or else its batch is rolled back.
 pub(crate) fn statement(sql: &str, parameters: Vec<Value>, expect: Option<u32>) -> Statement {
     Statement { sql: sql.into(), parameters, expect }
 }
@@ -32,7 +35,7 @@ pub(crate) fn text(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-/// Numbers beyond 2⁶³ are none that this app counts to.
+/// Saturates: this app does not count as far as 2⁶³.
 pub(crate) fn integer(number: impl TryInto<i64>) -> Value {
     Value::Integer(number.try_into().unwrap_or(i64::MAX))
 }
@@ -45,24 +48,24 @@ pub(crate) fn blob(bytes: impl Into<Vec<u8>>) -> Value {
     Value::Blob(bytes.into())
 }
 
-/// A value that may not be there.
+/// A value, or `NULL`.
 pub(crate) fn optional<T>(value: Option<T>, parameter: impl FnOnce(T) -> Value) -> Value {
     value.map_or(Value::Null, parameter)
 }
 
-/// A list of rows in the order of their numbers, with conditions of which some may not be asked for.
+/// A list of rows in the order of their numbers, with optional conditions.
 pub(crate) struct Select {
     sql: String,
     parameters: Vec<Value>,
 }
 
 impl Select {
-    /// `SELECT number, … FROM … WHERE number > ?`, and the number after which the list begins.
+    /// Takes `SELECT number, … FROM … WHERE number > ?`, and the number after which the list begins.
     pub(crate) fn after(sql: &str, number: i64) -> Self {
         Self { sql: sql.into(), parameters: vec![Value::Integer(number)] }
     }
 
-    /// Adds a condition with one `?`, if there is a value for it.
+    /// Adds a condition with one `?`, if it has a value.
     pub(crate) fn and(mut self, condition: &str, value: Option<Value>) -> Self {
         if let Some(value) = value {
             self.sql += " AND ";
@@ -72,29 +75,38 @@ impl Select {
         self
     }
 
-    /// The rows of a page, and one more if there is a next.
-    pub(crate) fn page(mut self, limit: u32) -> Result<Vec<Row>, Problem> {
+    /// The items of a page, and the number of the last one if more follow.
+    pub(crate) fn page<T>(
+        mut self,
+        limit: u32,
+        item: impl FnMut(&Row) -> Result<T, Problem>,
+    ) -> Result<(Vec<T>, Option<i64>), Problem> {
         self.sql += " ORDER BY number LIMIT ?";
+        // The row after the last one shows that more follow.
         self.parameters.push(integer(limit + 1));
-        query(&self.sql, self.parameters)
+        let mut rows = query(&self.sql, self.parameters)?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(|row| row.integer(0)).transpose()?;
+        Ok((rows.iter().map(item).collect::<Result<_, _>>()?, next))
     }
 }
 
-/// A row, whose columns are counted from 0. One of another type than it is asked for is a fault of the database's content.
+/// A row, whose columns count from 0. A column of an unexpected type means that the database is corrupt.
 pub(crate) struct Row(Vec<Value>);
 
 impl Row {
     pub(crate) fn text(&self, column: usize) -> Result<&str, Problem> {
-        self.optional_text(column)?.ok_or(Problem::CORRUPT)
+        self.optional_text(column)?.ok_or_else(corrupt)
     }
 
     pub(crate) fn integer(&self, column: usize) -> Result<i64, Problem> {
-        self.optional_integer(column)?.ok_or(Problem::CORRUPT)
+        self.optional_integer(column)?.ok_or_else(corrupt)
     }
 
-    /// A number that is never below zero.
+    /// A number that is never negative.
     pub(crate) fn count(&self, column: usize) -> Result<u64, Problem> {
-        self.integer(column)?.try_into().map_err(|_| Problem::CORRUPT)
+        self.integer(column)?.try_into().map_err(|_| corrupt())
     }
 
     pub(crate) fn moment(&self, column: usize) -> Result<Timestamp, Problem> {
@@ -102,24 +114,24 @@ impl Row {
     }
 
     pub(crate) fn blob(&self, column: usize) -> Result<&[u8], Problem> {
-        self.optional_blob(column)?.ok_or(Problem::CORRUPT)
+        self.optional_blob(column)?.ok_or_else(corrupt)
     }
 
     /// A SHA-256 hash.
     pub(crate) fn hash(&self, column: usize) -> Result<[u8; 32], Problem> {
-        self.blob(column)?.try_into().map_err(|_| Problem::CORRUPT)
+        self.blob(column)?.try_into().map_err(|_| corrupt())
     }
 
-    /// A text that is JSON.
+    /// A text that contains JSON.
     pub(crate) fn json(&self, column: usize) -> Result<serde_json::Value, Problem> {
-        serde_json::from_str(self.text(column)?).map_err(|_| Problem::CORRUPT)
+        serde_json::from_str(self.text(column)?).map_err(|_| corrupt())
     }
 
     pub(crate) fn optional_text(&self, column: usize) -> Result<Option<&str>, Problem> {
         match self.0.get(column) {
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(Value::Null) => Ok(None),
-            _ => Err(Problem::CORRUPT),
+            _ => Err(corrupt()),
         }
     }
 
@@ -127,7 +139,7 @@ impl Row {
         match self.0.get(column) {
             Some(Value::Integer(number)) => Ok(Some(*number)),
             Some(Value::Null) => Ok(None),
-            _ => Err(Problem::CORRUPT),
+            _ => Err(corrupt()),
         }
     }
 
@@ -139,13 +151,13 @@ impl Row {
         match self.0.get(column) {
             Some(Value::Blob(bytes)) => Ok(Some(bytes)),
             Some(Value::Null) => Ok(None),
-            _ => Err(Problem::CORRUPT),
+            _ => Err(corrupt()),
         }
     }
 
-    /// A text that is JSON, where there is one.
+    /// A text that contains JSON, or `NULL`.
     pub(crate) fn optional_json(&self, column: usize) -> Result<Option<serde_json::Value>, Problem> {
-        self.optional_text(column)?.map(serde_json::from_str).transpose().map_err(|_| Problem::CORRUPT)
+        self.optional_text(column)?.map(serde_json::from_str).transpose().map_err(|_| corrupt())
     }
 }
 
@@ -153,7 +165,11 @@ fn rows(rows: Vec<Vec<Value>>) -> Vec<Row> {
     rows.into_iter().map(Row).collect()
 }
 
-/// What a caller is told of a database that gave no answer. Its words are the operator's, and hold no parameter.
+/// The reason of a problem whose cause is that the database has no tables.
+pub(crate) const NO_SUCH_TABLE: &str = "sql-no-such-table";
+
+/// The problem for an error of the database. Its message contains no parameter, and goes to the
+/// operator's journal only.
 pub(crate) fn problem(error: Error) -> Problem {
     let reason = match &error {
         Error::Unavailable(_) => "sql-unavailable",
@@ -162,15 +178,11 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::NoSuchDatabase => "sql-no-such-database",
         Error::AccessDenied => "sql-access-denied",
         Error::Constraint(_) => "sql-constraint",
-        Error::NoSuchTable => {
-            // The database is another than it was: its schema is to be looked at again.
-            schema::forget();
-            "sql-no-such-table"
-        }
+        Error::NoSuchTable => NO_SUCH_TABLE,
         Error::Other(_) => "sql-other",
     };
     if let Error::Unavailable(detail) | Error::Constraint(detail) | Error::Other(detail) = &error {
         journal::note_fault(reason, detail);
     }
-    Problem::Unavailable { reason }
+    Problem::unavailable(reason)
 }

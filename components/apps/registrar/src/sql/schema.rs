@@ -1,18 +1,21 @@
-//! The tables: numbered migrations, each made once and whole.
+//! The tables: numbered migrations, each applied once, in one transaction.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bindings::countersign::license::sql::{self, Error, Outcome};
 use crate::sql::db::{self, statement};
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, corrupt};
 
-/// The first makes the table `schema`, which has one row: the number of the last that was made.
+/// The first creates the table `schema`, whose one row is the number of the last applied migration.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001.sql")];
 
-/// Whether this instance has looked.
+/// Whether this instance has found every migration applied.
 static IS_READY: AtomicBool = AtomicBool::new(false);
 
-/// Makes what is missing. A schema that is newer than this app knows is left alone, and nothing is answered.
+/// Applies the missing migrations.
+///
+/// # Errors
+/// If the schema is newer than this app knows: it is left unchanged, and no request is served.
 pub(crate) fn ready() -> Result<(), Problem> {
     if IS_READY.load(Ordering::Relaxed) {
         return Ok(());
@@ -20,7 +23,7 @@ pub(crate) fn ready() -> Result<(), Problem> {
     let mut found = version()?;
     while let Some(migration) = MIGRATIONS.get(found) {
         let failure = migrate(found, migration);
-        // Another may have been faster, and then this one failed.
+        // The migration fails if another instance applies it at the same time.
         let now = version()?;
         match failure {
             Err(problem) if now == found => return Err(problem),
@@ -28,30 +31,30 @@ pub(crate) fn ready() -> Result<(), Problem> {
         }
     }
     if found > MIGRATIONS.len() {
-        return Err(Problem::Unavailable { reason: "newer-schema" });
+        return Err(Problem::unavailable("newer-schema"));
     }
     IS_READY.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// Has the next request look again.
+/// Makes the next request look again.
 pub(crate) fn forget() {
     IS_READY.store(false, Ordering::Relaxed);
 }
 
-/// The number of the last migration that was made; 0 where there is no table yet.
+/// The number of the last applied migration; 0 without tables.
 fn version() -> Result<usize, Problem> {
     match sql::query(&statement("SELECT version FROM schema", Vec::new(), None)) {
         Ok(rows) => match rows.first().map(Vec::as_slice) {
-            Some([sql::Value::Integer(version)]) => usize::try_from(*version).map_err(|_| Problem::CORRUPT),
-            _ => Err(Problem::CORRUPT),
+            Some([sql::Value::Integer(version)]) => usize::try_from(*version).map_err(|_| corrupt()),
+            _ => Err(corrupt()),
         },
         Err(Error::NoSuchTable) => Ok(0),
         Err(error) => Err(db::problem(error)),
     }
 }
 
-/// Others that begin at the same time find theirs unmet.
+/// Applies the migration after `from`. The first statement fails if another instance has applied it.
 fn migrate(from: usize, migration: &str) -> Result<(), Problem> {
     let mut statements = vec![match from {
         0 => statement("SELECT 1 FROM sqlite_schema WHERE name = 'schema'", Vec::new(), Some(0)),
@@ -68,7 +71,7 @@ fn migrate(from: usize, migration: &str) -> Result<(), Problem> {
     }
     match sql::batch(&statements) {
         Ok(Outcome::Committed(_)) => Ok(()),
-        Ok(Outcome::Unmet(_)) => Err(Problem::Unavailable { reason: "contention" }),
+        Ok(Outcome::Unmet(_)) => Err(Problem::unavailable("contention")),
         Err(error) => Err(db::problem(error)),
     }
 }

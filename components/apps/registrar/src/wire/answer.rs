@@ -1,98 +1,66 @@
-//! What responses are made of.
+//! What a verb on a resource answers with.
 
+use countersign_app_common::answer::{add, empty, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::wire::etag;
-use crate::wire::{Header, Response};
+use crate::wire::{Response, etag};
 
-/// What a verb on a resource answers with.
-#[derive(Serialize, Deserialize)]
+/// An answer that can be stored for a retry (`write::idempotency`).
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// No body if null.
+    /// Null for no body.
     pub(crate) body: Value,
-    /// The revision of the resource that the answer shows.
+    /// The revision of the resource in the body.
     pub(crate) etag: Option<u64>,
-    /// The path of a resource that was made.
+    /// The path of a created resource.
     pub(crate) location: Option<String>,
 }
 
 impl Answer {
-    /// A resource, or what came of a verb on it.
+    /// A resource, or a report.
     pub(crate) fn ok(body: Value, etag: impl Into<Option<u64>>) -> Self {
         Self { status: 200, body, etag: etag.into(), location: None }
     }
 
-    /// A resource that was made.
+    /// A created resource.
     pub(crate) fn created(location: String, body: Value, etag: u64) -> Self {
         Self { status: 201, body, etag: Some(etag), location: Some(location) }
     }
 
-    /// There is nothing to say.
+    /// No body.
     pub(crate) fn no_content() -> Self {
         Self { status: 204, body: Value::Null, etag: None, location: None }
     }
 
-    /// Where records were to be delivered, `propagated` tells whether the store has them all.
-    pub(crate) fn into_response(mut self, propagated: Option<bool>) -> Response {
-        if let (Some(propagated), Value::Object(members)) = (propagated, &mut self.body) {
-            members.insert("propagated".into(), propagated.into());
+    /// Says whether the store has what the answer is about, in the member `propagated` of the body.
+    /// An answer without a body does not say so.
+    pub(crate) fn with_propagated(mut self, is_propagated: bool) -> Self {
+        if let Value::Object(members) = &mut self.body {
+            members.insert("propagated".into(), is_propagated.into());
         }
-        let mut response = if self.body.is_null() { empty(self.status) } else { json(self.status, &self.body) };
-        if let Some(revision) = self.etag {
+        self
+    }
+}
+
+impl From<Answer> for Response {
+    fn from(answer: Answer) -> Self {
+        let mut response = if answer.body.is_null() { empty(answer.status) } else { json(answer.status, &answer.body) };
+        if let Some(revision) = answer.etag {
             add(&mut response, "etag", &etag::of(revision));
         }
-        if let Some(location) = &self.location {
+        if let Some(location) = &answer.location {
             add(&mut response, "location", location);
         }
         response
     }
 }
 
-impl From<Answer> for Response {
-    fn from(answer: Answer) -> Self {
-        answer.into_response(None)
-    }
-}
-
-/// A response that nobody may keep.
-pub(crate) fn json(status: u16, structure: &impl Serialize) -> Response {
-    with_body(status, "application/json", encode(structure))
-}
-
-/// Problem details: RFC 9457, section 3.
-pub(crate) fn problem(status: u16, details: &impl Serialize) -> Response {
-    with_body(status, "application/problem+json", encode(details))
-}
-
-/// A body of any kind.
-pub(crate) fn with_body(status: u16, media_type: &str, body: Vec<u8>) -> Response {
-    let mut response = empty(status);
-    add(&mut response, "content-type", media_type);
-    Response { body, ..response }
-}
-
-/// No body.
-pub(crate) fn empty(status: u16) -> Response {
-    let mut response = Response { status, headers: Vec::with_capacity(6), body: Vec::new() };
-    add(&mut response, "cache-control", "no-store");
-    response
-}
-
-pub(crate) fn add(response: &mut Response, name: &str, value: &str) {
-    response.headers.push(Header { name: name.into(), value: value.into() });
-}
-
 /// One of this app's own structures as a JSON object.
 pub(crate) fn object(structure: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(structure) {
         Ok(Value::Object(members)) => members,
-        _ => Map::new(),
+        _ => unreachable!("a structure with named fields is a JSON object"),
     }
-}
-
-/// The JSON of one of this app's own structures, which all have one.
-pub(crate) fn encode(structure: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(structure).unwrap_or_default()
 }

@@ -1,27 +1,33 @@
 //! Entity tags: RFC 9110, sections 8.8.3 and 13.1.1.
 
+use countersign::field::FieldError;
+
 /// The tag of a resource's revision.
 pub(crate) fn of(revision: u64) -> String {
     format!("\"{revision}\"")
 }
 
-/// Whether what `If-Match` says holds for the resource that has this revision; `None` if it says nothing that can be understood.
-pub(crate) fn matches(if_match: &str, revision: u64) -> Option<bool> {
+/// Whether the condition `If-Match` holds for a resource of this revision.
+///
+/// # Errors
+/// If the header is not a list of entity tags.
+pub(crate) fn matches(if_match: &str, revision: u64) -> Result<bool, FieldError> {
     if if_match.trim_ascii() == "*" {
-        return Some(true);
+        return Ok(true);
     }
+    let refuse = || FieldError::new("If-Match", r#"must be `*` or a list of entity tags such as "7"."#);
     let current = of(revision);
-    let mut found = false;
+    let mut is_current = false;
     for tag in if_match.split(',').map(str::trim_ascii) {
         let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-        let text = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))?;
+        let text = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(refuse)?;
         if text.contains('"') {
-            return None;
+            return Err(refuse());
         }
-        // A weak tag matches none: the comparison is the strong one.
-        found |= tag == current;
+        // A weak tag never matches: `If-Match` uses the strong comparison.
+        is_current |= tag == current;
     }
-    Some(found)
+    Ok(is_current)
 }
 
 #[cfg(test)]
@@ -29,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_precondition_names_revisions() {
+    fn if_match_holds_for_the_revision_that_it_names() {
         for (if_match, expected) in [
             ("*", Some(true)),
             ("\"7\"", Some(true)),
@@ -43,7 +49,7 @@ mod tests {
             ("", None),
             ("\"7\",", None),
         ] {
-            assert_eq!(matches(if_match, 7), expected, "{if_match}");
+            assert_eq!(matches(if_match, 7).ok(), expected, "{if_match}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Query parameters, as forms write them: each once, and none that the path does not take.
+//! Query parameters, in the encoding of HTML forms. A parameter may occur once, and the path must
+//! know it.
 
 use std::cell::RefCell;
 
-use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 use countersign::field::FieldError;
+use countersign_app_common::fields::about;
 
-use crate::wire::fields::about;
+use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 use crate::wire::page;
 
-/// The parameters that no one has taken yet.
+/// The parameters that have not been taken yet.
 pub(crate) struct Query(RefCell<Vec<(String, String)>>);
 
 impl Query {
@@ -18,25 +19,26 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decode = |text: &str| {
                 percent_decode(&text.replace('+', " "))
-                    .ok_or_else(|| FieldError::new("", "The query is not percent-encoded UTF-8."))
+                    .ok_or_else(|| FieldError::new("", "The query must be percent-encoded UTF-8."))
             };
             let (name, value) = (decode(name)?, decode(value)?);
             if parameters.iter().any(|(other, _)| *other == name) {
-                return Err(about(&name, "is given more than once."));
+                return Err(about(&name, "must be given only once."));
             }
             parameters.push((name, value));
         }
         Ok(Self(RefCell::new(parameters)))
     }
 
-    /// The parameter of this name.
+    /// Takes a parameter.
     pub(crate) fn take(&self, name: &str) -> Option<String> {
         let mut parameters = self.0.borrow_mut();
         let at = parameters.iter().position(|(other, _)| other == name)?;
         Some(parameters.swap_remove(at).1)
     }
 
-    /// The parameter of this name, as some form whose error says what is wrong without repeating it.
+    /// Takes a parameter and parses it. The error's text must say what is wrong without repeating the
+    /// value.
     pub(crate) fn parse_one<T, E: std::fmt::Display>(
         &self,
         name: &str,
@@ -46,12 +48,12 @@ impl Query {
         text.map(|text| parse(&text)).transpose().map_err(|error| FieldError::new(name, format_args!("{error}.")))
     }
 
-    /// `limit`: how many items a page has.
+    /// `limit`: the most items of a page.
     pub(crate) fn limit(&self) -> Result<u32, FieldError> {
         self.limit_up_to(DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS)
     }
 
-    /// As [`limit`](Self::limit), with bounds of its own.
+    /// As [`limit`](Self::limit), with another default and another bound.
     pub(crate) fn limit_up_to(&self, default: u32, most: u32) -> Result<u32, FieldError> {
         let Some(text) = self.take("limit") else { return Ok(default) };
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -59,21 +61,25 @@ impl Query {
         limit.ok_or_else(|| FieldError::new("limit", format_args!("must be a whole number from 1 to {most}.")))
     }
 
-    /// `cursor`: the number after which the page begins, 0 for the first page.
+    /// `cursor`: the page begins after the item of this number, which is 0 for the first page.
     pub(crate) fn cursor(&self) -> Result<i64, FieldError> {
-        let number = |text: String| page::read_cursor(&text);
-        self.take("cursor")
-            .map_or(Ok(0), |text| number(text).ok_or_else(|| FieldError::new("cursor", "is none that was given out.")))
+        let Some(text) = self.take("cursor") else { return Ok(0) };
+        page::read_cursor(&text).ok_or_else(unknown_cursor)
     }
 
-    /// Refuses what nobody took.
+    /// Refuses parameters that have not been taken.
     pub(crate) fn finish(&self) -> Result<(), FieldError> {
-        let refuse = |(name, _): &(String, String)| Err(about(name, "is no query parameter of this path."));
+        let refuse = |(name, _): &(String, String)| Err(about(name, "is not a query parameter of this path."));
         self.0.borrow().first().map_or(Ok(()), refuse)
     }
 }
 
-/// RFC 3986, section 2.1; `None` for what is no percent-encoded UTF-8.
+/// The error for a cursor that no page of this list had.
+pub(crate) fn unknown_cursor() -> FieldError {
+    FieldError::new("cursor", "must be the `next` of an earlier page of this list.")
+}
+
+/// RFC 3986, section 2.1; `None` if the text is not percent-encoded UTF-8.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -96,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_come_once_and_are_taken() {
+    fn a_parameter_is_known_and_occurs_once() {
         let query = Query::parse(Some("owner=jane%40example.com&search=a+b%2B&flag&limit=7&")).unwrap();
         assert_eq!(query.take("owner").as_deref(), Some("jane@example.com"));
         assert_eq!(query.take("search").as_deref(), Some("a b+"));
@@ -111,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_have_bounds() {
+    fn a_limit_is_a_whole_number_within_its_bounds() {
         for (text, expected) in
             [("limit=1", Some(1)), ("limit=100", Some(100)), ("", Some(20)), ("limit=0", None), ("limit=101", None)]
         {

@@ -1,4 +1,5 @@
-//! The chain of events: each event's hash covers the hash before it, so that an event that is changed, removed or moved is found.
+//! The chain of events: each event's hash covers the hash before it, so that an event that is
+//! changed, removed or moved can be found (`countersign::audit`).
 
 use countersign::audit;
 use countersign::time::Timestamp;
@@ -8,14 +9,14 @@ use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::Statement;
 use crate::host::random::id;
 use crate::sql::db::{self, blob, integer, moment, optional, statement, text};
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, corrupt};
 
 /// One entry of the audit.
 pub(super) struct Event {
     pub(super) action: &'static str,
     pub(super) subject: String,
-    /// As JSON text, which takes a fraction of the memory of a value: one change may have hundreds of events about licences of a
-    /// thousand domains.
+    /// The resource before and after as JSON text, which takes a fraction of the memory of a value: one
+    /// change may have hundreds of events about licences of a thousand domains.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
 }
@@ -29,18 +30,18 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn read() -> Result<Self, Problem> {
-        let row = db::query_one("SELECT number, hash FROM chain", Vec::new())?.ok_or(Problem::CORRUPT)?;
+        let row = db::query_one("SELECT number, hash FROM chain", Vec::new())?.ok_or_else(corrupt)?;
         Ok(Self { number: row.count(0)?, hash: row.hash(1)? })
     }
 
-    /// Appends the events, on condition that this is still the chain's end.
+    /// Adds statements that append the events, on condition that this is still the chain's end.
     pub(super) fn append(self, events: Vec<Event>, ask: &Ask<'_>, at: Timestamp, statements: &mut Vec<Statement>) {
         let Self { mut number, hash: mut previous } = self;
         let mut rows = Vec::with_capacity(events.len());
         for Event { action, subject, before, after } in events {
             number += 1;
             let id = id("evt_");
-            // The canonical form (RFC 8785), written member by member: `before` and `after` are canonical text already.
+            // The canonical form (RFC 8785), member by member: `before` and `after` are canonical already.
             let string = |text: &str| Value::from(text).to_string();
             let event = format!(
                 r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},"requestId":{},"subject":{}}}"#,

@@ -1,23 +1,22 @@
-//! A write: what changes, the events that tell of it, what the store is to be told, and the answer that a retry gets, all in one
-//! transaction; and then the store is told.
+//! A write: statements, the events that record them, the outbox rows for the store, and the answer for a
+//! retry are committed in one transaction. Then the outbox is delivered to the store.
 //!
-//! It is optimistic. The end of the chain of events is read before anything else, and a [`Change`] with an event is made only if it is
-//! still the end: so whatever its verb has read is as it was, as far as events tell of it. Otherwise the verb is asked to read again. Of
-//! writes at the same moment one is made, and the others try again.
+//! Every change appends to one chain of events, and appending fails if the chain has moved. So
+//! changes are serialised, and what a verb has read is still true when it commits. If the chain has
+//! moved, the verb reads again.
 
-use std::time::Duration;
-
-use crate::limits::{MAX_CHANGE_ATTEMPTS, MAX_CHANGING};
 use countersign::id::LicenseId;
 use countersign::key::KeyHash;
 use countersign::license::License;
 use countersign::time::Timestamp;
+use countersign_app_common::clock::{self, Stopwatch};
+use countersign_app_common::contention::retry;
 use serde_json::Value;
 
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::{self, Error, Outcome, Statement};
-use crate::host::clock::{self, Stopwatch, wait_up_to};
 use crate::host::random::random;
+use crate::limits::CHANGE_BOUND;
 use crate::sql::db::{self, blob, integer, moment, statement, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -26,22 +25,36 @@ use crate::write::chain::{End, Event};
 use crate::write::idempotency::Operation;
 use crate::write::outbox;
 
-/// What a write waits at most before its third attempt. It waits less before each that follows, so that who came first is soon served.
-const FIRST_WAIT: Duration = Duration::from_millis(16);
-
-/// What is to be written. One that holds nothing writes nothing, which is an answer too: what was asked for is so already.
+/// What to write. An empty change writes nothing, as the request's effect is there already.
 pub(crate) struct Change {
-    /// What its rows of the outbox are known by.
+    /// Identifies its rows of the outbox.
     id: [u8; 16],
     statements: Vec<Statement>,
     events: Vec<Event>,
-    delivers: bool,
+    propagation: Propagation,
     at: Timestamp,
+}
+
+/// What the member `propagated` of the answer says.
+enum Propagation {
+    /// Nothing: the answer has no such member.
+    Unreported,
+    /// Whether the store has every record of this licence, as the change has none.
+    Earlier(LicenseId),
+    /// Whether the store has the records of this change.
+    Delivered,
 }
 
 impl Change {
     pub(crate) fn new() -> Self {
-        Self { id: random(), statements: Vec::new(), events: Vec::new(), delivers: false, at: clock::now() }
+        let propagation = Propagation::Unreported;
+        Self { id: random(), statements: Vec::new(), events: Vec::new(), propagation, at: clock::now() }
+    }
+
+    /// A change of this licence. If it delivers nothing, the answer says whether the store has what
+    /// was delivered before.
+    pub(crate) fn of_license(license: &LicenseId) -> Self {
+        Self { propagation: Propagation::Earlier(license.clone()), ..Self::new() }
     }
 
     /// Adds a statement.
@@ -49,101 +62,98 @@ impl Change {
         self.statements.push(statement(sql, parameters, None));
     }
 
-    /// Adds a statement that must return so many rows (`RETURNING`), or nothing of the change is made and its verb reads again.
+    /// Adds a statement that must return this number of rows (`RETURNING`). Otherwise nothing of the
+    /// change is committed, and its verb reads again.
     pub(crate) fn expect(&mut self, sql: &str, parameters: Vec<db::Value>, rows: u32) {
         self.statements.push(statement(sql, parameters, Some(rows)));
     }
 
-    /// Tells of a change in the audit: `license.created`, the resource's id, and how it was and is. Neither holds a key, a token or a
-    /// hash of one; numbers in them are whole, and names are ASCII.
+    /// Adds an event: the action, such as `license.created`, the resource's id, and the resource before
+    /// and after. Neither may contain a key, a token or a hash of one. Numbers must be whole, and
+    /// names ASCII, as the chain's canonical form requires.
     pub(crate) fn event(&mut self, action: &'static str, subject: &str, before: Option<Value>, after: Option<Value>) {
         let [before, after] = [before, after].map(|value| value.map(|value| value.to_string()));
         self.events.push(Event { action, subject: subject.into(), before, after });
     }
 
-    /// Has the store be told of a licence: the record that is to stand under a key's hash, unless one of a higher generation does.
+    /// Delivers a record to the store under a key's hash, unless the store has a record of the same or
+    /// a higher generation there.
     pub(crate) fn deliver(&mut self, license: &LicenseId, key: &KeyHash, record: &License) {
-        self.delivers = true;
-        let json = record.to_json();
-        self.statements.push(statement(
+        self.propagation = Propagation::Delivered;
+        self.run(
             "INSERT INTO outbox (change, license, key, generation, record, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             vec![
                 blob(self.id),
                 text(license.as_str()),
                 text(key.store_key()),
                 integer(record.generation),
-                text(json),
+                text(record.to_json()),
                 moment(self.at),
             ],
-            None,
-        ));
+        );
     }
 
-    /// One attempt: whether it was made.
-    fn commit(
-        mut self,
-        ask: &Ask<'_>,
-        end: End,
-        operation: Option<&Operation>,
-        answer: &Answer,
-    ) -> Result<bool, Problem> {
+    /// Tries to commit. Returns `false` if another change was committed since this one's verb read.
+    fn commit(self, ask: &Ask<'_>, end: End, operation: Option<&Operation>, answer: &Answer) -> Result<bool, Problem> {
         let mut statements = Vec::with_capacity(self.statements.len() + self.events.len() + 3);
         if let Some(operation) = operation {
-            statements.extend(operation.keep(answer, self.delivers.then_some(self.id), ask.now));
+            let delivered = matches!(self.propagation, Propagation::Delivered).then_some(self.id);
+            statements.extend(operation.store(answer, delivered, ask.now));
         }
         if !self.events.is_empty() {
-            end.append(std::mem::take(&mut self.events), ask, self.at, &mut statements);
+            end.append(self.events, ask, self.at, &mut statements);
         }
-        statements.append(&mut self.statements);
+        statements.extend(self.statements);
         if statements.is_empty() {
             return Ok(true);
         }
         match sql::batch(&statements) {
             Ok(Outcome::Committed(_)) => Ok(true),
-            // Another wrote what this one's verb read before.
+            // A constraint fails only if another change wrote what this one's verb did not find.
             Ok(Outcome::Unmet(_)) | Err(Error::Constraint(_)) => Ok(false),
             Err(error) => Err(db::problem(error)),
         }
     }
 }
 
-/// Makes the change that `build` describes, and answers as it says; to a request that came before with the same idempotency key, as then.
+/// Commits the change that `build` describes, delivers it to the store, and gives its answer. A request
+/// that was done before, with the same idempotency key, gets the stored answer instead.
 ///
-/// `build` reads what it needs each time it is called; what it reads need be no condition of its statements again (`expect`), as long as
-/// the change has an event and so has all that changes what was read. Query parameters that the verb did not take are refused.
+/// `build` may be called several times and must read afresh each time. It need not guard its statements
+/// against concurrent changes: any change with an event moves the chain, and this one then fails
+/// and is retried. Query parameters that have not been taken by now are refused.
 ///
-/// Where the change delivers records, the body gets the member `propagated`: whether the store has them. A request that came before has
-/// delivered what is left, and is told of it as of now; all else in its answer is as it was.
+/// It is a trait object, as a copy of this function for each verb would take a kilobyte.
+///
+/// If the change delivers records, the answer says in `propagated` whether the store has them. A stored
+/// answer says it as of now.
 pub(crate) fn change(
     ask: &Ask<'_>,
-    mut build: impl FnMut() -> Result<(Change, Answer), Problem>,
+    build: &mut dyn FnMut() -> Result<(Change, Answer), Problem>,
 ) -> Result<Response, Problem> {
     ask.query.finish()?;
-    let operation = Operation::of(ask)?;
-    let kept = || operation.as_ref().map_or(Ok(None), |operation| operation.find(ask.now));
-    let trying = Stopwatch::start();
-    for attempt in 0..MAX_CHANGE_ATTEMPTS {
-        // The second time at once: most meet but one other.
-        if attempt > 1 {
-            if trying.elapsed() > MAX_CHANGING {
-                break;
-            }
-            wait_up_to(FIRST_WAIT / (attempt - 1));
-        }
-        if let Some(response) = kept()? {
-            return Ok(response);
+    let operation = Operation::of(ask);
+    let stored = || operation.as_ref().map_or(Ok(None), |operation| operation.find(ask.now));
+    let done = retry(&CHANGE_BOUND, Stopwatch::start(), |_| {
+        if let Some(response) = stored()? {
+            return Ok(Some(response));
         }
         let end = End::read()?;
-        let (change, answer) = match build() {
+        let (change, mut answer) = match build() {
             Ok(built) => built,
-            // It may stand against itself: the same request was done between the two reads.
-            Err(problem) => return kept()?.ok_or(problem),
+            // The same request may have been done since the look-up, and be what stands in the way.
+            Err(problem) => return stored()?.ok_or(problem).map(Some),
         };
-        let (id, delivers) = (change.id, change.delivers);
-        if change.commit(ask, end, operation.as_ref(), &answer)? {
-            let propagated = outbox::deliver_after(&id);
-            return Ok(answer.into_response(delivers.then_some(propagated)));
+        if let Propagation::Earlier(license) = &change.propagation {
+            answer = answer.with_propagated(!outbox::has_pending(license)?);
         }
-    }
-    Err(Problem::Unavailable { reason: "contention" })
+        let (id, delivers) = (change.id, matches!(change.propagation, Propagation::Delivered));
+        if !change.commit(ask, end, operation.as_ref(), &answer)? {
+            return Ok(None);
+        }
+        // Also if the change delivers nothing: every write carries older rows along.
+        let is_propagated = outbox::deliver_after(&id);
+        Ok(Some(if delivers { answer.with_propagated(is_propagated) } else { answer }.into()))
+    })?;
+    done.ok_or_else(|| Problem::unavailable("contention"))
 }

@@ -1,105 +1,100 @@
-//! Requests that come again with their idempotency key get the answer that they got.
+//! Stored answers, for requests that are retried with their idempotency key.
 //!
-//! An answer may hold a licence's key or a token, of which the database otherwise knows hashes alone. So it is sealed under a key that is
-//! made of the caller's token and the idempotency key, neither of which is kept: who has the database has no answer.
+//! An answer may contain a licence's key or a token, which the database otherwise has only as hashes. So
+//! it is sealed under a key made of the caller's token and the idempotency key. Neither is stored:
+//! the database alone does not open an answer.
 
-use crate::limits::{FORGET_ANSWERS, KEEP_ANSWER_SECONDS};
 use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
-use countersign::field::FieldError;
-use countersign::name::IdempotencyKey;
 use countersign::time::Timestamp;
+use countersign_app_common::answer::{add, encode};
 use sha2::{Digest, Sha256};
 
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::Statement;
 use crate::host::random::random;
+use crate::limits::{FORGET_ANSWERS, KEEP_ANSWER_SECONDS};
 use crate::sql::db::{self, blob, integer, moment, optional, statement};
-use crate::wire::answer::{self, Answer};
-use crate::wire::problem::Problem;
+use crate::wire::answer::Answer;
+use crate::wire::problem::{Problem, corrupt};
 use crate::wire::{Body, Response};
 use crate::write::outbox;
 
 const NONCE_BYTES: usize = 12;
 
-/// A request that is to be done once.
+/// Only an expired answer is overwritten.
+const STORE: &str = "
+    INSERT INTO operations (id, asked, answer, change, at) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (id) DO UPDATE SET asked = ?2, answer = ?3, change = ?4, at = ?5 WHERE at <= ?6
+    RETURNING at";
+const FORGET: &str = "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE at <= ?1 LIMIT ?2)";
+
+/// A request that must be done only once.
 pub(crate) struct Operation {
     id: [u8; 32],
-    /// A hash of all that the request asks for.
+    /// The hash of all that the request asks for.
     asked: [u8; 32],
     seal: [u8; 32],
 }
 
 impl Operation {
-    /// The one that a request is; none where it has no idempotency key.
-    pub(crate) fn of(ask: &Ask<'_>) -> Result<Option<Self>, Problem> {
-        if ask.http.method != "POST" {
-            return Ok(None);
-        }
-        let Some(key) = key(ask)? else { return Ok(None) };
+    /// The operation that a request is; `None` without an idempotency key.
+    pub(crate) fn of(ask: &Ask<'_>) -> Option<Self> {
+        let key = ask.idempotency_key.as_ref()?;
         let body: &[u8] = match &ask.http.body {
             Body::Complete(body) => body,
             Body::TooLarge | Body::Incomplete => b"",
         };
         let query = ask.http.query.as_deref().unwrap_or_default();
         let secret = ask.caller.secret.as_bytes();
-        Ok(Some(Self {
+        Some(Self {
             id: hash(&[b"countersign operation", secret, key.as_str().as_bytes()]),
             asked: hash(&[ask.http.method.as_bytes(), ask.http.path.as_bytes(), query.as_bytes(), body]),
             seal: hash(&[b"countersign answer", secret, key.as_str().as_bytes()]),
-        }))
+        })
     }
 
-    /// The answer that the request got, if it got one.
+    /// The stored answer of this operation.
     pub(crate) fn find(&self, now: Timestamp) -> Result<Option<Response>, Problem> {
         let parameters = vec![blob(self.id), moment(now.minus_seconds(KEEP_ANSWER_SECONDS))];
-        let kept = db::query_one("SELECT asked, answer, change FROM operations WHERE id = ?1 AND at > ?2", parameters)?;
-        let Some(kept) = kept else { return Ok(None) };
-        if kept.hash(0)? != self.asked {
-            return Err(Problem::IdempotencyKeyReused);
+        let row = db::query_one("SELECT asked, answer, change FROM operations WHERE id = ?1 AND at > ?2", parameters)?;
+        let Some(row) = row else { return Ok(None) };
+        if row.hash(0)? != self.asked {
+            return Err(Problem::IDEMPOTENCY_KEY_REUSED);
         }
-        // As of now: whoever asks again may be before the first answer's delivery, or long after its failure.
-        let propagated = kept.optional_blob(2)?.map(outbox::deliver_after);
-        let mut response = open(&self.seal, &self.id, kept.blob(1)?).ok_or(Problem::CORRUPT)?.into_response(propagated);
-        answer::add(&mut response, "idempotency-replayed", "true");
+        let mut answer = open(&self.seal, &self.id, row.blob(1)?).ok_or_else(corrupt)?;
+        if let Some(change) = row.optional_blob(2)? {
+            // As of now: the retry may precede the first delivery, or follow one that failed.
+            answer = answer.with_propagated(outbox::deliver_after(change));
+        }
+        let mut response = Response::from(answer);
+        add(&mut response, "idempotency-replayed", "true");
         Ok(Some(response))
     }
 
-    /// The statements that keep an answer, unless one is kept already. Only such as say that something was done are.
-    pub(crate) fn keep(&self, answer: &Answer, change: Option<[u8; 16]>, now: Timestamp) -> [Statement; 2] {
-        let over = moment(now.minus_seconds(KEEP_ANSWER_SECONDS));
+    /// The statements that store an answer, on condition that none is stored. Only requests that were done
+    /// have their answer stored; problems do not.
+    pub(crate) fn store(&self, answer: &Answer, change: Option<[u8; 16]>, now: Timestamp) -> [Statement; 2] {
+        let expired = moment(now.minus_seconds(KEEP_ANSWER_SECONDS));
         let sealed = seal(&self.seal, &self.id, random(), answer);
-        let keep = "
-            INSERT INTO operations (id, asked, answer, change, at) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (id) DO UPDATE SET asked = ?2, answer = ?3, change = ?4, at = ?5 WHERE at <= ?6
-            RETURNING at";
         let parameters =
-            vec![blob(self.id), blob(self.asked), blob(sealed), optional(change, blob), moment(now), over.clone()];
-        let forget = "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE at <= ?1 LIMIT ?2)";
-        [statement(keep, parameters, Some(1)), statement(forget, vec![over, integer(FORGET_ANSWERS)], None)]
+            vec![blob(self.id), blob(self.asked), blob(sealed), optional(change, blob), moment(now), expired.clone()];
+        [statement(STORE, parameters, Some(1)), statement(FORGET, vec![expired, integer(FORGET_ANSWERS)], None)]
     }
 }
 
-/// The header of draft-ietf-httpapi-idempotency-key-header, section 2.1, which is a string in quotes (RFC 9651, section 3.3.3); without
-/// quotes, as most send it, it is taken as it stands.
-pub(crate) fn key(ask: &Ask<'_>) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(text) = ask.header("idempotency-key")? else { return Ok(None) };
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let key = IdempotencyKey::parse(text);
-    Ok(Some(key.map_err(|error| FieldError::new("Idempotency-Key", format_args!("{error}.")))?))
-}
-
-/// Of the parts, each with its length before it, so that no two lists of parts are alike.
+/// The hash of parts. Each is preceded by its length, so that different lists have different hashes.
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let add = |hash: Sha256, part: &&[u8]| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part);
     parts.iter().fold(Sha256::new(), add).finalize().into()
 }
 
-/// RFC 8439, section 2.8: the answer encrypted and bound to the operation, its tag, and the nonce. A key seals again only after a day.
+/// Encrypts an answer and binds it to its operation (RFC 8439, section 2.8): the ciphertext, its tag, and
+/// the nonce. A random nonce is enough, as a key seals again only once its answer has expired.
 fn seal(key: &[u8; 32], id: &[u8; 32], nonce: [u8; NONCE_BYTES], answer: &Answer) -> Vec<u8> {
-    // In place, as it may have some megabytes.
-    let mut sealed = answer::encode(answer);
-    // It fails for what is longer than 256 GiB alone; nothing readable is kept then either.
+    // In place, as an answer may have some megabytes.
+    let mut sealed = encode(answer);
+    // This fails only above 256 GiB. The answer must not be stored in the clear even then.
     if ChaCha20Poly1305::new(key.into()).encrypt_in_place(&Nonce::from(nonce), id, &mut sealed).is_err() {
         sealed.clear();
     }
@@ -120,14 +115,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_answer_opens_with_its_own_key_alone() {
+    fn an_answer_opens_with_its_own_key_only() {
         let (key, id) = ([7; 32], [9; 32]);
         let answer = Answer::created("/api/v1/licenses/a".into(), json!({ "key": "ACME-SECRET" }), 3);
         let sealed = seal(&key, &id, [1; 12], &answer);
         assert!(!sealed.windows(6).any(|window| window == b"SECRET"));
         assert_ne!(sealed, seal(&key, &id, [2; 12], &answer));
         let opened = open(&key, &id, &sealed).unwrap();
-        assert_eq!(answer::encode(&opened), answer::encode(&answer));
+        assert_eq!(encode(&opened), encode(&answer));
         assert!(open(&[8; 32], &id, &sealed).is_none());
         assert!(open(&key, &[8; 32], &sealed).is_none());
         for at in 0..sealed.len() {
@@ -139,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_apart() {
+    fn lists_of_parts_have_different_hashes() {
         assert_ne!(hash(&[b"a", b"bc"]), hash(&[b"ab", b"c"]));
         assert_ne!(hash(&[b"a", b""]), hash(&[b"a"]));
     }

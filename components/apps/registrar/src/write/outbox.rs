@@ -1,116 +1,133 @@
-//! Carries what was committed through to the store: rows in order, each until it has landed.
+//! Delivers committed records to the store: rows in order, each of which stays until it is delivered.
 
 use std::collections::BTreeSet;
 
-use crate::limits::{DELIVER_OLDER, MAX_DELIVERING, OUTBOX_PAGE};
+use countersign::id::LicenseId;
 use countersign::license::License;
+use countersign_app_common::clock::Stopwatch;
+use countersign_app_common::store::{self, Error, Expectation, Outcome};
 use serde_json::json;
 
-use crate::bindings::countersign::license::store::{self, Error, Expectation, Outcome};
-use crate::host::clock::Stopwatch;
+use crate::limits::{DELIVER_OLDER, MAX_DELIVERING, OUTBOX_PAGE};
 use crate::sql::db::{self, Row, blob, integer, text};
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, corrupt};
 
-/// Writes of one row that meet another's before this gives up: the next delivery goes on.
+const ALL: &str = "
+    SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
+
+/// The rows of a change, the older rows of the same licences, and some other older rows.
+const AFTER_CHANGE: &str = "
+    SELECT number, license, key, generation, record FROM outbox
+    WHERE number > ?1 AND number IN (
+        SELECT number FROM outbox WHERE license IN (SELECT license FROM outbox WHERE change = ?2)
+        UNION SELECT number FROM (SELECT number FROM outbox ORDER BY number LIMIT ?3))
+    ORDER BY number LIMIT ?4";
+
+const OF_CHANGE: &str = "SELECT number FROM outbox WHERE change = ?1 LIMIT 1";
+const OF_LICENSE: &str = "SELECT number FROM outbox WHERE license = ?1 LIMIT 1";
+
+/// Conflicts on one row before it is left to the next delivery.
 const MAX_CONFLICTS: u32 = 16;
 
-/// Delivers what is pending, for as long as one request may; gives how many rows have landed.
+/// Delivers as many pending rows as one request may. Returns their number.
 pub(crate) fn deliver_pending() -> Result<u64, Problem> {
-    let rows = "SELECT number, license, key, generation, record FROM outbox WHERE number > ?1 ORDER BY number LIMIT ?2";
-    Ok(deliver(|after| db::query(rows, vec![integer(after), integer(OUTBOX_PAGE)]))?.count)
+    Ok(deliver(|after| db::query(ALL, vec![integer(after), integer(OUTBOX_PAGE)]))?.count)
 }
 
-/// After a write: delivers its rows, those of the same licences that are older, and some others that are. Whether the store has the
-/// write's own now.
+/// Delivers the rows of a committed change and some older ones. Returns whether the store has those of
+/// the change.
 ///
-/// The write is made and will be carried through, so no failure of this is one of the request.
+/// The change is committed and its rows will be delivered, so a failure here is not one of the request.
 pub(crate) fn deliver_after(change: &[u8]) -> bool {
-    let rows = "
-        SELECT number, license, key, generation, record FROM outbox
-        WHERE number > ?1 AND number IN (
-            SELECT number FROM outbox WHERE license IN (SELECT license FROM outbox WHERE change = ?2)
-            UNION SELECT number FROM (SELECT number FROM outbox ORDER BY number LIMIT ?3))
-        ORDER BY number LIMIT ?4";
-    let delivered = deliver(|after| {
-        db::query(rows, vec![integer(after), blob(change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)])
+    let delivery = deliver(|after| {
+        let parameters = vec![integer(after), blob(change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)];
+        db::query(AFTER_CHANGE, parameters)
     });
-    match delivered {
-        Ok(delivered) if delivered.is_all => true,
-        _ => is_delivered(change).unwrap_or(false),
+    match delivery {
+        Ok(delivery) if delivery.is_complete => true,
+        _ => db::query(OF_CHANGE, vec![blob(change)]).is_ok_and(|rows| rows.is_empty()),
     }
 }
 
-/// Whether nothing of a write is left to deliver.
-fn is_delivered(change: &[u8]) -> Result<bool, Problem> {
-    Ok(db::query("SELECT number FROM outbox WHERE change = ?1 LIMIT 1", vec![blob(change)])?.is_empty())
+/// Whether the store lacks a record of this licence.
+pub(crate) fn has_pending(license: &LicenseId) -> Result<bool, Problem> {
+    Ok(!db::query(OF_LICENSE, vec![text(license.as_str())])?.is_empty())
 }
 
-/// What came of a delivery.
-struct Delivered {
-    /// Rows that have landed.
+/// The number of pending rows.
+pub(crate) fn depth() -> Result<u64, Problem> {
+    db::query_one("SELECT count(*) FROM outbox", Vec::new())?.ok_or_else(corrupt)?.count(0)
+}
+
+/// The outcome of a delivery.
+struct Delivery {
+    /// Rows that the store now has.
     count: u64,
-    /// Whether no row was left behind.
-    is_all: bool,
+    /// Whether no row was left.
+    is_complete: bool,
 }
 
-/// Delivers rows page by page. Where one does not land, those of its licence that follow wait too; where the store does not answer, all do.
-fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Result<Delivered, Problem> {
+/// Delivers rows page by page. A row that fails holds back the later ones of its licence, so that they
+/// arrive in order; a store that fails holds back all.
+fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Result<Delivery, Problem> {
     let delivering = Stopwatch::start();
-    let mut delivered = Delivered { count: 0, is_all: true };
+    let mut delivery = Delivery { count: 0, is_complete: true };
     let mut held_back = BTreeSet::new();
     let mut after = 0;
     loop {
         let rows = rows_after(after)?;
-        let mut landed = Vec::with_capacity(rows.len());
-        let mut goes_on = !rows.is_empty();
+        let mut delivered = Vec::with_capacity(rows.len());
+        let mut continues = !rows.is_empty();
         for row in &rows {
             after = row.integer(0)?;
             let license = row.text(1)?;
-            if !goes_on || held_back.contains(license) {
-                delivered.is_all = false;
+            if !continues || held_back.contains(license) {
+                delivery.is_complete = false;
                 continue;
             }
             match put(row.text(2)?, row.count(3)?, row.text(4)?.as_bytes()) {
-                Ok(()) => landed.push(after),
+                Ok(()) => delivered.push(after),
                 Err(failure) => {
-                    delivered.is_all = false;
+                    delivery.is_complete = false;
                     held_back.insert(license.to_owned());
-                    goes_on = failure == Failure::OfThisRow;
+                    continues = failure == Failure::OfThisRow;
                 }
             }
             if delivering.elapsed() > MAX_DELIVERING {
-                goes_on = false;
+                continues = false;
             }
         }
-        delivered.count += landed.len() as u64;
-        if !landed.is_empty() {
-            // If this fails they are delivered again, and found to be there.
+        delivery.count += delivered.len() as u64;
+        if !delivered.is_empty() {
+            // If this fails, the rows are delivered again, which the generation makes harmless.
             let _ = db::execute(
                 "DELETE FROM outbox WHERE number IN (SELECT value FROM json_each(?1))",
-                vec![text(json!(landed).to_string())],
+                vec![text(json!(delivered).to_string())],
             );
         }
-        if !goes_on || rows.len() < OUTBOX_PAGE as usize {
-            delivered.is_all &= rows.len() < OUTBOX_PAGE as usize;
-            return Ok(delivered);
+        let is_last = rows.len() < OUTBOX_PAGE as usize;
+        if !continues || is_last {
+            delivery.is_complete &= is_last;
+            return Ok(delivery);
         }
     }
 }
 
 #[derive(PartialEq, Eq)]
 enum Failure {
-    /// Other rows may do better.
+    /// Another row may succeed.
     OfThisRow,
     OfTheStore,
 }
 
-/// Writes a record, unless what is there is as new: whoever delivers, and in whatever order, a licence never goes back.
+/// Writes a record unless the store has one of the same or a higher generation. So a licence never goes
+/// back, whichever instance delivers, and in whatever order.
 fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
     let mut present = store::get(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {
         let expect = match &present {
             None => Expectation::Absent,
-            // What is no record is written over.
+            // An unreadable record is overwritten.
             Some(entry) => match License::from_json(&entry.value) {
                 Ok(license) if license.generation >= generation => return Ok(()),
                 _ => Expectation::Matches(entry.version),
@@ -118,7 +135,7 @@ fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
         };
         match store::put(key, record, expect, None).map_err(failure)? {
             Outcome::Stored(_) => return Ok(()),
-            Outcome::Conflict(instead) => present = instead,
+            Outcome::Conflict(current) => present = current,
         }
     }
     Err(Failure::OfThisRow)

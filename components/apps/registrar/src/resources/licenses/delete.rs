@@ -1,4 +1,4 @@
-//! Deletes a licence. Validators go on knowing its key, as one that was revoked.
+//! Deletes a licence. Its key stays known, as one that was revoked.
 
 use super::current;
 use crate::ask::Ask;
@@ -9,7 +9,7 @@ use crate::write::change::{Change, change};
 
 /// `DELETE /api/v1/licenses/{id}`
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
-    change(ask, || {
+    change(ask, &mut || {
         let mut change = Change::new();
         current(ask)?.delete(&mut change, "license.deleted");
         Ok((change, Answer::no_content()))

@@ -6,14 +6,14 @@ use countersign::field::FieldError;
 use super::{alter, draft};
 use crate::ask::Ask;
 use crate::wire::Response;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, missing, unprocessable};
 
 const ACTION: &str = "license.domains-changed";
 
-/// `POST /api/v1/licenses/{id}/domains`: adding what is there is no error.
+/// `POST /api/v1/licenses/{id}/domains`: adding a domain twice is not an error.
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
-    let added = draft::domains(&mut fields, &[])?.ok_or_else(|| FieldError::new("domains", "is missing."))?;
+    let added = draft::domains(&mut fields, &[])?.ok_or_else(|| missing("domains"))?;
     fields.finish()?;
     alter(ask, ACTION, |issued| {
         let domains = &mut issued.record.domains;
@@ -23,17 +23,17 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     })
 }
 
-/// `DELETE /api/v1/licenses/{id}/domains/{domain}`: removing what is not there is no error. Without any domain a licence would be for all, so
-/// the last one stays.
+/// `DELETE /api/v1/licenses/{id}/domains/{domain}`: removing an absent domain is not an error. The last
+/// domain cannot be removed this way, as a licence without domains is for all domains.
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
     let refuse = |error| FieldError::new("", format_args!("The domain in the path {error}."));
     let removed = DomainRule::parse(&ask.parameters[1]).map_err(refuse)?;
     alter(ask, ACTION, |issued| {
         let domains = &mut issued.record.domains;
         if **domains == [removed.clone()] {
-            let detail =
-                "has no other entry, and without any the licence would be for all domains. A PATCH can say so.";
-            return Err(Problem::Unprocessable(FieldError::new("domains", detail)));
+            let detail = "has no other entry, and a licence without domains is for all domains. \
+                          To make it one, PATCH the licence with an empty list.";
+            return Err(unprocessable("domains", detail));
         }
         domains.retain(|domain| *domain != removed);
         Ok(())

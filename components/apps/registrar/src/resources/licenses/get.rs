@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::issued::IssuedLicense;
 use crate::ask::Ask;
-use crate::resources::licenses::issued::Issued;
 use crate::wire::Response;
 use crate::wire::answer::Answer;
 use crate::wire::problem::Problem;
@@ -11,10 +11,9 @@ use crate::wire::problem::Problem;
 /// `GET /api/v1/licenses/{id}`
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
-    Ok(shown(&Issued::find(ask, &ask.parameters[0])?))
+    Ok(answer(&IssuedLicense::find(ask, &ask.parameters[0])?))
 }
 
-/// A licence as the answer to who reads it.
-pub(super) fn shown(issued: &Issued) -> Response {
-    Answer::ok(Value::Object(issued.shown()), issued.revision).into()
+pub(super) fn answer(issued: &IssuedLicense) -> Response {
+    Answer::ok(Value::Object(issued.view()), issued.revision).into()
 }

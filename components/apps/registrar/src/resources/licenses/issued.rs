@@ -1,19 +1,18 @@
-//! A licence as its vendor knows it: the record that validators read, and what they need not know.
+//! A licence as its vendor knows it: the record that validators read, and what only vendors need.
 
-use crate::limits::MAX_SEARCH_BYTES;
-use countersign::field::FieldError;
 use countersign::key::KeyHash;
-use countersign::license::{License, RecordError, Status};
-use countersign::limits::MAX_VALUE_BYTES;
+use countersign::license::{License, RecordError};
+use countersign::limits::{MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
+use super::search::queries;
 use crate::ask::Ask;
-use crate::resources::licenses::search::queries;
+use crate::limits::MAX_SEARCH_BYTES;
 use crate::resources::terms::Terms;
 use crate::sql::db::{self, Row, Value, integer, moment, optional, text};
 use crate::wire::answer;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{self, NOT_FOUND, Problem, corrupt, unprocessable};
 use crate::write::change::Change;
 
 const INSERT: &str = "INSERT INTO licenses (id, key_hash, record, policy, max_domains, owner, metadata, created_at, updated_at, revision, \
@@ -27,34 +26,33 @@ const INSERT_TERMS: &str = "INSERT OR IGNORE INTO license_terms (kind, term, lic
 const DELETE_TERMS: &str = "DELETE FROM license_terms \
     WHERE license = (SELECT number FROM licenses WHERE id = ?1) AND kind = ?2";
 
-// A key that was once a licence's is that licence's for good: what stands under it in the store is then a record of its own.
+// Keys are never reused. A retired key keeps its own, revoked, record in the store.
 const INSERT_KEY: &str = "INSERT INTO keys (hash, license) VALUES (?1, ?2)";
 const RETIRE_KEY: &str = "UPDATE keys SET retired = ?2 WHERE hash = ?1";
 
-// What licences are found by: `license_terms.kind`.
+// The kinds of terms by which licences are found: `license_terms.kind`.
 const DOMAIN: &str = "domain";
 const SEARCH: &str = "search";
 
-/// A licence that was issued.
+/// A licence in the database, or one that is about to be.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Issued {
-    /// Grows in the order of creation; 0 before it is in the database.
+pub(crate) struct IssuedLicense {
+    /// Grows in the order of creation; 0 until the licence is in the database.
     pub(crate) number: i64,
     pub(crate) key: KeyHash,
     pub(crate) record: License,
     pub(crate) policy: Option<String>,
     pub(crate) max_domains: Option<u32>,
     pub(crate) owner: Option<String>,
-    /// Texts by name.
     pub(crate) metadata: Map<String, Json>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
-    /// Grows with every change, also of what is not in the record.
+    /// Grows with every change, also of members that are not in the record.
     pub(crate) revision: u64,
 }
 
-impl Issued {
-    /// The licence of a record, of which nothing else is known.
+impl IssuedLicense {
+    /// The licence of a record, without what only its vendor knows.
     pub(crate) fn of_record(key: KeyHash, record: License, now: Timestamp) -> Self {
         Self {
             number: 0,
@@ -70,110 +68,110 @@ impl Issued {
         }
     }
 
-    /// The licence of this id, if the caller may know of it.
+    /// The licence of this id, if the caller may see it.
     pub(crate) fn find(ask: &Ask<'_>, id: &str) -> Result<Self, Problem> {
         Self::one(ask, queries::BY_ID, id)
     }
 
-    /// The licence whose key this is now, if the caller may know of it.
+    /// The licence whose current key this is, if the caller may see it.
     pub(crate) fn find_by_key(ask: &Ask<'_>, key: &KeyHash) -> Result<Self, Problem> {
         Self::one(ask, queries::BY_KEY, &key.to_hex())
     }
 
     fn one(ask: &Ask<'_>, query: &str, parameter: &str) -> Result<Self, Problem> {
-        let row = db::query_one(query, vec![text(parameter)])?.ok_or(Problem::NotFound)?;
+        let row = db::query_one(query, vec![text(parameter)])?.ok_or(NOT_FOUND)?;
         let issued = Self::from_row(&row)?;
         ask.caller.check_product(issued.record.product.as_str())?;
         Ok(issued)
     }
 
-    /// How many columns [`queries`] return of a licence.
+    /// The number of a licence's columns in [`queries`].
     pub(crate) const COLUMNS: usize = 10;
 
     /// Reads these columns.
     pub(crate) fn from_row(row: &Row) -> Result<Self, Problem> {
         Ok(Self {
             number: row.integer(0)?,
-            key: KeyHash::parse(row.text(1)?).map_err(|_| Problem::CORRUPT)?,
-            record: License::from_json(row.text(2)?.as_bytes()).map_err(|_| Problem::CORRUPT)?,
+            key: KeyHash::parse(row.text(1)?).map_err(|_| corrupt())?,
+            record: License::from_json(row.text(2)?.as_bytes()).map_err(|_| corrupt())?,
             policy: row.optional_text(3)?.map(str::to_owned),
             max_domains: row.optional_integer(4)?.map(|most| most as u32),
             owner: row.optional_text(5)?.map(str::to_owned),
-            metadata: serde_json::from_str(row.text(6)?).map_err(|_| Problem::CORRUPT)?,
+            metadata: serde_json::from_str(row.text(6)?).map_err(|_| corrupt())?,
             created_at: row.moment(7)?,
             updated_at: row.moment(8)?,
             revision: row.count(9)?,
         })
     }
 
-    /// As its vendor is shown it: the record, and what is not in it.
-    pub(crate) fn shown(&self) -> Map<String, Json> {
-        let mut shown = answer::object(&self.record);
-        shown.remove("format");
-        shown.insert("metadata".into(), Json::Object(self.metadata.clone()));
-        shown.insert("createdAt".into(), json!(self.created_at));
-        shown.insert("updatedAt".into(), json!(self.updated_at));
-        shown.insert("revision".into(), json!(self.revision));
-        shown.extend(self.policy.as_ref().map(|policy| ("policy".into(), json!(policy))));
-        shown.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
-        shown.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
-        shown
+    /// The licence as the API shows it.
+    pub(crate) fn view(&self) -> Map<String, Json> {
+        let mut view = answer::object(&self.record);
+        view.remove("format");
+        view.insert("metadata".into(), Json::Object(self.metadata.clone()));
+        view.insert("createdAt".into(), json!(self.created_at));
+        view.insert("updatedAt".into(), json!(self.updated_at));
+        view.insert("revision".into(), json!(self.revision));
+        view.extend(self.policy.as_ref().map(|policy| ("policy".into(), json!(policy))));
+        view.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
+        view.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
+        view
     }
 
-    /// Its terms.
     pub(crate) fn terms(&self) -> Terms {
         Terms::of(&self.record, self.max_domains)
     }
 
-    /// Gives it other terms. Its dates stay.
+    /// Gives the licence other terms. It keeps its dates.
     pub(crate) fn set_terms(&mut self, terms: &Terms) {
         terms.apply(&mut self.record);
         self.max_domains = terms.max_domains;
     }
 
-    /// What the fields do not say already: that they agree with one another, and that the record fits into one value of every store.
+    /// Checks that the members agree with one another, and that the record fits into one value of every
+    /// store.
     pub(crate) fn check(&self) -> Result<(), Problem> {
-        let refuse = |field, detail: &str| Err(Problem::Unprocessable(FieldError::new(field, detail)));
-        if self.max_domains.is_some_and(|most| self.record.domains.len() > most as usize) {
-            return refuse("domains", "are more than `maxDomains`.");
+        if let Some(most) = self.max_domains.filter(|most| self.record.domains.len() > *most as usize) {
+            return Err(unprocessable("domains", format_args!("must have at most `maxDomains` ({most}) entries.")));
         }
         match self.record.check() {
             Ok(()) => {}
-            Err(RecordError::TooMany) => return refuse("domains", "are more than 1,000."),
-            Err(RecordError::Expiry) => {
-                self.terms().check_expiry().map_err(Problem::Unprocessable)?;
-                return refuse(
-                    "expiresAt",
-                    "is fixed, or the time begins with the first use and has a duration: not both.",
-                );
+            Err(RecordError::TooMany) => {
+                return Err(unprocessable("domains", format_args!("must have at most {MAX_DOMAINS} entries.")));
             }
-            // The terms were read within their bounds.
+            Err(RecordError::Expiry) => {
+                self.terms().check_expiry().map_err(problem::refused)?;
+                let detail = "must be absent if the time begins with the first use; its end follows from the duration.";
+                return Err(unprocessable("expiresAt", detail));
+            }
+            // Cannot happen: terms are read within their bounds.
             Err(RecordError::Bounds | RecordError::UnknownFormat | RecordError::Corrupt { .. }) => {
-                return Err(Problem::CORRUPT);
+                return Err(corrupt());
             }
         }
         if self.record.to_json().len() > MAX_VALUE_BYTES {
-            return refuse("domains", "are so long that the licence has more than 65,536 bytes.");
+            let detail = format_args!("make the licence longer than {MAX_VALUE_BYTES} bytes; remove some.");
+            return Err(unprocessable("domains", detail));
         }
         Ok(())
     }
 
-    /// Adds it, with a key and an id that are new.
+    /// Adds the licence, whose key and id must be new, and delivers its record.
     pub(crate) fn insert(&self, change: &mut Change, action: &'static str) {
         self.adopt(change, action);
         change.deliver(&self.record.id, &self.key, &self.record);
     }
 
-    /// The same where the store has the record already.
+    /// As [`insert`](Self::insert), for a record that the store has already.
     pub(crate) fn adopt(&self, change: &mut Change, action: &'static str) {
         change.run(INSERT_KEY, vec![text(self.key.to_hex()), text(self.record.id.as_str())]);
         change.run(INSERT, self.columns());
         change.run(INSERT_TERMS, self.terms_of(DOMAIN, self.domains()));
         change.run(INSERT_TERMS, self.terms_of(SEARCH, self.search_terms()));
-        change.event(action, self.record.id.as_str(), None, Some(Json::Object(self.shown())));
+        change.event(action, self.record.id.as_str(), None, Some(Json::Object(self.view())));
     }
 
-    /// Puts this in the place of what it was `before`; nothing where nothing is different.
+    /// Replaces the licence as it was `before`. Does nothing if both are equal.
     pub(crate) fn update(&mut self, before: &Self, change: &mut Change, action: &'static str, now: Timestamp) {
         if self == before {
             return;
@@ -198,25 +196,24 @@ impl Issued {
         if is_delivered {
             change.deliver(&self.record.id, &self.key, &self.record);
         }
-        let (before, after) = (Json::Object(before.shown()), Json::Object(self.shown()));
+        let (before, after) = (Json::Object(before.view()), Json::Object(self.view()));
         change.event(action, self.record.id.as_str(), Some(before), Some(after));
     }
 
-    /// Takes it away; its key stays known, as a revoked licence's.
+    /// Deletes the licence. Its key stays known, as retired.
     pub(crate) fn delete(&self, change: &mut Change, action: &'static str) {
         for kind in [DOMAIN, SEARCH] {
             change.run(DELETE_TERMS, vec![text(self.record.id.as_str()), text(kind)]);
         }
         change.run(DELETE, vec![text(self.record.id.as_str())]);
         self.retire_key(change);
-        change.event(action, self.record.id.as_str(), Some(Json::Object(self.shown())), None);
+        change.event(action, self.record.id.as_str(), Some(Json::Object(self.view())), None);
     }
 
-    /// Under a key that was the licence's there is a record that says that it is over.
+    /// Replaces the record under a key that the licence no longer has.
     fn retire_key(&self, change: &mut Change) {
-        let retired = License { generation: self.record.generation + 1, ..retired(&self.record) };
-        let record = retired.to_json();
-        change.run(RETIRE_KEY, vec![text(self.key.to_hex()), text(record)]);
+        let retired = License { generation: self.record.generation + 1, ..self.record.retired() };
+        change.run(RETIRE_KEY, vec![text(self.key.to_hex()), text(retired.to_json())]);
         change.deliver(&retired.id, &self.key, &retired);
     }
 
@@ -245,12 +242,11 @@ impl Issued {
         vec![text(self.record.id.as_str()), text(kind), text(json!(terms).to_string())]
     }
 
-    /// The entries of its domains.
     fn domains(&self) -> Vec<String> {
         self.record.domains.iter().map(ToString::to_string).collect()
     }
 
-    /// What a search finds it by: its hint, its owner, and each value of its metadata.
+    /// The texts by which a search finds the licence: its hint, its owner, and the values of its metadata.
     fn search_terms(&self) -> Vec<String> {
         let hint = self.record.hint.as_ref().map(|hint| hint.as_str());
         let values = self.metadata.values().filter_map(Json::as_str);
@@ -258,28 +254,7 @@ impl Issued {
     }
 }
 
-/// What stands under a key that is a licence's no more: that it is over, and no more than a record has to say.
-fn retired(record: &License) -> License {
-    License {
-        status: Status::Revoked,
-        features: Vec::new(),
-        domains: Vec::new(),
-        versions: None,
-        requires: Vec::new(),
-        expiry_basis: Default::default(),
-        duration_seconds: None,
-        seat_policy: None,
-        allowances: Vec::new(),
-        ..record.clone()
-    }
-}
-
-/// Whether a record is what a deleted licence leaves, or a changed key. So is that of a licence that was revoked and had no such terms.
-pub(crate) fn is_retired(record: &License) -> bool {
-    *record == retired(record)
-}
-
-/// A text as it is searched: without case, and no longer than a search may be.
-pub(crate) fn search_term(given: &str) -> String {
-    given.chars().flat_map(char::to_lowercase).take(MAX_SEARCH_BYTES).collect()
+/// A text as the index has it: in lower case, and no longer than a search may be.
+pub(crate) fn search_term(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).take(MAX_SEARCH_BYTES).collect()
 }

@@ -1,20 +1,20 @@
-//! Finds the licence of a key, which stands in the body and never in a path.
+//! Finds a licence by its key, which is in the body and never in a path: paths are logged.
 
 use countersign::field::FieldError;
 use countersign::key;
 
-use super::get::shown;
+use super::get::answer;
+use super::issued::IssuedLicense;
 use crate::ask::Ask;
-use crate::resources::licenses::issued::Issued;
 use crate::wire::Response;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, missing};
 
 /// `POST /api/v1/licenses/lookup`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
     let mut fields = ask.fields()?;
-    let given = fields.text("key")?.ok_or_else(|| FieldError::new("key", "is missing."))?;
+    let text = fields.text("key")?.ok_or_else(|| missing("key"))?;
     fields.finish()?;
-    let key = key::read(&given).map_err(|error| FieldError::new("key", format_args!("{error}.")))?;
-    Ok(shown(&Issued::find_by_key(ask, &key)?))
+    let key = key::read(&text).map_err(|error| FieldError::new("key", format_args!("{error}.")))?;
+    Ok(answer(&IssuedLicense::find_by_key(ask, &key)?))
 }

@@ -1,4 +1,8 @@
-//! The licences: a file for each verb, and here what those that change one have in common.
+//! Licences: a file for each verb, and here what the verbs that change one share.
+
+pub(crate) mod issued;
+
+mod draft;
 
 pub(crate) mod activations;
 pub(crate) mod bulk;
@@ -6,9 +10,7 @@ pub(crate) mod change_policy;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod domains;
-mod draft;
 pub(crate) mod get;
-pub(crate) mod issued;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod patch;
@@ -21,54 +23,49 @@ use countersign::license::Status;
 use serde_json::Value;
 
 use crate::ask::Ask;
-use crate::resources::licenses::issued::Issued;
-use crate::sql::db::{self, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, REVOKED};
 use crate::write::change::{Change, change};
+use issued::IssuedLicense;
 
-/// Changes the licence that the path names, and answers with it. Where others change it at the same time, `verb` is asked again about what
-/// they left.
+/// Edits the licence in the path, and answers with it. `edit` may be called several times, each time
+/// with the licence as other changes left it.
 fn alter(
     ask: &Ask<'_>,
     action: &'static str,
-    verb: impl Fn(&mut Issued) -> Result<(), Problem>,
+    edit: impl Fn(&mut IssuedLicense) -> Result<(), Problem>,
 ) -> Result<Response, Problem> {
-    change(ask, || {
+    change(ask, &mut || {
         let before = current(ask)?;
         let mut after = before.clone();
-        verb(&mut after)?;
-        altered(ask, action, &before, after)
+        edit(&mut after)?;
+        replace(ask, action, &before, after)
     })
 }
 
-/// The licence that the path names, if it is as the caller believes.
-fn current(ask: &Ask<'_>) -> Result<Issued, Problem> {
-    let issued = Issued::find(ask, &ask.parameters[0])?;
+/// The licence in the path, if it has the revision that the caller expects.
+fn current(ask: &Ask<'_>) -> Result<IssuedLicense, Problem> {
+    let issued = IssuedLicense::find(ask, &ask.parameters[0])?;
     ask.check_if_match(issued.revision)?;
     Ok(issued)
 }
 
-/// The change from one to the other, and the answer to it.
-fn altered(
+/// The change from one version of a licence to the next, and its answer.
+fn replace(
     ask: &Ask<'_>,
     action: &'static str,
-    before: &Issued,
-    mut after: Issued,
+    before: &IssuedLicense,
+    mut after: IssuedLicense,
 ) -> Result<(Change, Answer), Problem> {
     if after != *before {
         if before.record.status == Status::Revoked {
-            return Err(Problem::Revoked);
+            return Err(REVOKED);
         }
         after.check()?;
     }
-    let mut change = Change::new();
+    let mut change = Change::of_license(&after.record.id);
     after.update(before, &mut change, action, ask.now);
-    let mut shown = after.shown();
-    // Where there is nothing to deliver it is what was delivered before that counts.
-    let pending = "SELECT 1 FROM outbox WHERE license = ?1 LIMIT 1";
-    let is_propagated = db::query(pending, vec![text(after.record.id.as_str())])?.is_empty();
-    shown.insert("propagated".into(), is_propagated.into());
-    Ok((change, Answer::ok(Value::Object(shown), after.revision)))
+    let answer = Answer::ok(Value::Object(after.view()), after.revision);
+    Ok((change, answer))
 }

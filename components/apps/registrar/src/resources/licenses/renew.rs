@@ -5,25 +5,30 @@ use countersign::license::ExpiryBasis;
 use countersign::time::Timestamp;
 
 use super::alter;
+use super::issued::IssuedLicense;
 use crate::ask::Ask;
 use crate::host::store;
-use crate::resources::licenses::issued::Issued;
 use crate::resources::policies::Policy;
 use crate::wire::Response;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, unprocessable};
 
-/// `POST /api/v1/licenses/{id}/renew`: by a duration, its policy's if none is given, counted from its end or from now, whichever is later;
-/// or until a moment.
+/// `POST /api/v1/licenses/{id}/renew`: until a moment, or by a duration, which is the policy's by default.
+/// A duration counts from the licence's end or from now, whichever is later.
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.optional_fields()?;
-    let duration = fields.read("durationSeconds")?;
+    let duration = fields.integer("durationSeconds")?.map(u32::try_from);
     let until = fields.parse("expiresAt")?;
     fields.finish()?;
-    if duration == Some(0) {
-        return Err(FieldError::new("durationSeconds", "must be 1 at least.").into());
-    }
+    let duration = match duration {
+        None => None,
+        Some(Ok(seconds @ 1..)) => Some(seconds),
+        Some(_) => {
+            let detail = format_args!("must be a whole number of seconds, from 1 to {}.", u32::MAX);
+            return Err(FieldError::new("durationSeconds", detail).into());
+        }
+    };
     if duration.is_some() && until.is_some() {
-        return Err(FieldError::new("expiresAt", "cannot stand beside `durationSeconds`.").into());
+        return Err(FieldError::new("expiresAt", "and `durationSeconds` exclude each other; send one of them.").into());
     }
     alter(ask, "license.renewed", |issued| {
         if let Some(until) = until {
@@ -37,20 +42,21 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     })
 }
 
-fn policy_duration(issued: &Issued) -> Result<u32, Problem> {
+fn policy_duration(issued: &IssuedLicense) -> Result<u32, Problem> {
     let policy = issued.policy.as_deref().map_or(Ok(None), Policy::load)?;
-    policy.and_then(|policy| policy.terms.duration_seconds).ok_or_else(|| {
-        refuse("durationSeconds", "is needed: the licence has no policy, or its policy has no duration.")
-    })
+    policy
+        .and_then(|policy| policy.terms.duration_seconds)
+        .ok_or_else(|| unprocessable("durationSeconds", "is required, as the licence has no policy with a duration."))
 }
 
-fn renew_until(issued: &mut Issued, until: Timestamp) -> Result<(), Problem> {
+fn renew_until(issued: &mut IssuedLicense, until: Timestamp) -> Result<(), Problem> {
     if issued.record.expiry_basis != ExpiryBasis::Issue {
-        return Err(refuse("expiresAt", "is not for a licence whose time begins with its first use."));
+        let detail = "cannot be set, as the licence's time begins with its first use; send `durationSeconds`.";
+        return Err(unprocessable("expiresAt", detail));
     }
     match issued.record.expires_at {
-        None => Err(refuse("expiresAt", "would end a licence that has no end.")),
-        Some(end) if until < end => Err(refuse("expiresAt", "is earlier than the licence's end.")),
+        None => Err(unprocessable("expiresAt", "cannot be set by a renewal, as the licence has no end.")),
+        Some(end) if until < end => Err(unprocessable("expiresAt", "must not be earlier than the licence's end.")),
         Some(_) => {
             issued.record.expires_at = Some(until);
             Ok(())
@@ -58,24 +64,21 @@ fn renew_until(issued: &mut Issued, until: Timestamp) -> Result<(), Problem> {
     }
 }
 
-fn renew_by(issued: &mut Issued, duration: u32, now: Timestamp) -> Result<(), Problem> {
+fn renew_by(issued: &mut IssuedLicense, duration: u32, now: Timestamp) -> Result<(), Problem> {
     let record = &mut issued.record;
     let Some(before) = record.duration_seconds else {
-        let end =
-            record.expires_at.ok_or_else(|| refuse("durationSeconds", "is not for a licence that has no end."))?;
+        let end = record.expires_at;
+        let end = end.ok_or_else(|| unprocessable("durationSeconds", "cannot be added, as the licence has no end."))?;
         record.expires_at = Some(end.max(now).plus_seconds(duration));
         return Ok(());
     };
-    // What is over by now is no part of what is added.
-    let over =
-        store::state(&record.id)?.begun_at.map_or(0, |begun_at| now.unix() - begun_at.plus_seconds(before).unix());
-    let longer = u64::from(before) + u64::from(duration) + over.max(0) as u64;
-    let longer =
-        u32::try_from(longer).map_err(|_| refuse("durationSeconds", "makes the licence longer than 136 years."))?;
-    record.duration_seconds = Some(longer);
+    // The time since the end does not count as part of the added time.
+    let begun_at = store::state(&record.id)?.begun_at;
+    let expired = begun_at.map_or(0, |begun_at| now.unix() - begun_at.plus_seconds(before).unix());
+    let total = u64::from(before) + u64::from(duration) + expired.max(0) as u64;
+    let total = u32::try_from(total).map_err(|_| {
+        unprocessable("durationSeconds", "makes the licence longer than 136 years, the longest possible.")
+    })?;
+    record.duration_seconds = Some(total);
     Ok(())
-}
-
-fn refuse(field: &str, detail: &str) -> Problem {
-    Problem::Unprocessable(FieldError::new(field, detail))
 }

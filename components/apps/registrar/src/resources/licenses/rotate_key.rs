@@ -1,9 +1,9 @@
-//! Gives a licence another key. Its seats and usage stay; the old key is refused as a revoked licence's.
+//! Gives a licence another key. Its seats and usage stay; the old key is refused as revoked.
 
 use serde_json::Value;
 
 use super::draft::{self, NewKey};
-use super::{altered, current};
+use super::{current, replace};
 use crate::ask::Ask;
 use crate::wire::Response;
 use crate::wire::problem::Problem;
@@ -12,20 +12,20 @@ use crate::write::change::change;
 /// `POST /api/v1/licenses/{id}/rotate-key`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.optional_fields()?;
-    let brought = draft::brought_key(&mut fields)?;
+    let existing_key = draft::existing_key(&mut fields)?;
     fields.finish()?;
-    change(ask, || {
+    change(ask, &mut || {
         let before = current(ask)?;
-        let key = match &brought {
+        let key = match &existing_key {
             Some(key) => key.clone(),
-            None => NewKey::draw(&draft::prefix(&before.record.product)?),
+            None => NewKey::generate(&draft::key_prefix(&before.record.product)?),
         };
-        key.check_is_new()?;
+        key.check_is_unused()?;
         let mut after = before.clone();
         after.key = key.hash;
         after.record.hint = key.hint;
-        let (change, mut answer) = altered(ask, "license.key-rotated", &before, after)?;
-        if let (Some(text), Value::Object(body)) = (key.shown, &mut answer.body) {
+        let (change, mut answer) = replace(ask, "license.key-rotated", &before, after)?;
+        if let (Some(text), Value::Object(body)) = (key.generated, &mut answer.body) {
             body.insert("key".into(), text.into());
         }
         Ok((change, answer))

@@ -1,4 +1,4 @@
-//! Suspends, resumes and revokes. A licence that is already so stays as it is.
+//! Suspends, resumes and revokes a licence. Doing so twice is not an error.
 
 use countersign::license::Status;
 
@@ -17,7 +17,7 @@ pub(crate) fn resume(ask: &Ask<'_>) -> Result<Response, Problem> {
     set(ask, Status::Active, "license.resumed")
 }
 
-/// `POST /api/v1/licenses/{id}/revoke`: for good.
+/// `POST /api/v1/licenses/{id}/revoke`, which is final.
 pub(crate) fn revoke(ask: &Ask<'_>) -> Result<Response, Problem> {
     set(ask, Status::Revoked, "license.revoked")
 }

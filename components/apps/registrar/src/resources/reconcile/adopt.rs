@@ -1,12 +1,12 @@
-//! Takes in licences that the store has and the database does not know: they were written before there was a database, or after the copy
-//! from which it was put back. Nothing of the store is changed.
+//! Adopts licences that the store has and the database does not know: they were written before there was a
+//! database, or after the backup from which it was restored. The store stays as it is.
 //!
-//! A licence whose product is not there gets one of its code. Until it is in the database it is valid for its holder, and its vendor can
-//! neither find nor revoke it; and of a product, its code is all that a licence stands on.
+//! If the licence's product is missing too, it is created. An unadopted licence is valid for its holder
+//! while its vendor can neither find nor revoke it, and a licence needs only the code of its
+//! product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::limits::MAX_REPAIR_BYTES;
 use countersign::key::KeyHash;
 use countersign::license::License;
 use countersign::limits::MAX_COUNTED;
@@ -15,7 +15,8 @@ use countersign::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::host::store;
-use crate::resources::licenses::issued::{Issued, is_retired};
+use crate::limits::MAX_REPAIR_BYTES;
+use crate::resources::licenses::issued::IssuedLicense;
 use crate::resources::products;
 use crate::sql::db::{self, text};
 use crate::wire::problem::Problem;
@@ -24,38 +25,39 @@ use crate::write::change::Change;
 const ACTION: &str = "license.adopted";
 
 const KNOWN_KEYS: &str = "SELECT hash FROM keys WHERE hash IN (SELECT value FROM json_each(?1))";
-/// Ids that are, or were, a licence's.
+/// Ids that a licence has or had.
 const KNOWN_IDS: &str = "SELECT license FROM keys WHERE license IN (SELECT value FROM json_each(?1))";
 
 /// Keys that are listed at a time: with their records they take some megabytes at most.
 const LIST_AT_ONCE: u32 = 50;
 
-/// One step: what it changes, what it tells, and where the next one goes on in the store's list.
+/// One step: its change, its report, and the store's cursor for the next step.
 pub(crate) struct Step {
     pub(crate) change: Change,
     pub(crate) report: Value,
     pub(crate) next: Option<String>,
 }
 
-/// What came of the keys so far that the database does not know.
+/// The outcome so far.
 struct Adoption {
     change: Change,
     now: Timestamp,
     adopted: u32,
-    /// Records of licences that are over: to list these anew would be to bring back what was deleted.
+    /// Records of deleted licences, and of keys that a licence no longer has. Adopting one would bring a
+    /// deleted licence back.
     retired: u32,
-    /// What is no record, under whatever key.
+    /// Values that are not a record that this app could have written.
     unreadable: u32,
-    /// Records with the id of another key's licence.
+    /// Records whose id belongs to a licence with another key.
     conflicting: u32,
-    /// Ids that are, or were, or become, a licence's.
+    /// Ids that a licence has, had, or gets in this step.
     ids: BTreeSet<String>,
-    /// Those that were looked for, and whether they are made.
+    /// Whether a product that was looked up has to be created.
     products: BTreeMap<Product, bool>,
     bytes: usize,
 }
 
-/// Takes in what it finds in some of the store's list. It ends with the limit, or before once there is much to write.
+/// Adopts from some of the store's list. It ends at the limit, or earlier if there is much to write.
 pub(crate) fn step(cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<Step, Problem> {
     let mut adoption = Adoption {
         change: Change::new(),
@@ -69,10 +71,10 @@ pub(crate) fn step(cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<S
         bytes: 0,
     };
     let (mut next, mut checked) = (cursor.map(str::to_owned), 0);
-    // A page may have fewer keys than it was asked for, and others follow all the same.
+    // A page may have fewer keys than asked for although more follow.
     for _ in 0..limit.div_ceil(LIST_AT_ONCE) {
         let page = store::list(next.as_deref(), LIST_AT_ONCE.min(limit - checked))?;
-        adoption.take_in(&page.keys)?;
+        adoption.add(&page.keys)?;
         checked += page.keys.len() as u32;
         next = page.next;
         if next.is_none() || checked >= limit || adoption.bytes > MAX_REPAIR_BYTES {
@@ -83,17 +85,17 @@ pub(crate) fn step(cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<S
 }
 
 impl Adoption {
-    /// Takes in those of these keys' records that are licences and new.
-    fn take_in(&mut self, keys: &[String]) -> Result<(), Problem> {
+    /// Adopts the licences under those of these keys that are unknown.
+    fn add(&mut self, keys: &[String]) -> Result<(), Problem> {
         let hashes: Vec<_> = keys.iter().map(|key| store::hash_of(key)).collect();
         let known = find(KNOWN_KEYS, &json!(hashes))?;
         let mut licenses = Vec::new();
         for store_key in keys.iter().filter(|key| !known.contains(store::hash_of(key))) {
-            // It may be gone since it was listed.
+            // The key may have been deleted since it was listed.
             let Some(entry) = store::get(store_key)? else { continue };
             match read(store_key, &entry.value, self.now) {
                 None => self.unreadable += 1,
-                Some(issued) if is_retired(&issued.record) => self.retired += 1,
+                Some(issued) if issued.record == issued.record.retired() => self.retired += 1,
                 Some(issued) => licenses.push((issued, entry.value.len())),
             }
         }
@@ -104,7 +106,7 @@ impl Adoption {
                 self.conflicting += 1;
                 continue;
             }
-            self.make_product(&issued.record.product)?;
+            self.ensure_product(&issued.record.product)?;
             issued.adopt(&mut self.change, ACTION);
             self.adopted += 1;
             self.bytes += bytes;
@@ -112,11 +114,11 @@ impl Adoption {
         Ok(())
     }
 
-    fn make_product(&mut self, code: &Product) -> Result<(), Problem> {
+    fn ensure_product(&mut self, code: &Product) -> Result<(), Problem> {
         if !self.products.contains_key(code) {
             let is_missing = products::key_prefix(code)?.is_none();
             if is_missing {
-                products::make(code, &mut self.change, self.now);
+                products::insert_bare(code, &mut self.change, self.now);
             }
             self.products.insert(code.clone(), is_missing);
         }
@@ -124,7 +126,8 @@ impl Adoption {
     }
 
     fn report(&self, checked: u32) -> Value {
-        let made: Vec<_> = self.products.iter().filter(|(_, is_made)| **is_made).map(|(code, _)| code).collect();
+        let created: Vec<_> =
+            self.products.iter().filter(|(_, is_created)| **is_created).map(|(code, _)| code).collect();
         json!({
             "checked": checked,
             "repaired": 0,
@@ -133,16 +136,16 @@ impl Adoption {
             "retired": self.retired,
             "unreadable": self.unreadable,
             "conflicting": self.conflicting,
-            "products": made,
+            "products": created,
         })
     }
 }
 
-/// The licence that stands under a key of the store, if it is one that this app could have written there.
-fn read(store_key: &str, record: &[u8], now: Timestamp) -> Option<Issued> {
+/// The licence under a key of the store, if this app could have written it.
+fn read(store_key: &str, record: &[u8], now: Timestamp) -> Option<IssuedLicense> {
     let key = KeyHash::parse(store::hash_of(store_key)).ok().filter(|key| key.store_key() == store_key)?;
     let record = License::from_json(record).ok().filter(|record| (1..=MAX_COUNTED).contains(&record.generation))?;
-    let issued = Issued::of_record(key, record, now);
+    let issued = IssuedLicense::of_record(key, record, now);
     issued.check().is_ok().then_some(issued)
 }
 

@@ -1,27 +1,25 @@
-//! Gives out licences with all that an import takes: a line each, with the hash of its key and never the key.
+//! Exports licences with all that an import needs, one a line. A line has the hash of the key, and never
+//! the key.
 
 use std::str::FromStr;
 
-use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES};
 use countersign::word::UnknownWord;
+use countersign_app_common::answer;
 use serde_json::{Map, Value};
 
-use super::table;
+use super::{CSV, NDJSON, table};
 use crate::ask::Ask;
-use crate::resources::licenses::issued::Issued;
+use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES};
+use crate::resources::licenses::issued::IssuedLicense;
 use crate::resources::licenses::search::filter::Filter;
 use crate::resources::terms::Terms;
 use crate::wire::Response;
-use crate::wire::answer;
 use crate::wire::problem::Problem;
 
-pub(super) const NDJSON: &str = "application/x-ndjson";
-pub(super) const CSV: &str = "text/csv";
-
-/// Licences that are read at a time: at their largest they take some megabytes.
+/// Licences that are read at a time: the largest take some megabytes together.
 const READ_AT_ONCE: u32 = 25;
 
-/// What a line is written as.
+/// The form of a line.
 #[derive(Clone, Copy, Default)]
 enum Format {
     #[default]
@@ -41,8 +39,8 @@ impl FromStr for Format {
     }
 }
 
-/// `GET /api/v1/licenses/export`: a page ends with its limit, or before once it is large. Where more follow, a link leads to them
-/// (RFC 8288).
+/// `GET /api/v1/licenses/export`: a page ends at its limit, or earlier if it is large. If more follow,
+/// the header `Link` has the next page (RFC 8288).
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let filter = Filter::read(ask)?;
     let format = ask.query.parse_one("format", Format::from_str)?.unwrap_or_default();
@@ -55,7 +53,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let next = loop {
         let page = filter.page(&after, READ_AT_ONCE.min(limit - count))?;
         count += page.items.len() as u32;
-        let lines: Vec<_> = page.items.iter().map(exported).collect();
+        let lines: Vec<_> = page.items.iter().map(line).collect();
         match format {
             Format::Ndjson => lines.into_iter().for_each(|line| {
                 body.extend(answer::encode(&line));
@@ -70,10 +68,10 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     };
 
     let media_type = match format {
-        Format::Ndjson => NDJSON,
-        Format::Csv => "text/csv; charset=utf-8; header=present",
+        Format::Ndjson => NDJSON.to_owned(),
+        Format::Csv => format!("{CSV}; charset=utf-8; header=present"),
     };
-    let mut response = answer::with_body(200, media_type, body);
+    let mut response = answer::with_body(200, &media_type, body);
     if let Some(next) = next {
         let others = ask.http.query.iter().flat_map(|query| query.split('&'));
         let others = others.filter(|parameter| !parameter.is_empty() && !parameter.starts_with("cursor="));
@@ -84,12 +82,13 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// What makes the same licence again, also where its policy has other terms by then: a term that it has not is null.
-fn exported(issued: &Issued) -> Map<String, Value> {
-    let mut exported = Terms::none();
-    exported.insert("expiresAt".into(), Value::Null);
-    exported.extend(issued.terms().to_json());
-    exported.extend(issued.shown());
-    exported.insert("keyHash".into(), issued.key.to_hex().into());
-    exported
+/// A line that issues the same licence again, even if its policy has other terms by then: an absent
+/// term is null.
+fn line(issued: &IssuedLicense) -> Map<String, Value> {
+    let mut line: Map<_, _> = Terms::COLUMNS.iter().map(|(name, _)| ((*name).to_owned(), Value::Null)).collect();
+    line.insert("expiresAt".into(), Value::Null);
+    line.extend(issued.terms().to_json());
+    line.extend(issued.view());
+    line.insert("keyHash".into(), issued.key.to_hex().into());
+    line
 }

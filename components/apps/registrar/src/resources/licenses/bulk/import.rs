@@ -1,34 +1,34 @@
-//! Takes in licences that were issued elsewhere, or exported: a line each, of which a bad one changes nothing else.
+//! Imports licences that were issued elsewhere, or exported, one a line. An invalid line does not affect
+//! the others.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::limits::MAX_BULK_ITEMS;
 use countersign::field::FieldError;
 use countersign::id::LicenseId;
 use countersign::key::{Hint, KeyHash};
 use countersign::license::Status;
 use countersign::limits::MAX_COUNTED;
 use countersign::time::Timestamp;
+use countersign_app_common::fields::Fields;
 use serde_json::{Value, json};
 
-use super::export::{CSV, NDJSON};
 use super::table::{self, Line};
+use super::{CSV, NDJSON};
 use crate::ask::Ask;
-use crate::resources::licenses::draft::{Draft, NewKey, brought_key};
-use crate::resources::licenses::issued::Issued;
+use crate::limits::MAX_BULK_ITEMS;
+use crate::resources::licenses::draft::{Draft, NewKey, existing_key};
+use crate::resources::licenses::issued::IssuedLicense;
 use crate::sql::db::{self, text};
 use crate::wire::Response;
-use crate::wire::answer;
 use crate::wire::answer::Answer;
-use crate::wire::fields::Fields;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{KEY_TAKEN, Problem, conflict};
 use crate::write::change::{Change, change};
 
-/// What a line says.
-struct Imported {
+/// A well-formed line.
+struct Entry {
     draft: Draft,
-    /// Drawn if there is none.
+    /// Generated if absent.
     key: Option<NewKey>,
     id: Option<LicenseId>,
     status: Option<Status>,
@@ -39,28 +39,30 @@ struct Imported {
 
 /// `POST /api/v1/licenses/import`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
-    let dry_run = ask.query.parse_one("dryRun", bool::from_str)?.unwrap_or_default();
-    let first_line = ask.query.parse_one("firstLine", u32::from_str)?.unwrap_or(1);
+    let dry_run = ask.query.parse_one("dryRun", |text| bool::from_str(text).map_err(|_| "must be true or false"))?;
+    let dry_run = dry_run.unwrap_or_default();
+    let first_line = ask.query.parse_one("firstLine", |text| {
+        u32::from_str(text).map_err(|_| "must be a whole number of 32 bits, 0 or more")
+    })?;
+    let first_line = first_line.unwrap_or(1);
     ask.query.finish()?;
     let (media_type, body) = ask.body(&[NDJSON, CSV])?;
     let lines = if media_type == CSV { table::read(body)? } else { read(body) };
     if lines.len() > MAX_BULK_ITEMS as usize {
-        return Err(FieldError::new("", "The body has more than 500 lines.").into());
+        let detail = format_args!("The body must have at most {MAX_BULK_ITEMS} lines.");
+        return Err(FieldError::new("", detail).into());
     }
     let lines: Vec<_> = lines
         .into_iter()
-        .map(|(number, fields)| (u64::from(first_line) + number, fields.and_then(Imported::read)))
+        .map(|(number, fields)| (u64::from(first_line) + number, fields.and_then(Entry::read)))
         .collect();
     if dry_run {
-        return Ok(answer::json(200, &build(ask, &lines, dry_run)?.1));
+        return Ok(build(ask, &lines, dry_run)?.1.into());
     }
-    change(ask, || {
-        let (change, report) = build(ask, &lines, dry_run)?;
-        Ok((change, Answer::ok(report, None)))
-    })
+    change(ask, &mut || build(ask, &lines, dry_run))
 }
 
-/// Reads one JSON object a line, and nothing of an empty one.
+/// Reads one JSON object a line. Empty lines are skipped.
 fn read(body: &[u8]) -> Vec<Line> {
     let lines = (0..).zip(body.split(|byte| *byte == b'\n'));
     lines
@@ -69,19 +71,20 @@ fn read(body: &[u8]) -> Vec<Line> {
         .collect()
 }
 
-/// The change that takes in every line that is good, and the report on all. That of a dry run has no id or key that was drawn for it.
+/// The change that imports every valid line, and the report on all lines. The report of a dry run leaves
+/// out the ids and keys that were generated for it.
 fn build(
     ask: &Ask<'_>,
-    lines: &[(u64, Result<Imported, FieldError>)],
+    lines: &[(u64, Result<Entry, FieldError>)],
     dry_run: bool,
-) -> Result<(Change, Value), Problem> {
-    let mut known = Known::read(lines)?;
+) -> Result<(Change, Answer), Problem> {
+    let mut taken = TakenNames::read(lines)?;
     let mut change = Change::new();
     let (mut results, mut errors) = (Vec::new(), Vec::new());
-    for (line, imported) in lines {
-        let issued = match imported {
-            Ok(imported) => imported.issue(ask, &mut known).map(|(issued, key)| (issued, key, imported.id.is_some())),
-            Err(error) => Err(Problem::InvalidRequest(error.clone())),
+    for (line, entry) in lines {
+        let issued = match entry {
+            Ok(entry) => entry.issue(ask, &mut taken).map(|(issued, key)| (issued, key, entry.id.is_some())),
+            Err(error) => Err(error.clone().into()),
         };
         match issued {
             Ok((issued, key, has_id)) => {
@@ -90,17 +93,16 @@ fn build(
                 if has_id || !dry_run {
                     result["id"] = json!(issued.record.id);
                 }
-                if let Some(key) = key.shown.filter(|_| !dry_run) {
+                if let Some(key) = key.generated.filter(|_| !dry_run) {
                     result["key"] = key.into();
                 }
                 results.push(result);
             }
-            // That there is no answer is no line's fault.
-            Err(problem @ Problem::Unavailable { .. }) => return Err(problem),
+            // Without an answer of the database, the lines cannot be judged.
+            Err(problem) if problem.reason.is_some() => return Err(problem),
             Err(problem) => {
-                let (code, detail) = problem.code_and_detail();
-                let mut error = json!({ "line": line, "detail": detail, "code": code });
-                if let Some(field) = problem.field() {
+                let mut error = json!({ "line": line, "detail": problem.detail, "code": problem.code });
+                if let Some(field) = problem.field {
                     error["field"] = field.into();
                 }
                 errors.push(error);
@@ -113,25 +115,27 @@ fn build(
         "results": results,
         "errors": errors,
         "dryRun": dry_run,
-        "propagated": false,
     });
-    Ok((change, report))
+    // Until `change` has delivered the records, the store has none of them.
+    Ok((change, Answer::ok(report, None).with_propagated(false)))
 }
 
-impl Imported {
+impl Entry {
     fn read(mut fields: Fields) -> Result<Self, FieldError> {
         let hint: Option<Hint> = fields.parse("hint")?;
         let hash: Option<KeyHash> = fields.parse("keyHash")?;
-        let key = match (brought_key(&mut fields)?, hash) {
-            (Some(_), Some(_)) => return Err(FieldError::new("keyHash", "cannot stand beside `key`.")),
+        let key = match (existing_key(&mut fields)?, hash) {
+            (Some(_), Some(_)) => {
+                return Err(FieldError::new("keyHash", "and `key` exclude each other; send one of them."));
+            }
             (Some(key), None) => Some(NewKey { hint: hint.or(key.hint), ..key }),
-            (None, hash) => hash.map(|hash| NewKey { hash, hint, shown: None }),
+            (None, hash) => hash.map(|hash| NewKey { hash, hint, generated: None }),
         };
         let generation = fields.integer("generation")?;
         if generation.is_some_and(|generation| !(1..=MAX_COUNTED).contains(&generation)) {
-            return Err(FieldError::new("generation", "must be a whole number from 1 on."));
+            return Err(FieldError::new("generation", "must be a whole number, 1 or more."));
         }
-        let imported = Self {
+        let entry = Self {
             draft: Draft::read(&mut fields)?,
             key,
             id: fields.parse("id")?,
@@ -140,14 +144,14 @@ impl Imported {
             created_at: fields.parse("createdAt")?,
             generation,
         };
-        // An export says these of what was there. Here they begin anew.
+        // An export has these, but the imported licence begins its own.
         fields.take("updatedAt");
         fields.take("revision");
         fields.finish()?;
-        Ok(imported)
+        Ok(entry)
     }
 
-    fn issue(&self, ask: &Ask<'_>, known: &mut Known) -> Result<(Issued, NewKey), Problem> {
+    fn issue(&self, ask: &Ask<'_>, taken: &mut TakenNames) -> Result<(IssuedLicense, NewKey), Problem> {
         let issued_at = self.issued_at.unwrap_or(ask.now);
         let (mut issued, key) = self.draft.issue(ask, self.key.clone(), issued_at)?;
         let record = &mut issued.record;
@@ -155,23 +159,23 @@ impl Imported {
         record.status = self.status.unwrap_or(record.status);
         record.generation = self.generation.unwrap_or(record.generation);
         issued.created_at = self.created_at.unwrap_or(issued.created_at);
-        known.add(&issued)?;
+        taken.add(&issued)?;
         Ok((issued, key))
     }
 }
 
-/// Keys and ids that are, or were, a licence's.
-struct Known {
+/// Keys and ids that a licence has or had.
+struct TakenNames {
     keys: BTreeSet<String>,
     ids: BTreeSet<String>,
 }
 
-impl Known {
-    /// Those of these lines.
-    fn read(lines: &[(u64, Result<Imported, FieldError>)]) -> Result<Self, Problem> {
-        let good = || lines.iter().filter_map(|(_, imported)| imported.as_ref().ok());
-        let keys: Vec<_> = good().filter_map(|imported| Some(imported.key.as_ref()?.hash.to_hex())).collect();
-        let ids: Vec<_> = good().filter_map(|imported| imported.id.as_ref()).collect();
+impl TakenNames {
+    /// Those among the lines' keys and ids that are taken.
+    fn read(lines: &[(u64, Result<Entry, FieldError>)]) -> Result<Self, Problem> {
+        let valid = || lines.iter().filter_map(|(_, entry)| entry.as_ref().ok());
+        let keys: Vec<_> = valid().filter_map(|entry| Some(entry.key.as_ref()?.hash.to_hex())).collect();
+        let ids: Vec<_> = valid().filter_map(|entry| entry.id.as_ref()).collect();
         let find = |query, given: Value| -> Result<BTreeSet<String>, Problem> {
             let rows = db::query(query, vec![text(given.to_string())])?;
             rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
@@ -182,14 +186,14 @@ impl Known {
         })
     }
 
-    /// Adds those of a licence, if both are new.
-    fn add(&mut self, issued: &Issued) -> Result<(), Problem> {
+    /// Adds a licence's key and id, if both are free.
+    fn add(&mut self, issued: &IssuedLicense) -> Result<(), Problem> {
         let (key, id) = (issued.key.to_hex(), issued.record.id.to_string());
         if self.keys.contains(&key) {
-            return Err(Problem::KeyTaken);
+            return Err(KEY_TAKEN);
         }
         if self.ids.contains(&id) {
-            return Err(Problem::Conflict("There is or was a licence with this id."));
+            return Err(conflict("Another licence has or had this id; ids are never reused."));
         }
         self.keys.insert(key);
         self.ids.insert(id);

@@ -3,3 +3,6 @@
 pub(crate) mod export;
 pub(crate) mod import;
 mod table;
+
+const NDJSON: &str = "application/x-ndjson";
+const CSV: &str = "text/csv";

@@ -1,15 +1,17 @@
-//! Licences as lines of CSV (RFC 4180): a column for each field.
+//! Licences as lines of CSV (RFC 4180), with a column for each field.
 //!
-//! A cell is a text, a number, or JSON. The entries of `features`, `domains` and `requires` may stand with semicolons between them, and a
-//! member of an object in a column of its own: `activation.limit`, `metadata.order`. An empty cell says nothing; `null` says that there
-//! is none, where the cell is no text that a vendor chose.
+//! A cell is a text, a number, or JSON. The entries of a list may be separated by semicolons, and a
+//! member of an object may have a column of its own: `activation.limit`, `metadata.order`. An empty cell
+//! leaves the field out. `null` is JSON's null, except in a cell that is always a text.
 
 use countersign::field::FieldError;
+use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
 
-use crate::wire::fields::Fields;
+use crate::resources::terms::{Cell, Terms};
 
-/// The columns that are written, in their order. Read are these and others, in any order.
+/// The columns of an export, in their order. Terms that are not among them follow. An import accepts
+/// these and others, in any order.
 const COLUMNS: [&str; 27] = [
     "id",
     "keyHash",
@@ -40,46 +42,61 @@ const COLUMNS: [&str; 27] = [
     "revision",
 ];
 
-/// What is never anything but a text.
-const TEXTS: [&str; 9] = ["id", "key", "keyHash", "keyPrefix", "hint", "product", "policy", "plan", "owner"];
-const OBJECTS_OF_TEXTS: [&str; 2] = ["metadata.", "versions."];
+const SEPARATOR: &str = ";";
 
-const LISTS: [&str; 3] = ["features", "domains", "requires"];
-const SEPARATOR: char = ';';
+fn columns() -> impl Iterator<Item = &'static str> {
+    let terms = Terms::COLUMNS.iter().map(|(name, _)| *name);
+    COLUMNS.into_iter().chain(terms.filter(|name| !COLUMNS.contains(name)))
+}
 
-/// Writes a line for each licence, after a header if there is to be one.
+/// What the cells of a column contain.
+fn kind(column: &str) -> Cell {
+    if let Some((object, _)) = column.split_once('.') {
+        return if kind(object) == Cell::Texts { Cell::Text } else { Cell::Json };
+    }
+    let term = Terms::COLUMNS.iter().find(|(name, _)| *name == column);
+    match (term, column) {
+        (Some((_, kind)), _) => *kind,
+        (None, "id" | "key" | "keyHash" | "keyPrefix" | "hint" | "product" | "policy" | "owner") => Cell::Text,
+        (None, "domains") => Cell::List,
+        (None, "metadata") => Cell::Texts,
+        (None, _) => Cell::Json,
+    }
+}
+
+/// Writes a line for each licence, after a header if asked for.
 pub(super) fn write<'a>(licenses: impl Iterator<Item = &'a Map<String, Value>>, with_header: bool) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    let lines = licenses.map(|license| COLUMNS.map(|column| license.get(column).map(|value| cell(column, value))));
     // Writing to memory does not fail.
     if with_header {
-        let _ = writer.write_record(COLUMNS);
+        let _ = writer.write_record(columns());
     }
-    for line in lines {
-        let _ = writer.write_record(line.map(Option::unwrap_or_default));
+    for license in licenses {
+        let cell = |column| license.get(column).map_or_else(String::new, |value| cell(column, value));
+        let _ = writer.write_record(columns().map(cell));
     }
     writer.into_inner().unwrap_or_default()
 }
 
-/// A line that was read: its number from 1 on, the header's being 0, and its fields.
+/// The number of a line, where the header has 0, and its fields.
 pub(super) type Line = (u64, Result<Fields, FieldError>);
 
-/// Reads a header and lines. A line that is wrong is no reason not to read the others.
+/// Reads a header and lines. An invalid line does not affect the others.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Line>, FieldError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(body);
-    let header = reader.headers().map_err(|_| FieldError::new("", "The header line is not UTF-8."))?.clone();
+    let header = reader.headers().map_err(|_| FieldError::new("", "The header line must be UTF-8."))?.clone();
     let columns: Vec<&str> = header.iter().map(str::trim).collect();
     if columns.iter().enumerate().any(|(at, column)| columns[..at].contains(column)) {
-        return Err(FieldError::new("", "The header line names a column twice."));
+        return Err(FieldError::new("", "The header line must name each column only once."));
     }
     let mut lines = Vec::new();
     let (mut number, mut counted) = (0, 0);
     for record in reader.byte_records() {
-        // Reading from memory fails nowhere but in the text, and each record is looked at for that.
+        // Reading bytes from memory does not fail; `fields` checks the text.
         let Ok(record) = record else { break };
         let begin = record.position().map_or(counted, |position| position.byte() as usize);
-        // The reader is where the last record ended: before the rest of its line's end, and empty lines.
+        // The position is where the last record ended, before the rest of its line end and empty lines.
         let blank = body[begin..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         number += body[counted..begin + blank].iter().filter(|byte| **byte == b'\n').count() as u64;
         counted = begin + blank;
@@ -90,11 +107,11 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Line>, FieldError> {
 
 fn fields(columns: &[&str], record: &csv::ByteRecord) -> Result<Fields, FieldError> {
     if record.len() != columns.len() {
-        return Err(FieldError::new("", "The line has another number of cells than the header."));
+        return Err(FieldError::new("", "The line must have as many cells as the header."));
     }
     let mut fields = Map::new();
     for (column, cell) in columns.iter().zip(record) {
-        let cell = str::from_utf8(cell).map_err(|_| FieldError::new("", "The line is not UTF-8."))?;
+        let cell = str::from_utf8(cell).map_err(|_| FieldError::new("", "The line must be UTF-8."))?;
         if cell.is_empty() {
             continue;
         }
@@ -111,22 +128,22 @@ fn fields(columns: &[&str], record: &csv::ByteRecord) -> Result<Fields, FieldErr
 }
 
 fn value(column: &str, cell: &str) -> Value {
-    if TEXTS.contains(&column) || OBJECTS_OF_TEXTS.iter().any(|object| column.starts_with(object)) {
-        return cell.into();
+    match kind(column) {
+        Cell::Text => cell.into(),
+        Cell::List if !cell.starts_with('[') && cell != "null" => {
+            cell.split(SEPARATOR).map(str::trim).filter(|entry| !entry.is_empty()).collect()
+        }
+        Cell::List | Cell::Texts | Cell::Json => serde_json::from_str(cell).unwrap_or_else(|_| cell.into()),
     }
-    if LISTS.contains(&column) && !cell.starts_with('[') && cell != "null" {
-        return cell.split(SEPARATOR).map(str::trim).filter(|entry| !entry.is_empty()).collect();
-    }
-    serde_json::from_str(cell).unwrap_or_else(|_| cell.into())
 }
 
 fn cell(column: &str, value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(entries) if LISTS.contains(&column) => {
+        Value::Array(entries) if kind(column) == Cell::List => {
             let texts: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
-            let joined = texts.join(";");
-            // There is none, or one has what separates them, or begins as JSON does.
+            let joined = texts.join(SEPARATOR);
+            // JSON if the list is empty, or an entry contains a semicolon or begins as JSON does.
             if !texts.is_empty() && self::value(column, &joined) == *value { joined } else { value.to_string() }
         }
         _ => value.to_string(),
@@ -139,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_licence_reads_as_it_was_written() {
         let licenses = [
             json!({"id": "lic_1", "plan": "null", "features": ["a", "b"], "domains": [], "graceSeconds": 7, "expiresAt": null,
                 "metadata": {"a": "x\r\ny,\"z\""}, "owner": "=1;2"}),
@@ -155,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_of_other_tools_are_read() {
+    fn lines_of_other_tools_are_read() {
         let text = "\u{feff}key,activation.per,activation.limit,metadata.order,versions.from,features\n\
             k-1,machine,5,17,1.0,a; b ;\nk-2,too,few\n\n\"k\n3\",,,,,\r\nk-4,,,,,";
         let lines: Vec<_> = read(text.as_bytes()).unwrap();
@@ -171,5 +188,12 @@ mod tests {
         assert!(read(b"k\xff\na").is_err());
         assert!(read(b"key\n\xff\nb").unwrap()[0].1.is_err());
         assert!(read(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_term_has_a_column() {
+        for (name, _) in Terms::COLUMNS {
+            assert_eq!(columns().filter(|column| column == name).count(), 1, "{name}");
+        }
     }
 }

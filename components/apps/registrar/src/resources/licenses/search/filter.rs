@@ -1,7 +1,6 @@
-//! Which licences are listed, and in what order: that in which they were made, but those that end soon by their end, and those that were
-//! searched by what was found.
+//! Which licences a list has, and in what order: that of creation, except that a list of licences that
+//! end soon is in the order of their ends, and a search in that of the texts found.
 
-use crate::limits::{MAX_SEARCH_BYTES, MIN_SEARCH_BYTES};
 use countersign::crockford;
 use countersign::domain::DomainRule;
 use countersign::field::FieldError;
@@ -12,27 +11,29 @@ use serde_json::json;
 
 use super::queries;
 use crate::ask::Ask;
-use crate::resources::licenses::issued::{Issued, search_term};
+use crate::limits::{MAX_SEARCH_BYTES, MIN_SEARCH_BYTES};
+use crate::resources::licenses::issued::{IssuedLicense, search_term};
 use crate::sql::db::{self, Row, Value, integer, moment, optional, text};
-use crate::wire::problem::Problem;
+use crate::wire::problem::{Problem, corrupt};
+use crate::wire::query::unknown_cursor;
 
-/// What was asked for.
+/// The filters of a request, and the order that follows from them.
 pub(crate) struct Filter {
-    /// All products where there is nothing.
+    /// `None` for all products.
     products: Option<Vec<String>>,
     policy: Option<Label>,
     status: Option<Status>,
     owner: Option<Identifier>,
     domain: Option<DomainRule>,
     ends_before: Option<Timestamp>,
-    /// Folded.
+    /// In lower case.
     search: Option<String>,
     order: Order,
 }
 
 /// A part of a list, and where the next begins.
 pub(crate) struct Page {
-    pub(crate) items: Vec<Issued>,
+    pub(crate) items: Vec<IssuedLicense>,
     pub(crate) next: Option<Position>,
 }
 
@@ -40,21 +41,22 @@ pub(crate) struct Page {
 #[derive(Clone, Copy, PartialEq)]
 enum Order {
     Creation(&'static str),
-    /// That of creation too, for each product in turn.
+    /// The order of creation, merged from each product's list.
     Product,
     End,
     Term,
 }
 
-/// A place in a list: after this licence.
+/// A position in a list: after this licence.
 #[derive(Clone)]
 pub(crate) struct Position {
     number: i64,
-    under: Value,
+    /// The licence's entry in the index, if the order is not that of creation.
+    entry: Value,
 }
 
 impl Filter {
-    /// Takes the query's parameters. Products that the caller may not see are not there.
+    /// Takes the query's parameters. Products that the caller may not see do not exist.
     pub(crate) fn read(ask: &Ask<'_>) -> Result<Self, FieldError> {
         let query = &ask.query;
         let product = query.parse_one("product", Product::parse)?;
@@ -74,7 +76,8 @@ impl Filter {
         }
         if let Some(search) = &mut filter.search {
             if !(MIN_SEARCH_BYTES..=MAX_SEARCH_BYTES).contains(&search.len()) {
-                return Err(FieldError::new("search", "must be 2 to 64 bytes."));
+                let detail = format_args!("must be {MIN_SEARCH_BYTES} to {MAX_SEARCH_BYTES} bytes.");
+                return Err(FieldError::new("search", detail));
             }
             *search = search_term(search);
         }
@@ -82,7 +85,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// The index with the fewest licences under one entry, as far as that can be guessed.
+    /// The index that is likely to have the fewest licences under one entry.
     fn order(&self) -> Order {
         if self.domain.is_some() {
             Order::Creation(queries::OF_DOMAIN)
@@ -109,15 +112,15 @@ impl Filter {
     pub(crate) fn cursor(&self, ask: &Ask<'_>) -> Result<Position, FieldError> {
         let Some(cursor) = ask.query.take("cursor") else { return Ok(self.order.beginning()) };
         let position = crockford::decode(&cursor).and_then(|bytes| self.order.position(&bytes));
-        position.ok_or_else(|| FieldError::new("cursor", "is none that was given out for such a list."))
+        position.ok_or_else(unknown_cursor)
     }
 
-    /// At most `limit` licences after a place.
+    /// At most `limit` licences after a position.
     pub(crate) fn page(&self, after: &Position, limit: u32) -> Result<Page, Problem> {
         let products = self.products.as_deref();
         let mut rows = match self.order {
             Order::Product => {
-                // Each product's licences are in their order; of all together the first are wanted.
+                // Each product's list is in order; the page has the first of all of them.
                 let mut rows = Vec::new();
                 for product in products.unwrap_or_default() {
                     rows.extend(self.rows(queries::OF_PRODUCT, Some(std::slice::from_ref(product)), after, limit)?);
@@ -132,13 +135,13 @@ impl Filter {
         };
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let items: Vec<_> = rows.iter().map(Issued::from_row).collect::<Result<_, _>>()?;
+        let items: Vec<_> = rows.iter().map(IssuedLicense::from_row).collect::<Result<_, _>>()?;
         let last = rows.last().zip(items.last()).filter(|_| more);
-        let next = last.map(|(row, issued)| self.order.place_of(row, issued)).transpose()?;
+        let next = last.map(|(row, issued)| self.order.position_of(row, issued)).transpose()?;
         Ok(Page { items, next })
     }
 
-    /// One row more than the limit, where there are so many.
+    /// At most one row more than the limit, which shows that more follow.
     fn rows(
         &self,
         query: &str,
@@ -147,7 +150,7 @@ impl Filter {
         limit: u32,
     ) -> Result<Vec<Row>, Problem> {
         let search = self.search.as_deref();
-        // Sorts behind whatever begins with what is searched: the last character there is stands in no text.
+        // After every text that begins with the search text: no text contains the last character.
         let last = search.map(|search| format!("{search}{}", char::MAX));
         let parameters = vec![
             optional(products, |products| text(json!(products).to_string())),
@@ -159,7 +162,7 @@ impl Filter {
             optional(search, text),
             optional(last, text),
             integer(after.number),
-            after.under.clone(),
+            after.entry.clone(),
             integer(limit + 1),
         ];
         db::query(query, parameters)
@@ -168,41 +171,41 @@ impl Filter {
 
 impl Order {
     fn beginning(self) -> Position {
-        let under = match self {
+        let entry = match self {
             Self::Creation(_) | Self::Product => Value::Null,
             Self::End => Value::Integer(i64::MIN),
             Self::Term => text(""),
         };
-        Position { number: 0, under }
+        Position { number: 0, entry }
     }
 
-    /// Where a licence stands. A search has what was found in a column after the licence's.
-    fn place_of(self, row: &Row, issued: &Issued) -> Result<Position, Problem> {
-        let under = match self {
+    /// The position after a licence. A search has the text found in a column after the licence's.
+    fn position_of(self, row: &Row, issued: &IssuedLicense) -> Result<Position, Problem> {
+        let entry = match self {
             Self::Creation(_) | Self::Product => Value::Null,
-            Self::End => issued.record.expires_at.map(moment).ok_or(Problem::CORRUPT)?,
-            Self::Term => text(row.text(Issued::COLUMNS)?),
+            Self::End => issued.record.expires_at.map(moment).ok_or_else(corrupt)?,
+            Self::Term => text(row.text(IssuedLicense::COLUMNS)?),
         };
-        Ok(Position { number: issued.number, under })
+        Ok(Position { number: issued.number, entry })
     }
 
     /// Reads [`Position::cursor`].
     fn position(self, bytes: &[u8]) -> Option<Position> {
         let (number, rest) = bytes.split_first_chunk()?;
-        let under = match self {
+        let entry = match self {
             Self::Creation(_) | Self::Product => rest.is_empty().then_some(Value::Null)?,
             Self::End => Value::Integer(i64::from_be_bytes(rest.try_into().ok()?)),
             Self::Term => text(str::from_utf8(rest).ok()?),
         };
-        Some(Position { number: i64::from_be_bytes(*number), under }).filter(|position| position.number > 0)
+        Some(Position { number: i64::from_be_bytes(*number), entry }).filter(|position| position.number > 0)
     }
 }
 
 impl Position {
-    /// As a caller is given it: opaque, so that nobody counts with it.
+    /// The position as an opaque text, so that clients cannot compute one.
     pub(crate) fn cursor(&self) -> String {
         let mut bytes = self.number.to_be_bytes().to_vec();
-        match &self.under {
+        match &self.entry {
             Value::Integer(end) => bytes.extend(end.to_be_bytes()),
             Value::Text(term) => bytes.extend(term.as_bytes()),
             _ => {}

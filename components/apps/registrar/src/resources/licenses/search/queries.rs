@@ -1,11 +1,22 @@
-//! How licences are listed: one statement for each index that a list may follow, and each follows it in its order, from a cursor on.
-//! Whatever else was asked for is looked at row by row.
+//! How licences are listed: one statement for each index that a list may follow, in the order of the
+//! index, after a cursor. The other filters are checked row by row.
 //!
-//! Parameters, the same for all: `?1` the products as a JSON array, `?2` policy, `?3` status, `?4` owner, `?5` domain, `?6` the moment before
-//! which it ends, `?7` and `?8` the first and last text that a search may find, each null where nothing was asked; `?9` the number of the
-//! licence after which the page begins, `?10` what that stands under where the order is another, `?11` the limit.
+//! All statements have the same parameters. `NULL` stands for a filter that was not asked for.
+//!
+//! | parameter | value |
+//! |---|---|
+//! | `?1` | the products, as a JSON array |
+//! | `?2` | the policy |
+//! | `?3` | the status |
+//! | `?4` | the owner |
+//! | `?5` | the domain |
+//! | `?6` | the moment before which the licence ends |
+//! | `?7`, `?8` | the first and last text that a search may find |
+//! | `?9` | the number of the licence after which the page begins |
+//! | `?10` | that licence's entry in the index, if the order is not that of numbers |
+//! | `?11` | the limit |
 
-/// What each statement returns, as `license::Issued::from_row` reads it.
+/// The columns of a licence, as `IssuedLicense::from_row` reads them.
 macro_rules! columns {
     () => {
         "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision"
@@ -40,33 +51,34 @@ macro_rules! page {
 
 /// The licence of an id, `?1`.
 pub(crate) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.id = ?1");
-/// The licence of a key's hash, `?1`.
+/// The licence with a key of the hash `?1`.
 pub(crate) const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.key_hash = ?1");
 
-/// In the order of creation.
+/// All, in the order of creation.
 pub(crate) const ALL: &str = page!("" "licenses AS l" where "l.number > ?9" order by "l.number");
-/// Of one product, the one in its array.
+/// Those of the only product in the array.
 pub(crate) const OF_PRODUCT: &str =
     page!("" "licenses AS l" where "l.product = json_extract(?1, '$[0]') AND l.number > ?9" order by "l.number");
-/// Of one policy.
+/// Those of one policy.
 pub(crate) const OF_POLICY: &str =
     page!("" "licenses AS l" where "l.policy = ?2 AND l.number > ?9" order by "l.number");
-/// Of one status.
+/// Those of one status.
 pub(crate) const OF_STATUS: &str =
     page!("" "licenses AS l" where "l.status = ?3 AND l.number > ?9" order by "l.number");
-/// Of one owner.
+/// Those of one owner.
 pub(crate) const OF_OWNER: &str = page!("" "licenses AS l" where "l.owner = ?4 AND l.number > ?9" order by "l.number");
-/// With this entry among its domains.
+/// Those with this entry among their domains.
 pub(crate) const OF_DOMAIN: &str = page!(
     "" "license_terms AS t CROSS JOIN licenses AS l"
     where "t.kind = 'domain' AND t.term = ?5 AND t.license > ?9 AND l.number = t.license" order by "t.license"
 );
-/// Whichever ends first.
+/// The next to end first.
 pub(crate) const BY_END: &str = page!(
     "" "licenses AS l" where "l.expires_at < ?6 AND (l.expires_at, l.number) > (?10, ?9)"
     order by "l.expires_at, l.number"
 );
-/// By the text that was found, which is returned too; by the first in the alphabet where a licence has several.
+/// In the order of the text found, which is returned too. If a licence has several, the alphabetically
+/// first counts.
 pub(crate) const BY_TERM: &str = page!(
     ", t.term" "license_terms AS t CROSS JOIN licenses AS l"
     where "t.kind = 'search' AND t.term BETWEEN ?7 AND ?8 AND (t.term, t.license) > (?10, ?9) AND l.number = t.license \
