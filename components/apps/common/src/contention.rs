@@ -20,8 +20,8 @@ pub struct Bound {
 /// `bound` allows. Returns `None` if it gave up.
 ///
 /// `attempt` returns `None` on a conflict, and is then retried: the first time at once, as most
-/// requests meet only one other, and later after a wait. Its argument is whether it waited: what the
-/// conflict returned may then be out of date.
+/// requests meet only one other, and later after a wait. Its argument is whether it waited: what
+/// the conflict returned may then be out of date.
 ///
 /// # Errors
 /// The first of `attempt`.

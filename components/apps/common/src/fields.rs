@@ -1,8 +1,9 @@
-//! A body that is one JSON object. A verb takes each member by its name, and refuses those left over.
+//! A body that is one JSON object. A verb takes each member by its name, and refuses those left
+//! over.
 //!
 //! Reading is strict: a name that occurs twice in one object is an error, at any depth, as parsers
-//! disagree on which of the two counts (RFC 8259, section 4). No error repeats a value, which may be
-//! a secret.
+//! disagree on which of the two counts (RFC 8259, section 4). No error repeats a value, which may
+//! be a secret.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -220,7 +221,8 @@ impl<'de> Visitor<'de> for Once<'_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        // Some languages write whole numbers as `4.0`, which JSON Schema allows (2020-12, section 6.1.1).
+        // Some languages write whole numbers as `4.0`, which JSON Schema allows (2020-12, section
+        // 6.1.1).
         let whole = number as i64;
         Ok(if whole as f64 == number { whole.into() } else { number.into() })
     }

@@ -1,7 +1,7 @@
 //! What every app shares, whichever requests it serves.
 //!
-//! In the order in which a request meets it: [`request`] reads headers and bodies, [`fields`] reads a
-//! body that is a JSON object, [`answer`] builds responses and [`problem`] those that refuse.
+//! In the order in which a request meets it: [`request`] reads headers and bodies, [`fields`] reads
+//! a body that is a JSON object, [`answer`] builds responses and [`problem`] those that refuse.
 //! [`contention`] retries a write that conflicts with another, [`clock`] has the time, and
 //! [`store_error`] puts an error of the store into a word.
 //!

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::answer;
 use crate::service::Response;
 
-/// Why there is no answer of another kind. `code` is for programs; the words of `detail` may change.
+/// Why there is no answer of another kind. `code` is for programs; the words of `detail` may
+/// change.
 ///
 /// ```
 /// # use countersign_app_common::problem::Problem;
@@ -76,8 +77,8 @@ impl Problem {
         Self::new(405, "METHOD_NOT_ALLOWED", detail).with_header("allow", allowed)
     }
 
-    /// Something that the app depends on gave no usable answer. This decides nothing about any licence,
-    /// and a retry may help.
+    /// Something that the app depends on gave no usable answer. This decides nothing about any
+    /// licence, and a retry may help.
     pub fn unavailable(reason: &'static str) -> Self {
         let problem =
             Self::new(503, "UNAVAILABLE", "The service could not get a usable answer from its storage. Try again.");

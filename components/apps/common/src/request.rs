@@ -34,8 +34,8 @@ pub fn header<'a>(headers: &'a [Header], name: &str) -> Result<Option<&'a str>, 
     Ok(Some(value.trim_ascii()))
 }
 
-/// The header `Idempotency-Key`: draft-ietf-httpapi-idempotency-key-header, section 2.1, a string in
-/// quotes (RFC 9651, section 3.3.3). Most clients leave the quotes out, which is accepted.
+/// The header `Idempotency-Key`: draft-ietf-httpapi-idempotency-key-header, section 2.1, a string
+/// in quotes (RFC 9651, section 3.3.3). Most clients leave the quotes out, which is accepted.
 ///
 /// # Errors
 /// As [`header`], or if the key is not 1 to 255 visible ASCII characters.

@@ -1,6 +1,6 @@
--- The first schema. Statements end with a semicolon at the end of a line, and no other line ends with one.
--- Moments are seconds since 1970-01-01T00:00:00Z; `number` is the order in which rows were made; `revision` grows with every change.
--- No foreign keys: some hosts enforce them, and some do not.
+-- The first schema. A semicolon at the end of a line ends a statement, in comments too.
+-- Moments are seconds since 1970-01-01T00:00:00Z. `number` is the order in which rows were created.
+-- `revision` grows with every change. There are no foreign keys, as only some hosts enforce them.
 
 CREATE TABLE schema (version INTEGER NOT NULL) STRICT;
 
@@ -32,7 +32,7 @@ CREATE TABLE licenses (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
   key_hash TEXT NOT NULL UNIQUE, -- 64 hexadecimal digits, as in `keys`
-  record TEXT NOT NULL, -- what the store gets, as JSON
+  record TEXT NOT NULL, -- JSON, as delivered to the store
   policy TEXT,
   max_domains INTEGER,
   owner TEXT,
@@ -40,31 +40,32 @@ CREATE TABLE licenses (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   revision INTEGER NOT NULL,
-  -- These stand in the record too, and here to be found by.
+  -- Copies of members of the record, for the indexes below.
   product TEXT NOT NULL,
   status TEXT NOT NULL,
   expires_at INTEGER
 ) STRICT;
 
--- Each also orders by number, which is the end of every index.
+-- Each is also in the order of `number`, which SQLite appends to every index.
 CREATE INDEX licenses_by_product ON licenses (product);
 CREATE INDEX licenses_by_policy ON licenses (policy) WHERE policy IS NOT NULL;
 CREATE INDEX licenses_by_status ON licenses (status);
 CREATE INDEX licenses_by_owner ON licenses (owner) WHERE owner IS NOT NULL;
 CREATE INDEX licenses_by_end ON licenses (expires_at) WHERE expires_at IS NOT NULL;
--- What ends soon, and what has, are counted from this alone.
+-- Counts the licences that have expired or expire soon without reading the table.
 CREATE INDEX licenses_active_by_end ON licenses (expires_at) WHERE status = 'active';
 
--- Every key that was ever given out, so that none is given out twice.
+-- Every key that a licence has or had, so that no key is used twice.
 CREATE TABLE keys (
   hash TEXT PRIMARY KEY, -- 64 hexadecimal digits
   license TEXT NOT NULL,
-  retired TEXT -- what stands in the store under a key that is no licence's any more, as JSON
+  retired TEXT -- JSON: the record in the store, once the licence no longer has the key
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX keys_by_license ON keys (license);
 
--- What licences are found by. `kind` is `domain`, a whole entry, or `search`, a text of which a prefix is asked.
+-- Terms by which licences are found. `kind` is `domain` for an entry that must match wholly, or
+-- `search` for a text that is found by a prefix.
 CREATE TABLE license_terms (
   kind TEXT NOT NULL,
   term TEXT NOT NULL,
@@ -74,12 +75,12 @@ CREATE TABLE license_terms (
 
 CREATE INDEX license_terms_by_license ON license_terms (license);
 
--- What the store is still to be told.
+-- Records that the store does not have yet.
 CREATE TABLE outbox (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
-  change BLOB NOT NULL, -- the write that it came with
+  change BLOB NOT NULL, -- identifies the change that the row belongs to
   license TEXT NOT NULL,
-  key TEXT NOT NULL, -- in the store
+  key TEXT NOT NULL, -- the key in the store
   generation INTEGER NOT NULL,
   record TEXT NOT NULL,
   queued_at INTEGER NOT NULL
@@ -89,7 +90,7 @@ CREATE INDEX outbox_by_change ON outbox (change);
 CREATE INDEX outbox_by_license ON outbox (license);
 
 CREATE TABLE events (
-  number INTEGER PRIMARY KEY, -- without a gap
+  number INTEGER PRIMARY KEY, -- without gaps
   id TEXT NOT NULL,
   at INTEGER NOT NULL,
   actor TEXT NOT NULL,
@@ -118,7 +119,7 @@ CREATE TABLE tokens (
   hash BLOB NOT NULL, -- SHA-256 of the token
   name TEXT NOT NULL,
   role TEXT NOT NULL,
-  products TEXT, -- a JSON array; all products without one
+  products TEXT, -- a JSON array, or NULL for all products
   created_at INTEGER NOT NULL,
   expires_at INTEGER,
   last_used_at INTEGER,
@@ -126,18 +127,18 @@ CREATE TABLE tokens (
   revision INTEGER NOT NULL
 ) STRICT;
 
--- Answers that are given again to a request that comes again with its idempotency key.
+-- Stored answers, for requests that are retried with their idempotency key.
 CREATE TABLE operations (
   id BLOB PRIMARY KEY,
-  asked BLOB NOT NULL, -- a hash of the request
+  asked BLOB NOT NULL, -- the hash of the request
   answer BLOB NOT NULL, -- sealed
-  change BLOB, -- the write whose rows of the outbox say whether the store has it
+  change BLOB, -- the change whose rows of the outbox show whether the store has it
   at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX operations_by_time ON operations (at);
 
--- Addresses from which wrong tokens came.
+-- Addresses that sent wrong tokens.
 CREATE TABLE refusals (
   client TEXT PRIMARY KEY,
   failures INTEGER NOT NULL,
@@ -146,7 +147,8 @@ CREATE TABLE refusals (
 
 CREATE INDEX refusals_by_time ON refusals (at);
 
--- How often validations of a licence had what code, by day (of 1970-01-01, counted from 0). Sums over all licences are under none.
+-- How often validations of a licence had each code, by day since 1970-01-01. The rows with an empty
+-- `license` have the sums over all licences.
 CREATE TABLE validations (
   license TEXT NOT NULL,
   day INTEGER NOT NULL,
@@ -157,7 +159,7 @@ CREATE TABLE validations (
 
 CREATE INDEX validations_by_day ON validations (day);
 
--- Validations that were not counted, by the day on which that was told.
+-- Validations that were not counted, by the day on which that was reported.
 CREATE TABLE losses (
   day INTEGER PRIMARY KEY,
   count INTEGER NOT NULL

@@ -1,8 +1,9 @@
-//! The HTTP interface: a table of routes with the role that each requires, and the steps that are the
-//! same for all.
+//! The HTTP interface: a table of routes with the role that each requires, and the steps that are
+//! the same for all.
 
 use countersign::field::FieldError;
 use countersign::name::Nonce;
+use countersign::routes::OPENAPI;
 use countersign_app_common::answer::add;
 use countersign_app_common::clock::{self, Stopwatch};
 use countersign_app_common::request::{header, idempotency_key};
@@ -117,7 +118,7 @@ fn request_id(request: &Request) -> String {
 }
 
 fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>) -> Result<Response, Problem> {
-    if request.path == "/openapi.json" {
+    if request.path == OPENAPI {
         return match request.method.as_str() {
             "GET" => Ok(openapi::get()),
             _ => Err(Problem::method_not_allowed("GET")),
@@ -192,8 +193,7 @@ mod tests {
             }
         }
         let routes = ROUTES.iter().map(|route| (route.path, route.method));
-        let served =
-            routes.chain([("/openapi.json", "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
+        let served = routes.chain([(OPENAPI, "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
         assert_eq!(described, served);
     }
 

@@ -14,7 +14,8 @@ use crate::wire::problem::Problem;
 use crate::wire::{Response, page};
 use crate::write::End;
 
-/// Events that are read at a time: with the largest licence before and after they take some megabytes.
+/// Events that are read at a time: with the largest licence before and after they take some
+/// megabytes.
 const READ_AT_ONCE: u32 = 20;
 
 /// Every action that an event may have.
@@ -42,8 +43,8 @@ const ACTIONS: [&str; 21] = [
     "token.revoked",
 ];
 
-/// `GET /api/v1/events`: a page ends at its limit, or earlier if it is large. Its `head` is the end of
-/// the chain, read before the events: the last page has that event, and perhaps later ones.
+/// `GET /api/v1/events`: a page ends at its limit, or earlier if it is large. Its `head` is the end
+/// of the chain, read before the events: the last page has that event, and perhaps later ones.
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.caller.check_unscoped()?;
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);

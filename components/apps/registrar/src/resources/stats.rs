@@ -22,8 +22,8 @@ const _: () = assert!(MAX_AMOUNT == 1_000_000_000);
 const DAY: i64 = 86_400;
 const MONTH: u32 = 30 * 86_400;
 
-/// All, suspended and revoked licences. The active ones, mostly nearly all, are the rest: counting them
-/// would read every row.
+/// All, suspended and revoked licences. The active ones, mostly nearly all, are the rest: counting
+/// them would read every row.
 const BY_STATUS: &str = "SELECT (SELECT COUNT(*) FROM licenses), (SELECT COUNT(*) FROM licenses WHERE status = 'suspended'), \
     (SELECT COUNT(*) FROM licenses WHERE status = 'revoked')";
 

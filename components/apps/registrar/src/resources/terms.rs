@@ -1,7 +1,8 @@
-//! The terms of a licence. A policy is a template of terms; a licence issued from it has its own copy.
+//! The terms of a licence. A policy is a template of terms; a licence issued from it has its own
+//! copy.
 //!
-//! A term is declared once, below. A new one that the core's `License` has too needs a line there, and
-//! the compiler then asks for it in [`Terms::of`] and [`Terms::apply`].
+//! A term is declared once, below. A new one that the core's `License` has too needs a line there,
+//! and the compiler then asks for it in [`Terms::of`] and [`Terms::apply`].
 
 use countersign::field::FieldError;
 use countersign::holder::{Matching, Per};
@@ -27,8 +28,8 @@ pub(crate) enum Cell {
     Json,
 }
 
-/// Declares the terms. Each has a name in JSON and CSV, the kind of its cell in CSV, a sample value, and the
-/// sentence that says what a value must be.
+/// Declares the terms. Each has a name in JSON and CSV, the kind of its cell in CSV, a sample
+/// value, and the sentence that says what a value must be.
 macro_rules! terms {
     ($(
         $(#[$doc:meta])*
@@ -143,8 +144,8 @@ terms! {
 // The sentence about `allowances` says this number, which would be hard to read without commas.
 const _: () = assert!(MAX_ALLOWED == 1_000_000_000_000);
 
-/// Reads one term; the default if the field is absent. `null` is valid in a patch only, which is merged
-/// before.
+/// Reads one term; the default if the field is absent. `null` is valid in a patch only, which is
+/// merged before.
 fn read<T: DeserializeOwned + Default>(fields: &mut Fields, name: &str) -> Result<T, FieldError> {
     match fields.take(name) {
         None => Ok(T::default()),
@@ -168,7 +169,8 @@ impl Terms {
     pub(crate) fn take_patch(fields: &mut Fields) -> Result<TermsPatch, FieldError> {
         let names = Self::COLUMNS.iter().map(|(name, _)| *name);
         let patch = TermsPatch(names.filter_map(|name| Some((name.to_owned(), fields.take(name)?))).collect());
-        // Checked against a full set of terms, so that an invalid value is refused whatever it is merged into.
+        // Checked against a full set of terms, so that an invalid value is refused whatever it is
+        // merged into.
         Self::sample().patched(&patch)?;
         Ok(patch)
     }
@@ -246,7 +248,8 @@ impl Terms {
         record.allowances = allowances;
     }
 
-    /// Checks that a licence whose time begins with its use has an end, and that it can be used that way.
+    /// Checks that a licence whose time begins with its use has an end, and that it can be used
+    /// that way.
     pub(crate) fn check_expiry(&self) -> Result<(), FieldError> {
         let basis = self.expiry_basis;
         if basis != ExpiryBasis::Issue && self.duration_seconds.is_none() {

@@ -9,8 +9,8 @@ use crate::wire::problem::{Problem, corrupt};
 
 pub(crate) use crate::bindings::countersign::license::sql::Value;
 
-/// The rows of a statement that only reads. `sql` consists of this app's constants; everything from a
-/// request is a parameter.
+/// The rows of a statement that only reads. `sql` consists of this app's constants; everything from
+/// a request is a parameter.
 pub(crate) fn query(sql: &str, parameters: Vec<Value>) -> Result<Vec<Row>, Problem> {
     sql::query(&statement(sql, parameters, None)).map(rows).map_err(problem)
 }
@@ -60,7 +60,8 @@ pub(crate) struct Select {
 }
 
 impl Select {
-    /// Takes `SELECT number, … FROM … WHERE number > ?`, and the number after which the list begins.
+    /// Takes `SELECT number, … FROM … WHERE number > ?`, and the number after which the list
+    /// begins.
     pub(crate) fn after(sql: &str, number: i64) -> Self {
         Self { sql: sql.into(), parameters: vec![Value::Integer(number)] }
     }
@@ -92,7 +93,8 @@ impl Select {
     }
 }
 
-/// A row, whose columns count from 0. A column of an unexpected type means that the database is corrupt.
+/// A row, whose columns count from 0. A column of an unexpected type means that the database is
+/// corrupt.
 pub(crate) struct Row(Vec<Value>);
 
 impl Row {

@@ -54,7 +54,8 @@ fn version() -> Result<usize, Problem> {
     }
 }
 
-/// Applies the migration after `from`. The first statement fails if another instance has applied it.
+/// Applies the migration after `from`. The first statement fails if another instance has applied
+/// it.
 fn migrate(from: usize, migration: &str) -> Result<(), Problem> {
     let mut statements = vec![match from {
         0 => statement("SELECT 1 FROM sqlite_schema WHERE name = 'schema'", Vec::new(), Some(0)),

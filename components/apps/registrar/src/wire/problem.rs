@@ -1,7 +1,8 @@
 //! The registrar's own problems, beside those of all apps.
 //!
 //! Whatever problem a request gets, it has changed nothing. The exception is [`unavailable`] from a
-//! write: whether that was committed is unknown, and a retry with the same idempotency key finds out.
+//! write: whether that was committed is unknown, and a retry with the same idempotency key finds
+//! out.
 //!
 //! [`unavailable`]: Problem::unavailable
 
@@ -49,7 +50,7 @@ pub(crate) fn other_product() -> Problem {
     forbidden("This token is bound to other products than this one.")
 }
 
-/// An existing resource stands in the way. `detail` is a sentence.
+/// Refuses because of an existing resource. `detail` is a sentence.
 pub(crate) const fn conflict(detail: &'static str) -> Problem {
     Problem::new(409, "CONFLICT", detail)
 }

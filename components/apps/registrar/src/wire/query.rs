@@ -37,8 +37,8 @@ impl Query {
         Some(parameters.swap_remove(at).1)
     }
 
-    /// Takes a parameter and parses it. The error's text must say what is wrong without repeating the
-    /// value.
+    /// Takes a parameter and parses it. The error's text must say what is wrong without repeating
+    /// the value.
     pub(crate) fn parse_one<T, E: std::fmt::Display>(
         &self,
         name: &str,

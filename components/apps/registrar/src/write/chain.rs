@@ -15,8 +15,8 @@ use crate::wire::problem::{Problem, corrupt};
 pub(super) struct Event {
     pub(super) action: &'static str,
     pub(super) subject: String,
-    /// The resource before and after as JSON text, which takes a fraction of the memory of a value: one
-    /// change may have hundreds of events about licences of a thousand domains.
+    /// The resource before and after as JSON text, which takes a fraction of the memory of a value:
+    /// one change may have hundreds of events about licences of a thousand domains.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
 }
@@ -41,7 +41,8 @@ impl End {
         for Event { action, subject, before, after } in events {
             number += 1;
             let id = id("evt_");
-            // The canonical form (RFC 8785), member by member: `before` and `after` are canonical already.
+            // The canonical form (RFC 8785), member by member: `before` and `after` are canonical
+            // already.
             let string = |text: &str| Value::from(text).to_string();
             let event = format!(
                 r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},"requestId":{},"subject":{}}}"#,

@@ -1,5 +1,5 @@
-//! A write: statements, the events that record them, the outbox rows for the store, and the answer for a
-//! retry are committed in one transaction. Then the outbox is delivered to the store.
+//! A write: statements, the events that record them, the outbox rows for the store, and the answer
+//! for a retry are committed in one transaction. Then the outbox is delivered to the store.
 //!
 //! Every change appends to one chain of events, and appending fails if the chain has moved. So
 //! changes are serialised, and what a verb has read is still true when it commits. If the chain has
@@ -62,22 +62,22 @@ impl Change {
         self.statements.push(statement(sql, parameters, None));
     }
 
-    /// Adds a statement that must return this number of rows (`RETURNING`). Otherwise nothing of the
-    /// change is committed, and its verb reads again.
+    /// Adds a statement that must return this number of rows (`RETURNING`). Otherwise nothing of
+    /// the change is committed, and its verb reads again.
     pub(crate) fn expect(&mut self, sql: &str, parameters: Vec<db::Value>, rows: u32) {
         self.statements.push(statement(sql, parameters, Some(rows)));
     }
 
-    /// Adds an event: the action, such as `license.created`, the resource's id, and the resource before
-    /// and after. Neither may contain a key, a token or a hash of one. Numbers must be whole, and
-    /// names ASCII, as the chain's canonical form requires.
+    /// Adds an event: the action, such as `license.created`, the resource's id, and the resource
+    /// before and after. Neither may contain a key, a token or a hash of one. Numbers must be
+    /// whole, and names ASCII, as the chain's canonical form requires.
     pub(crate) fn event(&mut self, action: &'static str, subject: &str, before: Option<Value>, after: Option<Value>) {
         let [before, after] = [before, after].map(|value| value.map(|value| value.to_string()));
         self.events.push(Event { action, subject: subject.into(), before, after });
     }
 
-    /// Delivers a record to the store under a key's hash, unless the store has a record of the same or
-    /// a higher generation there.
+    /// Delivers a record to the store under a key's hash, unless the store has a record of the same
+    /// or a higher generation there.
     pub(crate) fn deliver(&mut self, license: &LicenseId, key: &KeyHash, record: &License) {
         self.propagation = Propagation::Delivered;
         self.run(
@@ -116,17 +116,17 @@ impl Change {
     }
 }
 
-/// Commits the change that `build` describes, delivers it to the store, and gives its answer. A request
-/// that was done before, with the same idempotency key, gets the stored answer instead.
+/// Commits the change that `build` describes, delivers it to the store, and gives its answer. A
+/// request that was done before, with the same idempotency key, gets the stored answer instead.
 ///
-/// `build` may be called several times and must read afresh each time. It need not guard its statements
-/// against concurrent changes: any change with an event moves the chain, and this one then fails
-/// and is retried. Query parameters that have not been taken by now are refused.
+/// `build` may be called several times and must read afresh each time. It need not guard its
+/// statements against concurrent changes: any change with an event moves the chain, and this one
+/// then fails and is retried. Query parameters that have not been taken by now are refused.
 ///
 /// It is a trait object, as a copy of this function for each verb would take a kilobyte.
 ///
-/// If the change delivers records, the answer says in `propagated` whether the store has them. A stored
-/// answer says it as of now.
+/// If the change delivers records, the answer says in `propagated` whether the store has them. A
+/// stored answer says it as of now.
 pub(crate) fn change(
     ask: &Ask<'_>,
     build: &mut dyn FnMut() -> Result<(Change, Answer), Problem>,
@@ -141,7 +141,7 @@ pub(crate) fn change(
         let end = End::read()?;
         let (change, mut answer) = match build() {
             Ok(built) => built,
-            // The same request may have been done since the look-up, and be what stands in the way.
+            // The same request may have been done since the look-up, and have caused the problem.
             Err(problem) => return stored()?.ok_or(problem).map(Some),
         };
         if let Propagation::Earlier(license) = &change.propagation {

@@ -1,8 +1,8 @@
 //! Stored answers, for requests that are retried with their idempotency key.
 //!
-//! An answer may contain a licence's key or a token, which the database otherwise has only as hashes. So
-//! it is sealed under a key made of the caller's token and the idempotency key. Neither is stored:
-//! the database alone does not open an answer.
+//! An answer may contain a licence's key or a token, which the database otherwise has only as
+//! hashes. So it is sealed under a key made of the caller's token and the idempotency key. Neither
+//! is stored: the database alone does not open an answer.
 
 use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
@@ -72,8 +72,8 @@ impl Operation {
         Ok(Some(response))
     }
 
-    /// The statements that store an answer, on condition that none is stored. Only requests that were done
-    /// have their answer stored; problems do not.
+    /// The statements that store an answer, on condition that none is stored. Only requests that
+    /// were done have their answer stored; problems do not.
     pub(crate) fn store(&self, answer: &Answer, change: Option<[u8; 16]>, now: Timestamp) -> [Statement; 2] {
         let expired = moment(now.minus_seconds(KEEP_ANSWER_SECONDS));
         let sealed = seal(&self.seal, &self.id, random(), answer);
@@ -83,14 +83,16 @@ impl Operation {
     }
 }
 
-/// The hash of parts. Each is preceded by its length, so that different lists have different hashes.
+/// The hash of parts. Each is preceded by its length, so that different lists have different
+/// hashes.
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let add = |hash: Sha256, part: &&[u8]| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part);
     parts.iter().fold(Sha256::new(), add).finalize().into()
 }
 
-/// Encrypts an answer and binds it to its operation (RFC 8439, section 2.8): the ciphertext, its tag, and
-/// the nonce. A random nonce is enough, as a key seals again only once its answer has expired.
+/// Encrypts an answer and binds it to its operation (RFC 8439, section 2.8): the ciphertext, its
+/// tag, and the nonce. A random nonce is enough, as a key seals again only once its answer has
+/// expired.
 fn seal(key: &[u8; 32], id: &[u8; 32], nonce: [u8; NONCE_BYTES], answer: &Answer) -> Vec<u8> {
     // In place, as an answer may have some megabytes.
     let mut sealed = encode(answer);

@@ -1,4 +1,5 @@
-//! Delivers committed records to the store: rows in order, each of which stays until it is delivered.
+//! Delivers committed records to the store: rows in order, each of which stays until it is
+//! delivered.
 
 use std::collections::BTreeSet;
 
@@ -34,10 +35,11 @@ pub(crate) fn deliver_pending() -> Result<u64, Problem> {
     Ok(deliver(|after| db::query(ALL, vec![integer(after), integer(OUTBOX_PAGE)]))?.count)
 }
 
-/// Delivers the rows of a committed change and some older ones. Returns whether the store has those of
-/// the change.
+/// Delivers the rows of a committed change and some older ones. Returns whether the store has those
+/// of the change.
 ///
-/// The change is committed and its rows will be delivered, so a failure here is not one of the request.
+/// The change is committed and its rows will be delivered, so a failure here is not one of the
+/// request.
 pub(crate) fn deliver_after(change: &[u8]) -> bool {
     let delivery = deliver(|after| {
         let parameters = vec![integer(after), blob(change), integer(DELIVER_OLDER), integer(OUTBOX_PAGE)];
@@ -67,8 +69,8 @@ struct Delivery {
     is_complete: bool,
 }
 
-/// Delivers rows page by page. A row that fails holds back the later ones of its licence, so that they
-/// arrive in order; a store that fails holds back all.
+/// Delivers rows page by page. A row that fails holds back the later ones of its licence, so that
+/// they arrive in order; a store that fails holds back all.
 fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Result<Delivery, Problem> {
     let delivering = Stopwatch::start();
     let mut delivery = Delivery { count: 0, is_complete: true };
@@ -120,8 +122,8 @@ enum Failure {
     OfTheStore,
 }
 
-/// Writes a record unless the store has one of the same or a higher generation. So a licence never goes
-/// back, whichever instance delivers, and in whatever order.
+/// Writes a record unless the store has one of the same or a higher generation. So a licence never
+/// goes back, whichever instance delivers, and in whatever order.
 fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
     let mut present = store::get(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {

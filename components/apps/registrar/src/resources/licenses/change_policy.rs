@@ -9,8 +9,8 @@ use crate::resources::policies::Policy;
 use crate::wire::Response;
 use crate::wire::problem::{Problem, missing, unprocessable};
 
-/// `POST /api/v1/licenses/{id}/change-policy`: the licence keeps its key, domains, owner and metadata,
-/// and its dates if the new terms allow them.
+/// `POST /api/v1/licenses/{id}/change-policy`: the licence keeps its key, domains, owner and
+/// metadata, and its dates if the new terms allow them.
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let id = fields.text("policy")?.ok_or_else(|| missing("policy"))?;
@@ -27,7 +27,8 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         if terms.expiry_basis != ExpiryBasis::Issue {
             issued.record.expires_at = None;
         } else if before.expiry_basis != ExpiryBasis::Issue {
-            // The licence keeps the end that its first use set. If it was not used, its time begins now.
+            // The licence keeps the end that its first use set. If it was not used, its time begins
+            // now.
             let end = before.ends_at(store::state(&before.id)?.begun_at);
             let end = end.or_else(|| terms.duration_seconds.map(|duration| ask.now.plus_seconds(duration)));
             issued.record.expires_at = end;

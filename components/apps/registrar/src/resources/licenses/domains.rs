@@ -23,8 +23,8 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     })
 }
 
-/// `DELETE /api/v1/licenses/{id}/domains/{domain}`: removing an absent domain is not an error. The last
-/// domain cannot be removed this way, as a licence without domains is for all domains.
+/// `DELETE /api/v1/licenses/{id}/domains/{domain}`: removing an absent domain is not an error. The
+/// last domain cannot be removed this way, as a licence without domains is for all domains.
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
     let refuse = |error| FieldError::new("", format_args!("The domain in the path {error}."));
     let removed = DomainRule::parse(&ask.parameters[1]).map_err(refuse)?;

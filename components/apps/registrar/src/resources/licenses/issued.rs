@@ -128,8 +128,8 @@ impl IssuedLicense {
         self.max_domains = terms.max_domains;
     }
 
-    /// Checks that the members agree with one another, and that the record fits into one value of every
-    /// store.
+    /// Checks that the members agree with one another, and that the record fits into one value of
+    /// every store.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if let Some(most) = self.max_domains.filter(|most| self.record.domains.len() > *most as usize) {
             return Err(unprocessable("domains", format_args!("must have at most `maxDomains` ({most}) entries.")));
@@ -246,7 +246,8 @@ impl IssuedLicense {
         self.record.domains.iter().map(ToString::to_string).collect()
     }
 
-    /// The texts by which a search finds the licence: its hint, its owner, and the values of its metadata.
+    /// The texts by which a search finds the licence: its hint, its owner, and the values of its
+    /// metadata.
     fn search_terms(&self) -> Vec<String> {
         let hint = self.record.hint.as_ref().map(|hint| hint.as_str());
         let values = self.metadata.values().filter_map(Json::as_str);

@@ -29,8 +29,8 @@ use crate::wire::problem::{Problem, REVOKED};
 use crate::write::change::{Change, change};
 use issued::IssuedLicense;
 
-/// Edits the licence in the path, and answers with it. `edit` may be called several times, each time
-/// with the licence as other changes left it.
+/// Edits the licence in the path, and answers with it. `edit` may be called several times, each
+/// time with the licence as other changes left it.
 fn alter(
     ask: &Ask<'_>,
     action: &'static str,

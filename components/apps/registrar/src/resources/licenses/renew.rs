@@ -12,8 +12,8 @@ use crate::resources::policies::Policy;
 use crate::wire::Response;
 use crate::wire::problem::{Problem, unprocessable};
 
-/// `POST /api/v1/licenses/{id}/renew`: until a moment, or by a duration, which is the policy's by default.
-/// A duration counts from the licence's end or from now, whichever is later.
+/// `POST /api/v1/licenses/{id}/renew`: until a moment, or by a duration, which is the policy's by
+/// default. A duration counts from the licence's end or from now, whichever is later.
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.optional_fields()?;
     let duration = fields.integer("durationSeconds")?.map(u32::try_from);

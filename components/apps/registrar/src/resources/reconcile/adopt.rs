@@ -1,8 +1,8 @@
-//! Adopts licences that the store has and the database does not know: they were written before there was a
-//! database, or after the backup from which it was restored. The store stays as it is.
+//! Adopts licences that the store has and the database does not know: they were written before
+//! there was a database, or after the backup from which it was restored. The store stays as it is.
 //!
-//! If the licence's product is missing too, it is created. An unadopted licence is valid for its holder
-//! while its vendor can neither find nor revoke it, and a licence needs only the code of its
+//! If the licence's product is missing too, it is created. An unadopted licence is valid for its
+//! holder while its vendor can neither find nor revoke it, and a licence needs only the code of its
 //! product.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +43,8 @@ struct Adoption {
     change: Change,
     now: Timestamp,
     adopted: u32,
-    /// Records of deleted licences, and of keys that a licence no longer has. Adopting one would bring a
-    /// deleted licence back.
+    /// Records of deleted licences, and of keys that a licence no longer has. Adopting one would
+    /// bring a deleted licence back.
     retired: u32,
     /// Values that are not a record that this app could have written.
     unreadable: u32,
@@ -57,7 +57,8 @@ struct Adoption {
     bytes: usize,
 }
 
-/// Adopts from some of the store's list. It ends at the limit, or earlier if there is much to write.
+/// Adopts from some of the store's list. It ends at the limit, or earlier if there is much to
+/// write.
 pub(crate) fn step(cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<Step, Problem> {
     let mut adoption = Adoption {
         change: Change::new(),

@@ -1,7 +1,7 @@
 //! Compares the database with the store, and repairs the store.
 //!
-//! It goes page by page, first through every key that was ever given out, then through the store's own
-//! list. Keys in the list that the database does not know are counted, or adopted if asked for
+//! It goes page by page, first through every key that was ever given out, then through the store's
+//! own list. Keys in the list that the database does not know are counted, or adopted if asked for
 //! (`adopt`).
 
 mod adopt;
@@ -80,8 +80,8 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     change(ask, &mut build)
 }
 
-/// Compares some keys, and delivers again the records that differ in the store. It ends at the limit, or
-/// earlier if there is much to deliver.
+/// Compares some keys, and delivers again the records that differ in the store. It ends at the
+/// limit, or earlier if there is much to deliver.
 fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
     let mut change = Change::new();
     let (mut after, mut checked, mut repaired, mut bytes) = (after.to_owned(), 0, 0, 0);

@@ -1,5 +1,5 @@
-//! Exports licences with all that an import needs, one a line. A line has the hash of the key, and never
-//! the key.
+//! Exports licences with all that an import needs, one a line. A line has the hash of the key, and
+//! never the key.
 
 use std::str::FromStr;
 
@@ -39,8 +39,8 @@ impl FromStr for Format {
     }
 }
 
-/// `GET /api/v1/licenses/export`: a page ends at its limit, or earlier if it is large. If more follow,
-/// the header `Link` has the next page (RFC 8288).
+/// `GET /api/v1/licenses/export`: a page ends at its limit, or earlier if it is large. If more
+/// follow, the header `Link` has the next page (RFC 8288).
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let filter = Filter::read(ask)?;
     let format = ask.query.parse_one("format", Format::from_str)?.unwrap_or_default();

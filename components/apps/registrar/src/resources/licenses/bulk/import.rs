@@ -1,5 +1,5 @@
-//! Imports licences that were issued elsewhere, or exported, one a line. An invalid line does not affect
-//! the others.
+//! Imports licences that were issued elsewhere, or exported, one a line. An invalid line does not
+//! affect the others.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -71,8 +71,8 @@ fn read(body: &[u8]) -> Vec<Line> {
         .collect()
 }
 
-/// The change that imports every valid line, and the report on all lines. The report of a dry run leaves
-/// out the ids and keys that were generated for it.
+/// The change that imports every valid line, and the report on all lines. The report of a dry run
+/// leaves out the ids and keys that were generated for it.
 fn build(
     ask: &Ask<'_>,
     lines: &[(u64, Result<Entry, FieldError>)],

@@ -1,8 +1,8 @@
 //! Licences as lines of CSV (RFC 4180), with a column for each field.
 //!
 //! A cell is a text, a number, or JSON. The entries of a list may be separated by semicolons, and a
-//! member of an object may have a column of its own: `activation.limit`, `metadata.order`. An empty cell
-//! leaves the field out. `null` is JSON's null, except in a cell that is always a text.
+//! member of an object may have a column of its own: `activation.limit`, `metadata.order`. An empty
+//! cell leaves the field out. `null` is JSON's null, except in a cell that is always a text.
 
 use countersign::field::FieldError;
 use countersign_app_common::fields::Fields;
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::resources::terms::{Cell, Terms};
 
-/// The columns of an export, in their order. Terms that are not among them follow. An import accepts
-/// these and others, in any order.
+/// The columns of an export, in their order. Terms that are not among them follow. An import
+/// accepts these and others, in any order.
 const COLUMNS: [&str; 27] = [
     "id",
     "keyHash",
@@ -96,7 +96,8 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Line>, FieldError> {
         // Reading bytes from memory does not fail; `fields` checks the text.
         let Ok(record) = record else { break };
         let begin = record.position().map_or(counted, |position| position.byte() as usize);
-        // The position is where the last record ended, before the rest of its line end and empty lines.
+        // The position is where the last record ended, before the rest of its line end and empty
+        // lines.
         let blank = body[begin..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         number += body[counted..begin + blank].iter().filter(|byte| **byte == b'\n').count() as u64;
         counted = begin + blank;

@@ -1,5 +1,5 @@
-//! Which licences a list has, and in what order: that of creation, except that a list of licences that
-//! end soon is in the order of their ends, and a search in that of the texts found.
+//! Which licences a list has, and in what order: that of creation, except that a list of licences
+//! that end soon is in the order of their ends, and a search in that of the texts found.
 
 use countersign::crockford;
 use countersign::domain::DomainRule;

@@ -1,7 +1,7 @@
-//! How licences are listed: one statement for each index that a list may follow, in the order of the
-//! index, after a cursor. The other filters are checked row by row.
+//! How licences are listed: one statement for each index that a list may follow, in the order of
+//! the index, after a cursor. The other filters are checked row by row.
 //!
-//! All statements have the same parameters. `NULL` stands for a filter that was not asked for.
+//! All statements have the same parameters. `NULL` is a filter that was not asked for.
 //!
 //! | parameter | value |
 //! |---|---|
@@ -77,8 +77,8 @@ pub(crate) const BY_END: &str = page!(
     "" "licenses AS l" where "l.expires_at < ?6 AND (l.expires_at, l.number) > (?10, ?9)"
     order by "l.expires_at, l.number"
 );
-/// In the order of the text found, which is returned too. If a licence has several, the alphabetically
-/// first counts.
+/// In the order of the text found, which is returned too. If a licence has several, the
+/// alphabetically first counts.
 pub(crate) const BY_TERM: &str = page!(
     ", t.term" "license_terms AS t CROSS JOIN licenses AS l"
     where "t.kind = 'search' AND t.term BETWEEN ?7 AND ?8 AND (t.term, t.license) > (?10, ?9) AND l.number = t.license \
