@@ -103,7 +103,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
             return Err(problem::other_product());
         }
         if products::key_prefix(&product)?.is_none() {
-            return Err(unprocessable("product", "does not exist; create the product first."));
+            return Err(unprocessable("product", "names a product that does not exist; create it first."));
         }
         let id = existing_id.clone().unwrap_or_else(|| random::id(PREFIX));
         if Policy::load(&id)?.is_some() {

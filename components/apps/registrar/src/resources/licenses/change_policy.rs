@@ -17,7 +17,8 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     fields.finish()?;
     alter(ask, "license.policy-changed", |issued| {
         let policy = Policy::load(&id)?;
-        let policy = policy.ok_or_else(|| unprocessable("policy", "does not exist; create the policy first."))?;
+        let policy =
+            policy.ok_or_else(|| unprocessable("policy", "names a policy that does not exist; create it first."))?;
         if policy.product != issued.record.product {
             return Err(unprocessable("policy", "must be a policy of the licence's product."));
         }

@@ -74,7 +74,10 @@ impl Draft {
         issued_at: Timestamp,
     ) -> Result<(IssuedLicense, NewKey), Problem> {
         let policy = match &self.policy {
-            Some(id) => Some(Policy::load(id)?.ok_or_else(|| unprocessable("policy", "does not exist."))?),
+            Some(id) => Some(
+                Policy::load(id)?
+                    .ok_or_else(|| unprocessable("policy", "names a policy that does not exist; create it first."))?,
+            ),
             None => None,
         };
         let product = self.product.as_ref().or(policy.as_ref().map(|policy| &policy.product));
@@ -174,5 +177,6 @@ pub(crate) fn domains(fields: &mut Fields, before: &[DomainRule]) -> Result<Opti
 
 /// The prefix of a product's keys.
 pub(crate) fn key_prefix(product: &Product) -> Result<Prefix, Problem> {
-    products::key_prefix(product)?.ok_or_else(|| unprocessable("product", "does not exist; create the product first."))
+    products::key_prefix(product)?
+        .ok_or_else(|| unprocessable("product", "names a product that does not exist; create it first."))
 }
