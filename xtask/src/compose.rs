@@ -1,13 +1,13 @@
-//! Builds the components and joins them: a shell over an app over a store.
+//! Builds the components and composes them: a shell over an app over the host's adapters.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId, types::Package};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::{
+    join::{Part, Wire, join},
     run::{cargo, root, run, target_directory},
     target::{self, TARGET},
 };
@@ -15,72 +15,81 @@ use crate::{
 /// Which compositions to write.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Set {
-    /// For our own host: the validator and the registrar, to which the host gives everything
+    /// For the native host, which provides every import of both apps
     Native,
     /// For `wasmtime serve`
     Wasi,
-    /// For Fastly Compute and Viceroy
+    /// For Fastly Compute
     Fastly,
     /// For Spin
     Spin,
-    /// The four above, and what only the tests run
+    /// All of these, and what only tests run
     All,
 }
 
+/// A file of `target/components` and what it is composed of.
 struct Composition {
     set: Set,
     file: &'static str,
-    /// Packages, outermost first: each is given what those behind it export.
+    /// Packages, outermost first. An export satisfies the import of its name in the parts before
+    /// it.
     parts: &'static [&'static str],
+    /// Connections between an import and an export of different names.
+    wires: &'static [Wire],
 }
 
 const VALIDATOR: &str = "countersign-validator";
 const REGISTRAR: &str = "countersign-registrar";
-const CONTRACT: &str = "countersign-guest-store-contract";
-const SQL_CONTRACT: &str = "countersign-guest-sql-contract";
-const WASI_HTTP: &str = "countersign-shell-wasi-http";
-const FASTLY: &str = "countersign-shell-fastly";
-const SPIN: &str = "countersign-shell-spin";
-const WASI_KEYVALUE: &str = "countersign-adapter-wasi";
-const FASTLY_KV: &str = "countersign-adapter-fastly";
-const SPIN_KV: &str = "countersign-adapter-spin-key-value";
-const SPIN_SQLITE: &str = "countersign-adapter-spin-sqlite";
-const SQL_SPIN_SQLITE: &str = "countersign-adapter-spin-database";
+const CONTRACT_STORE: &str = "countersign-guest-store-contract";
+const CONTRACT_SQL: &str = "countersign-guest-sql-contract";
+const SHELL_WASI_HTTP: &str = "countersign-shell-wasi-http";
+const SHELL_FASTLY: &str = "countersign-shell-fastly";
+const SHELL_SPIN: &str = "countersign-shell-spin";
+const ADAPTER_WASI: &str = "countersign-adapter-wasi";
+const ADAPTER_FASTLY: &str = "countersign-adapter-fastly";
+const ADAPTER_SPIN_KEY_VALUE: &str = "countersign-adapter-spin-key-value";
+const ADAPTER_SPIN_SQLITE: &str = "countersign-adapter-spin-sqlite";
+const ADAPTER_SPIN_DATABASE: &str = "countersign-adapter-spin-database";
 const EMBEDDED: &str = "countersign-example-embedded";
 
+/// A composition that needs no wires.
+const fn chain(set: Set, file: &'static str, parts: &'static [&'static str]) -> Composition {
+    Composition { set, file, parts, wires: &[] }
+}
+
 const COMPOSITIONS: [Composition; 16] = [
-    Composition { set: Set::Native, file: "countersign-native", parts: &[VALIDATOR] },
-    Composition { set: Set::Native, file: "countersign-registrar-native", parts: &[REGISTRAR] },
-    Composition { set: Set::Wasi, file: "countersign-wasi", parts: &[WASI_HTTP, VALIDATOR, WASI_KEYVALUE] },
-    Composition { set: Set::Fastly, file: "countersign-fastly", parts: &[FASTLY, VALIDATOR, FASTLY_KV] },
-    Composition { set: Set::Spin, file: "countersign-spin", parts: &[WASI_HTTP, VALIDATOR, SPIN_KV] },
-    Composition { set: Set::Spin, file: "countersign-spin-sqlite", parts: &[WASI_HTTP, VALIDATOR, SPIN_SQLITE] },
-    Composition {
-        set: Set::Spin,
-        file: "countersign-registrar-spin",
-        parts: &[WASI_HTTP, REGISTRAR, SPIN_KV, SQL_SPIN_SQLITE],
-    },
-    Composition { set: Set::All, file: "countersign-spin3", parts: &[SPIN, VALIDATOR, SPIN_KV] },
-    Composition { set: Set::All, file: "tests/embedded", parts: &[EMBEDDED, VALIDATOR, WASI_KEYVALUE] },
-    Composition { set: Set::All, file: "tests/contract-native", parts: &[CONTRACT] },
-    Composition { set: Set::All, file: "tests/contract-wasi", parts: &[WASI_HTTP, CONTRACT, WASI_KEYVALUE] },
-    Composition { set: Set::All, file: "tests/contract-fastly", parts: &[FASTLY, CONTRACT, FASTLY_KV] },
-    Composition { set: Set::All, file: "tests/contract-spin-kv", parts: &[WASI_HTTP, CONTRACT, SPIN_KV] },
-    Composition { set: Set::All, file: "tests/contract-spin-sqlite", parts: &[WASI_HTTP, CONTRACT, SPIN_SQLITE] },
-    Composition { set: Set::All, file: "tests/sql-contract-native", parts: &[SQL_CONTRACT] },
-    Composition { set: Set::All, file: "tests/sql-contract-spin", parts: &[WASI_HTTP, SQL_CONTRACT, SQL_SPIN_SQLITE] },
+    chain(Set::Native, "countersign-native", &[VALIDATOR]),
+    chain(Set::Native, "countersign-registrar-native", &[REGISTRAR]),
+    chain(Set::Wasi, "countersign-wasi", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_WASI]),
+    chain(Set::Fastly, "countersign-fastly", &[SHELL_FASTLY, VALIDATOR, ADAPTER_FASTLY]),
+    chain(Set::Spin, "countersign-spin", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_SPIN_KEY_VALUE]),
+    chain(Set::Spin, "countersign-spin-sqlite", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_SPIN_SQLITE]),
+    chain(
+        Set::Spin,
+        "countersign-registrar-spin",
+        &[SHELL_WASI_HTTP, REGISTRAR, ADAPTER_SPIN_KEY_VALUE, ADAPTER_SPIN_DATABASE],
+    ),
+    chain(Set::All, "countersign-spin3", &[SHELL_SPIN, VALIDATOR, ADAPTER_SPIN_KEY_VALUE]),
+    chain(Set::All, "tests/embedded", &[EMBEDDED, VALIDATOR, ADAPTER_WASI]),
+    chain(Set::All, "tests/contract-native", &[CONTRACT_STORE]),
+    chain(Set::All, "tests/contract-wasi", &[SHELL_WASI_HTTP, CONTRACT_STORE, ADAPTER_WASI]),
+    chain(Set::All, "tests/contract-fastly", &[SHELL_FASTLY, CONTRACT_STORE, ADAPTER_FASTLY]),
+    chain(Set::All, "tests/contract-spin-kv", &[SHELL_WASI_HTTP, CONTRACT_STORE, ADAPTER_SPIN_KEY_VALUE]),
+    chain(Set::All, "tests/contract-spin-sqlite", &[SHELL_WASI_HTTP, CONTRACT_STORE, ADAPTER_SPIN_SQLITE]),
+    chain(Set::All, "tests/sql-contract-native", &[CONTRACT_SQL]),
+    chain(Set::All, "tests/sql-contract-spin", &[SHELL_WASI_HTTP, CONTRACT_SQL, ADAPTER_SPIN_DATABASE]),
 ];
 
-/// Components that tests and the benchmark are given, written as text.
+/// Components of the tests and the benchmark that are written as text.
 const TEXTS: [(&str, &str); 2] =
     [("tests/empty", "benches/runner/empty.wat"), ("tests/misbehaving", "cli/tests/support/guest.wat")];
 
-/// Where compositions go: always the same place, as `spin.toml` names it.
+/// Where compositions are written. `spin.toml` names it, so it does not follow `CARGO_TARGET_DIR`.
 pub(crate) fn directory() -> PathBuf {
     root().join("target/components")
 }
 
-/// The packages that are components, and so are built for the WebAssembly target alone.
+/// The packages that are components. They build for the WebAssembly target only.
 pub(crate) fn packages(set: Set) -> Vec<&'static str> {
     let mut packages: Vec<_> = chosen(set).flat_map(|composition| composition.parts).copied().collect();
     packages.sort_unstable();
@@ -88,28 +97,33 @@ pub(crate) fn packages(set: Set) -> Vec<&'static str> {
     packages
 }
 
-/// Builds what the set needs, composes it, and checks each result's imports and exports against the checked-in list; `bless` rewrites
-/// the list instead.
+/// Builds and composes a set, and compares the imports and exports of each result with its list in
+/// `components/worlds`.
+///
+/// # Errors
+///
+/// Fails if a package does not build or compose, or if a list differs; `bless` writes the list
+/// instead.
 pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
     target::ensure()?;
     let built = target_directory()?.join(TARGET).join("component");
     fs::create_dir_all(directory().join("parts"))?;
     fs::create_dir_all(directory().join("tests"))?;
-    // One by one: packages that are built together share the features of their dependencies, and the validator's bytes would then depend
-    // on what else was asked for.
+    // One by one: packages that are built together share the features of their dependencies, so the
+    // validator's bytes would depend on the set.
     for package in packages(set) {
         run(cargo().args(["build", "--profile", "component", "--target", TARGET, "--package", package]))?;
         let module = built.join(package.replace('-', "_")).with_extension("wasm");
         let module = fs::read(&module).with_context(|| format!("{} cannot be read", module.display()))?;
         let component = ComponentEncoder::default().module(&module).and_then(|encoder| encoder.encode());
-        fs::write(path_of(package), component.with_context(|| format!("{package} is no component"))?)?;
+        fs::write(path_of(package), component.with_context(|| format!("{package} is not a component"))?)?;
     }
 
     for (file, text) in TEXTS {
         fs::write(directory().join(file).with_extension("wasm"), wat::parse_file(root().join(text))?)?;
     }
     for composition in chosen(set) {
-        let bytes = join(composition.parts).with_context(|| format!("{} does not compose", composition.file))?;
+        let bytes = join_packages(composition).with_context(|| format!("{} does not compose", composition.file))?;
         let file = directory().join(composition.file).with_extension("wasm");
         check_world(composition.file, &bytes, bless)?;
         fs::write(&file, &bytes)?;
@@ -125,42 +139,24 @@ fn chosen(set: Set) -> impl Iterator<Item = &'static Composition> {
     })
 }
 
-/// A package as a component by itself, imports and all.
+/// The file of a package's component before it is composed.
 fn path_of(package: &str) -> PathBuf {
     directory().join("parts").join(package).with_extension("wasm")
 }
 
-fn join(parts: &[&str]) -> Result<Vec<u8>> {
-    let [outermost, inner @ ..] = parts else { bail!("nothing to compose") };
-    if inner.is_empty() {
-        return Ok(fs::read(path_of(outermost))?);
+/// Joins the components of the packages.
+fn join_packages(Composition { parts, wires, .. }: &Composition) -> Result<Vec<u8>> {
+    let read = |name: &&'static str| Ok(Part { name, bytes: fs::read(path_of(name))? });
+    let parts = parts.iter().map(read).collect::<Result<Vec<_>>>()?;
+    match &parts[..] {
+        // Joining would wrap it in another component.
+        [app] => Ok(app.bytes.clone()),
+        parts => join(parts, wires),
     }
-
-    let mut graph = CompositionGraph::new();
-    let mut outer: Vec<(PackageId, NodeId)> = Vec::new();
-    for part in parts {
-        let package = Package::from_bytes(part, None, fs::read(path_of(part))?, graph.types_mut())?;
-        let package = graph.register_package(package)?;
-        let instance = graph.instantiate(package);
-        let exports: Vec<String> = graph.types()[graph[package].ty()].exports.keys().cloned().collect();
-        for name in exports {
-            if outer.is_empty() {
-                let export = graph.alias_instance_export(instance, &name)?;
-                graph.export(export, &name)?;
-            }
-            for &(importer, importing) in &outer {
-                if graph.types()[graph[importer].ty()].imports.contains_key(&name) {
-                    let export = graph.alias_instance_export(instance, &name)?;
-                    graph.set_instantiation_argument(importing, &name, export)?;
-                }
-            }
-        }
-        outer.push((package, instance));
-    }
-    Ok(graph.encode(EncodeOptions::default())?)
 }
 
-/// Composing leaves what matches nothing as an import, without a word; so the imports that are left are looked at, each time.
+/// Compares the imports and exports of a composition with its list: an import that nothing
+/// satisfied is still there, and composing does not report it.
 fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
     let DecodedWasm::Component(resolve, world) = wit_component::decode(bytes)? else {
         bail!("{name} is not a component");
@@ -180,7 +176,7 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
     let expected = fs::read_to_string(&list).with_context(|| format!("{} cannot be read", list.display()))?;
     if found != expected {
         bail!(
-            "{name} has other imports or exports than {} lists (if that is meant: `cargo xtask compose --bless`)\n\
+            "the imports and exports of {name} differ from {}; to accept them, run `cargo xtask compose --bless`\n\
              listed:\n{expected}found:\n{found}",
             list.display()
         );

@@ -3,6 +3,7 @@
 
 mod bench;
 mod compose;
+mod join;
 mod prose;
 mod run;
 mod target;
@@ -61,6 +62,12 @@ enum Task {
         #[arg(long)]
         bless: bool,
     },
+    /// Add the WebAssembly target to rustc, by rustup
+    Target {
+        /// Build it from Debian's rust-src instead, and copy it into rustc's sysroot
+        #[arg(long)]
+        from_debian: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -72,6 +79,8 @@ fn main() -> ExitCode {
         Task::Bench { quick, .. } => bench::bench(quick),
         Task::Prose => prose::check(),
         Task::Compose { set, bless } => compose::compose(set, bless),
+        Task::Target { from_debian: true } => target::from_debian(),
+        Task::Target { from_debian: false } => target::ensure(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

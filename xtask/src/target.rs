@@ -1,7 +1,8 @@
-//! The target of the components: from rustup, or, where rustup's server is out of reach, built from Debian's package of std's sources.
+//! The target that components are built for: rustup adds it, or it is built from Debian's sources
+//! of std.
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -11,15 +12,21 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{cache, cargo, on_path, output, run, target_directory};
 
-/// On this target std asks nothing of a host, so that a component imports what its own code calls and nothing else; what is built is a
-/// module, which becomes a component by the WIT it carries. On `wasm32-wasip2` std brings `wasi:cli` and `wasi:io`, for the messages of
-/// panics above all, and some 45 KB to each component.
+/// The target of the components. Its std imports nothing, so a component imports only what its own
+/// code calls. The build is a module, which becomes a component by the WIT it carries. The std of
+/// `wasm32-wasip2` would add `wasi:cli`, `wasi:io` and some 45 KB to each component, most of it for
+/// the messages of panics.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Suites that hold rustc's library sources in several versions; the machine's own suite holds one, long outdated.
+/// Suites that have the sources of several versions of std. A stable release has one old version.
 const SUITES: &str = "trixie-backports forky sid";
 
-/// Gives rustc the target if it has it not.
+/// Adds the target to the toolchain if it lacks it.
+///
+/// # Errors
+///
+/// Fails if rustup cannot add it. Building it from Debian's packages writes to the toolchain's own
+/// directories, so only a CI machine, where `CI` is set, goes on to do that unasked.
 pub(crate) fn ensure() -> Result<()> {
     if installed()? {
         return Ok(());
@@ -29,15 +36,27 @@ pub(crate) fn ensure() -> Result<()> {
     if rustup.is_ok_and(|output| output.status.success()) && installed()? {
         return Ok(());
     }
-    eprintln!("rustup could not add it: building it from Debian's rust-src (about a minute)");
-    from_debian().with_context(|| {
-        format!(
-            "rustc has no {TARGET} target. Neither `rustup target add {TARGET}` nor a build from Debian's rust-src \
-             worked here; add the target in the way your toolchain came"
-        )
-    })?;
+    if env::var_os("CI").is_none_or(|value| value.is_empty()) {
+        bail!(
+            "rustc has no {TARGET} target, and `rustup target add {TARGET}` failed. Add the target in the way your \
+             toolchain was installed. On Debian, `cargo xtask target --from-debian` builds it from the package \
+             rust-src and copies it into rustc's sysroot"
+        );
+    }
+    from_debian()
+}
+
+/// Builds the target from Debian's package `rust-src` and copies it into rustc's sysroot.
+///
+/// # Errors
+///
+/// Fails on a system other than Debian, if Debian has no `rust-src` of rustc's version, and if the
+/// sysroot cannot be written.
+pub(crate) fn from_debian() -> Result<()> {
+    eprintln!("building rustc's {TARGET} target from Debian's rust-src (about a minute)");
+    build().with_context(|| format!("the {TARGET} target cannot be built from Debian's rust-src"))?;
     if !installed()? {
-        bail!("the {TARGET} target was built, and rustc still does not find it");
+        bail!("the {TARGET} target is built, but rustc does not find it in its sysroot");
     }
     Ok(())
 }
@@ -52,9 +71,9 @@ fn installed() -> Result<bool> {
     Ok(files.flatten().any(|file| file.file_name().to_str().is_some_and(is_std)))
 }
 
-fn from_debian() -> Result<()> {
+fn build() -> Result<()> {
     for program in ["apt-get", "apt-cache", "dpkg"] {
-        on_path(program).with_context(|| format!("`{program}` is not here: this is no Debian system"))?;
+        on_path(program).with_context(|| format!("`{program}` is not on PATH; this needs a Debian system"))?;
     }
     let work = cache()?.join(TARGET);
     fs::create_dir_all(&work)?;
@@ -71,7 +90,7 @@ fn from_debian() -> Result<()> {
         }
     }
     fs::remove_dir_all(&work)?;
-    // What cargo built on another std does not go with this one.
+    // Cargo does not notice that std has changed.
     let outdated = target_directory()?.join(TARGET);
     if outdated.exists() {
         fs::remove_dir_all(outdated)?;
@@ -79,7 +98,8 @@ fn from_debian() -> Result<()> {
     Ok(())
 }
 
-/// Fetches rustc's library sources with apt, beside the system's own packages, and unpacks them.
+/// Downloads the sources of std with apt and unpacks them. Lists and caches are in `work`, so the
+/// system's own packages stay as they are.
 fn unpack_sources(work: &Path) -> Result<PathBuf> {
     for directory in ["parts", "lists/partial", "cache/archives/partial", "debs"] {
         fs::create_dir_all(work.join(directory))?;
@@ -100,23 +120,23 @@ fn unpack_sources(work: &Path) -> Result<PathBuf> {
     let offered = output(apt("apt-cache").args(["madison", "rust-src"]))?;
 
     let release = output(Command::new("rustc").arg("--version"))?;
-    let release = release.split(' ').nth(1).context("rustc does not tell its version")?.to_owned();
+    let release = release.split(' ').nth(1).context("`rustc --version` names no version")?.to_owned();
     let rust_src = versions(&offered)
         .find(|version| version.starts_with(&format!("{release}+")))
-        .with_context(|| format!("none of Debian's suites {SUITES} has rust-src of version {release}"))?;
+        .with_context(|| format!("Debian's suites {SUITES} have no rust-src of version {release}"))?;
 
     run(apt("apt-get").arg("download").arg(format!("rust-src={rust_src}")))?;
     let root = work.join("root");
     for package in fs::read_dir(work.join("debs"))? {
         run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(&root))?;
     }
-    Ok(fs::read_dir(root.join("usr/src"))?.next().context("rust-src holds no sources")??.path())
+    Ok(fs::read_dir(root.join("usr/src"))?.next().context("the package rust-src has no sources")??.path())
 }
 
-/// The first Debian archive that this system already trusts, with other suites.
+/// The first archive that this system is configured to trust, with other suites.
 fn source_list() -> Result<String> {
     let configured = fs::read_to_string("/etc/apt/sources.list.d/debian.sources")
-        .context("the system's list of Debian packages (debian.sources) cannot be read")?;
+        .context("/etc/apt/sources.list.d/debian.sources cannot be read")?;
     let field = |name: &str| {
         let line = configured.lines().find(|line| line.starts_with(name));
         line.with_context(|| format!("debian.sources has no `{name}`"))
@@ -130,11 +150,11 @@ fn versions(offered: &str) -> impl Iterator<Item = &str> {
     offered.lines().filter_map(|line| line.split('|').nth(1).map(str::trim))
 }
 
-/// Builds std for the target, and gives the directory of its rlibs.
+/// Builds std for the target and returns the directory of its rlibs.
 fn build_std(work: &Path, sources: &Path, sysroot: &Path) -> Result<PathBuf> {
     let library = sysroot.join("lib/rustlib/src/rust/library");
-    let lent = !library.exists();
-    if lent {
+    let linked = !library.exists();
+    if linked {
         fs::create_dir_all(library.parent().context("a sysroot has parents")?)?;
         symlink(sources.join("library"), &library)
             .with_context(|| format!("{} cannot be written", sysroot.display()))?;
@@ -147,13 +167,13 @@ fn build_std(work: &Path, sources: &Path, sysroot: &Path) -> Result<PathBuf> {
     let built = run(cargo()
         .current_dir(&crate_directory)
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Cembed-bitcode=yes") // or link-time optimisation fails later
+        .env("RUSTFLAGS", "-Cembed-bitcode=yes") // link-time optimisation needs it
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
         .args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET])
         .arg("--target-dir")
         .arg(crate_directory.join("target")));
-    if lent {
+    if linked {
         fs::remove_file(&library)?;
     }
     built?;
