@@ -5,6 +5,7 @@ mod bench;
 mod compose;
 mod join;
 mod prose;
+mod readme;
 mod run;
 mod target;
 mod test;

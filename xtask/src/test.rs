@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     compose::{self, Set},
+    readme,
     run::{cargo, check, check_quietly, on_path, output, root},
     target::TARGET,
     tools::{CARGO_DENY, CARGO_FUZZ, SCHEMATHESIS, VICEROY, WASMTIME},
@@ -24,7 +25,7 @@ struct Step {
 }
 
 /// Components come first: what embeds or serves them is tested on what was built here.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "format", run: format },
     Step { name: "components", run: components },
     Step { name: "lints", run: lints },
@@ -32,6 +33,7 @@ const STEPS: [Step; 11] = [
     Step { name: "core", run: core },
     Step { name: "apps", run: apps },
     Step { name: "native-host", run: native_host },
+    Step { name: "readme", run: readme },
     Step { name: "all-hosts", run: all_hosts },
     Step { name: "api", run: api },
     Step { name: "node", run: node },
@@ -155,6 +157,14 @@ fn native_host() -> Result<Outcome> {
     )?;
     // It has the host's engine in it.
     check(cargo().args(["test", "--release", "--package", "countersign-bench"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn readme() -> Result<Outcome> {
+    if on_path("curl").is_none() {
+        return Ok(Outcome::Skipped("curl is not on PATH: the README's commands were not run"));
+    }
+    readme::check()?;
     Ok(Outcome::Passed)
 }
 

@@ -14,7 +14,7 @@ use crate::run::{cache, cargo, on_path, root, run};
 pub(crate) struct Tool {
     package: &'static str,
     version: &'static str,
-    program: &'static str,
+    pub(crate) program: &'static str,
     /// All of the package's default features where empty.
     features: &'static str,
 }
@@ -50,13 +50,21 @@ impl Tool {
         format!("{} {}", self.package, self.version)
     }
 
-    /// The program's file, installed first if the cache does not hold it.
+    /// The program's file, if the cache has it.
+    pub(crate) fn installed(&self) -> Option<PathBuf> {
+        Some(self.home().ok()?.join("bin").join(self.program)).filter(|program| program.is_file())
+    }
+
+    /// The program's file, installed first if the cache does not have it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the installation fails.
     pub(crate) fn ensure(&self) -> Result<PathBuf> {
-        let home = cache()?.join("tools").join(format!("{}-{}", self.package, self.version));
-        let program = home.join("bin").join(self.program);
-        if program.is_file() {
+        if let Some(program) = self.installed() {
             return Ok(program);
         }
+        let home = self.home()?;
         eprintln!("installing {} {} (once for this user, several minutes)", self.package, self.version);
         let mut install = cargo();
         install.args(["install", self.package, "--version", self.version, "--locked", "--root"]).arg(&home);
@@ -66,7 +74,11 @@ impl Tool {
         }
         run(&mut install)?;
         fs::remove_dir_all(home.join("build"))?;
-        Ok(program)
+        Ok(home.join("bin").join(self.program))
+    }
+
+    fn home(&self) -> Result<PathBuf> {
+        Ok(cache()?.join("tools").join(format!("{}-{}", self.package, self.version)))
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     let binary = artifacts::viceroy()?;
     let (manifest, exported) = if setup.repository_manifest {
         // It names the file of licences from where Viceroy is started.
-        (Path::new(REPOSITORY).join("deploy/fastly/fastly.toml"), directory.join("deploy/fastly/licenses.json"))
+        (Path::new(REPOSITORY).join("deploy/fastly/fastly.toml"), directory.join(".countersign/fastly.json"))
     } else {
         (directory.join("fastly.toml"), directory.join("licenses.json"))
     };
