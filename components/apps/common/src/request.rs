@@ -86,6 +86,7 @@ mod tests {
             method: "POST".into(),
             path: "/".into(),
             query: None,
+            authority: None,
             client: None,
             headers: Vec::new(),
             body,
