@@ -1,4 +1,4 @@
-//! Who has a seat, for the holder of the key.
+//! Lists the seats in use, for the holder of the key.
 
 use countersign::decide::occupancy;
 use countersign::holder::Per;
@@ -7,21 +7,23 @@ use countersign::name::Nonce;
 use countersign::request::{Request, Verb};
 use countersign::state::Seat;
 use countersign::verdict::{ActivationFacts, Occupancy, Verdict};
+use countersign_app_common::answer;
+use countersign_app_common::problem::Problem;
+use countersign_app_common::service::{self, Response};
 use serde::Serialize;
 
-use crate::answer;
-use crate::clock::Stopwatch;
-use crate::problem::Problem;
-use crate::records::{self, Unavailable};
-use crate::verb;
-use countersign_app_common::service::{self, Response};
+use crate::context::Context;
+use crate::flow::{self, Judged};
+use crate::journal;
+use crate::store;
+use crate::unavailable::Unavailable;
 
 /// The seats of a licence.
-pub(crate) struct Seating<'a> {
-    pub(crate) license_id: &'a LicenseId,
-    /// What takes a seat, and how many are taken; nothing where the licence counts none.
+pub(crate) struct Seating {
+    license_id: LicenseId,
+    /// What takes a seat, and how many are taken, if the licence counts seats.
     pub(crate) counted: Option<(Per, Occupancy)>,
-    /// Those whose lease runs, in the order in which they were taken.
+    /// Seats whose lease has not ended, in the order in which they were taken.
     pub(crate) seats: Vec<Seat>,
 }
 
@@ -40,42 +42,41 @@ struct Answer<'a> {
 
 /// `POST /api/v1/activations`
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
-    verb::post(Verb::Activations, http, &|request, stopwatch| {
-        let found = |seating: &Seating<'_>| {
-            answer::json(
-                200,
-                answer::encode(&Answer {
-                    license_id: seating.license_id,
-                    per: seating.counted.map(|(per, _)| per),
-                    seats: seating.counted.map(|(_, seats)| seats),
-                    activations: seating.seats.iter().map(ActivationFacts::from).collect(),
-                    nonce: request.nonce.as_ref(),
-                }),
-            )
-        };
-        activations(request, stopwatch, found, |verdict| verb::verdict(verdict, None, request))
-    })
+    let (request, mut context) = flow::begin(Verb::Activations, http)?;
+    let listed = activations(&request, &mut context).map(|seating| match &seating {
+        Some(seating) => answer::json(200, &Answer::new(seating, &request)),
+        None => Judged::without_license(&request).to_response(&request),
+    });
+    Ok(flow::finish(listed, &context))
 }
 
-/// Two reads. `otherwise` answers where no licence has the key.
-pub(crate) fn activations<T>(
-    request: &Request,
-    stopwatch: &mut Stopwatch,
-    answer: impl FnOnce(&Seating<'_>) -> T,
-    otherwise: impl FnOnce(&Verdict) -> T,
-) -> Result<T, Unavailable> {
-    verb::on_license(
-        "activations",
-        request,
-        stopwatch,
-        |license, stopwatch| {
-            let seating = records::change(license, stopwatch, |state, now| Seating {
-                license_id: &license.id,
-                counted: license.seat_policy.map(|policy| policy.per).zip(occupancy(license, state, now)),
-                seats: state.seats.iter().filter(|seat| seat.is_live(now)).copied().collect(),
-            })?;
-            Ok(("LISTED", answer(&seating)))
-        },
-        otherwise,
-    )
+impl<'a> Answer<'a> {
+    fn new(seating: &'a Seating, request: &'a Request) -> Self {
+        Self {
+            license_id: &seating.license_id,
+            per: seating.counted.map(|(per, _)| per),
+            seats: seating.counted.map(|(_, seats)| seats),
+            activations: seating.seats.iter().map(ActivationFacts::from).collect(),
+            nonce: request.nonce.as_ref(),
+        }
+    }
+}
+
+/// Two reads. `None` if no licence has the key.
+pub(crate) fn activations(request: &Request, context: &mut Context) -> Result<Option<Seating>, Unavailable> {
+    let listed = list(request, context);
+    let code = listed.as_ref().map(|seating| match seating {
+        Some(_) => "LISTED",
+        None => Verdict::without_license(request).code.as_str(),
+    });
+    journal::note("activations", code, context);
+    listed
+}
+
+fn list(request: &Request, context: &mut Context) -> Result<Option<Seating>, Unavailable> {
+    let Some(license) = store::license(request, context)? else { return Ok(None) };
+    let (state, now) = store::state(&license.id, context)?;
+    let counted = license.seat_policy.map(|policy| policy.per).zip(occupancy(&license, &state, now));
+    let seats = state.seats.into_iter().filter(|seat| seat.is_live(now)).collect();
+    Ok(Some(Seating { license_id: license.id, counted, seats }))
 }

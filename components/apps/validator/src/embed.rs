@@ -1,72 +1,54 @@
-//! The typed interface, for components that embed this one.
+//! The typed interface, for components that embed this one: the same verbs, and types of WIT in place
+//! of JSON.
 
 use countersign::field::FieldError;
 use countersign::holder::Per;
-use countersign::license::License;
 use countersign::name::IdempotencyKey;
 use countersign::request::{Fields, Verb};
 use countersign::state::Seat;
-use countersign::transitions::KeyReused;
-use countersign::verdict::{self, Occupancy, Remaining, Verdict};
+use countersign::verdict::{self, Occupancy, Remaining};
 
 use crate::App;
-use crate::activate::ACTIVATE;
-use crate::activations::activations;
+use crate::activate::activate;
+use crate::activations::{Seating, activations};
 use crate::bindings::exports::countersign::license::validator as wit;
-use crate::clock::Stopwatch;
-use crate::deactivate::deactivate;
-use crate::heartbeat::HEARTBEAT;
-use crate::records::Unavailable;
-use crate::usage::usage;
-use crate::validate::VALIDATE;
-use crate::verb::{Weighing, weigh};
+use crate::context::Context;
+use crate::deactivate::{Deactivation, deactivate};
+use crate::flow::Judged;
+use crate::heartbeat::heartbeat;
+use crate::unavailable::Unavailable;
+use crate::usage::{UsageError, usage};
+use crate::validate::validate;
 
 impl wit::Guest for App {
     fn validate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        weighed(&VALIDATE, request)
+        let mut context = Context::start();
+        let request = Fields::from(request).verify(Verb::Validate)?;
+        Ok(validate(&request, &mut context)?.into())
     }
 
     fn activate(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        weighed(&ACTIVATE, request)
+        let mut context = Context::start();
+        let request = Fields::from(request).verify(Verb::Activate)?;
+        Ok(activate(&request, &mut context)?.into())
     }
 
     fn heartbeat(request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-        weighed(&HEARTBEAT, request)
+        let mut context = Context::start();
+        let request = Fields::from(request).verify(Verb::Heartbeat)?;
+        Ok(heartbeat(&request, &mut context)?.into())
     }
 
     fn deactivate(seat: wit::Seat) -> Result<Option<wit::Deactivation>, wit::Fault> {
-        let mut stopwatch = Stopwatch::start();
-        let fields = Fields {
-            key: Some(seat.key),
-            domain: seat.domain,
-            fingerprint: some(seat.fingerprint),
-            user: seat.user,
-            activation: seat.activation,
-            ..Fields::default()
-        };
-        let answered = deactivate(
-            &fields.verify(Verb::Deactivate)?,
-            &mut stopwatch,
-            |done| Some(wit::Deactivation { deactivated: done.deactivated, seats: done.seats.map(wit::Seats::from) }),
-            |_| None,
-        );
-        Ok(answered?)
+        let mut context = Context::start();
+        let request = Fields::from(seat).verify(Verb::Deactivate)?;
+        Ok(deactivate(&request, &mut context)?.map(wit::Deactivation::from))
     }
 
     fn activations(key: String) -> Result<Option<wit::Seating>, wit::Fault> {
-        let mut stopwatch = Stopwatch::start();
-        let fields = Fields { key: Some(key), ..Fields::default() };
-        let answered = activations(
-            &fields.verify(Verb::Activations)?,
-            &mut stopwatch,
-            |seating| {
-                let (per, seats) = seating.counted?;
-                let activations = seating.seats.iter().map(wit::Activation::from).collect();
-                Some(wit::Seating { per: per.into(), seats: seats.into(), activations })
-            },
-            |_| None,
-        );
-        Ok(answered?)
+        let mut context = Context::start();
+        let request = Fields { key: Some(key), ..Fields::default() }.verify(Verb::Activations)?;
+        Ok(activations(&request, &mut context)?.and_then(seating))
     }
 
     fn usage(
@@ -74,7 +56,7 @@ impl wit::Guest for App {
         change: Option<wit::Change>,
         idempotency_key: Option<String>,
     ) -> Result<wit::Used, wit::UsageFault> {
-        let mut stopwatch = Stopwatch::start();
+        let mut context = Context::start();
         let mut fields = Fields::from(request);
         match change {
             Some(wit::Change::Consume(amount)) => fields.consume = Some(amount),
@@ -84,22 +66,12 @@ impl wit::Guest for App {
         let request = fields.verify(Verb::Usage)?;
         let key = idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose();
         let key = key.map_err(|error| FieldError::new("idempotency-key", format_args!("{error}.")))?;
-        usage(&request, key.as_ref(), &mut stopwatch, |outcome| match outcome {
-            Ok((verdict, license, applied)) => {
-                Ok(wit::Used { verdict: (verdict, license).into(), applied: applied.unwrap_or_default() })
-            }
-            Err(KeyReused) => Err(wit::UsageFault::IdempotencyKeyReused),
-        })?
+        let usage = usage(&request, key.as_ref(), &mut context)?;
+        Ok(wit::Used { verdict: usage.judged.into(), applied: usage.applied.unwrap_or_default() })
     }
 }
 
-fn weighed(weighing: &Weighing, request: wit::Request) -> Result<wit::Verdict, wit::Fault> {
-    let mut stopwatch = Stopwatch::start();
-    let request = Fields::from(request).verify(weighing.verb)?;
-    Ok(weigh(weighing, &request, &mut stopwatch, |verdict, license| (verdict, license).into())?)
-}
-
-/// An empty list says what a field that is not sent does.
+/// An empty list is the same as a field that is not sent.
 fn some(texts: Vec<String>) -> Option<Vec<String>> {
     Some(texts).filter(|texts| !texts.is_empty())
 }
@@ -121,8 +93,22 @@ impl From<wit::Request> for Fields {
     }
 }
 
-impl From<(&Verdict, Option<&License>)> for wit::Verdict {
-    fn from((verdict, license): (&Verdict, Option<&License>)) -> Self {
+impl From<wit::Seat> for Fields {
+    fn from(seat: wit::Seat) -> Self {
+        Self {
+            key: Some(seat.key),
+            domain: seat.domain,
+            fingerprint: some(seat.fingerprint),
+            user: seat.user,
+            activation: seat.activation,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Judged> for wit::Verdict {
+    fn from(Judged { verdict, license }: Judged) -> Self {
+        let license = license.as_ref();
         Self {
             valid: verdict.is_valid(),
             code: verdict.code.into(),
@@ -140,6 +126,19 @@ impl From<(&Verdict, Option<&License>)> for wit::Verdict {
             allowance: verdict.remaining.as_ref().map(wit::Allowance::from),
         }
     }
+}
+
+impl From<Deactivation> for wit::Deactivation {
+    fn from(Deactivation { deactivated, seats, .. }: Deactivation) -> Self {
+        Self { deactivated, seats: seats.map(wit::Seats::from) }
+    }
+}
+
+/// `None` if the licence does not count seats.
+fn seating(Seating { counted, seats, .. }: Seating) -> Option<wit::Seating> {
+    let (per, counts) = counted?;
+    let activations = seats.iter().map(wit::Activation::from).collect();
+    Some(wit::Seating { per: per.into(), seats: counts.into(), activations })
 }
 
 impl From<&Seat> for wit::Activation {
@@ -231,8 +230,17 @@ impl From<Unavailable> for wit::Fault {
     }
 }
 
-impl<T: Into<wit::Fault>> From<T> for wit::UsageFault {
-    fn from(fault: T) -> Self {
-        Self::Fault(fault.into())
+impl From<FieldError> for wit::UsageFault {
+    fn from(error: FieldError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<UsageError> for wit::UsageFault {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::KeyReused => Self::IdempotencyKeyReused,
+            UsageError::Unavailable(unavailable) => Self::Fault(unavailable.into()),
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! What operators ask: does it run, and does its store answer?
+//! For operators: whether the app runs, and whether its store answers.
 
-use serde::Serialize;
-
-use crate::answer;
-use crate::problem::Problem;
-use crate::records::kind;
+use countersign_app_common::answer::{json, with_body};
+use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{Request, Response};
 use countersign_app_common::store::{self, CompareAndSwap};
+use serde::Serialize;
 
-/// The key that `readyz` reads. No licence is under it, for no key is known whose SHA-256 is zero.
+use crate::unavailable::Unavailable;
+
+/// The store's key that `readyz` reads. No licence has it, as no text is known whose SHA-256 is zero.
 const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";
 
 #[derive(Serialize)]
@@ -26,18 +26,18 @@ struct Store<'a> {
     lists: bool,
     ordered_list: bool,
     staleness_seconds: u32,
-    /// Whether a limit on seats or usage holds when two ask at the same moment.
+    /// Whether concurrent requests may exceed a limit on seats or usage.
     limits: &'static str,
 }
 
-/// `GET /healthz`: answers as long as the app runs, and calls nothing.
+/// `GET /healthz`: answers if the app runs. Calls no import.
 pub(crate) fn healthz(_: &Request) -> Result<Response, Problem> {
-    Ok(answer::json(200, br#"{"status":"ok"}"#.into()))
+    Ok(with_body(200, "application/json", br#"{"status":"ok"}"#.into()))
 }
 
-/// `GET /readyz`: makes a read of the store, and says what the store can do.
+/// `GET /readyz`: reads the store once, and says what the store guarantees.
 pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
-    store::get(PROBE).map_err(|error| Problem::Unavailable { reason: kind(&error) })?;
+    store::get(PROBE).map_err(Unavailable::from)?;
     let store = store::describe();
     let store = Store {
         name: &store.name,
@@ -57,5 +57,5 @@ pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
             CompareAndSwap::ReadOnly => "none",
         },
     };
-    Ok(answer::json(200, answer::encode(&Ready { status: "ready", store })))
+    Ok(json(200, &Ready { status: "ready", store }))
 }

@@ -1,20 +1,25 @@
-//! Keeps a seat: renews its lease.
+//! Renews the lease of a seat.
 
-use countersign::request::Verb;
+use countersign::request::{Request, Verb};
 use countersign::transitions;
+use countersign_app_common::problem::Problem;
+use countersign_app_common::service::{self, Response};
 
-use crate::problem::Problem;
-use crate::verb::{Weighing, post_weighing, warn_of_soft_limits};
-use countersign_app_common::service::{Request, Response};
-
-/// Two reads, and a write if anything changed.
-pub(crate) const HEARTBEAT: Weighing = Weighing {
-    verb: Verb::Heartbeat,
-    event: "heartbeat",
-    weigh: |case, state, now| warn_of_soft_limits(transitions::heartbeat(case, state, now)),
-};
+use crate::context::Context;
+use crate::flow::{self, Judged};
+use crate::journal;
+use crate::unavailable::Unavailable;
 
 /// `POST /api/v1/heartbeat`
-pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
-    post_weighing(&HEARTBEAT, http)
+pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
+    let (request, mut context) = flow::begin(Verb::Heartbeat, http)?;
+    let judged = heartbeat(&request, &mut context);
+    Ok(flow::finish(judged.map(|judged| judged.to_response(&request)), &context))
+}
+
+/// Two reads, and a write if anything changed.
+pub(crate) fn heartbeat(request: &Request, context: &mut Context) -> Result<Judged, Unavailable> {
+    let judged = flow::judge(transitions::heartbeat, request, context);
+    journal::note("heartbeat", judged.as_ref().map(Judged::code), context);
+    judged.map(Judged::warn_of_soft_limit)
 }

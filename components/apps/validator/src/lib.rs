@@ -1,29 +1,33 @@
-//! The validator app: everything a licence holder asks, and no power to issue.
+//! The validator app: what licence holders need, and no power to issue licences.
 //!
-//! One request, in reading order: `service` finds the verb for a path, `verb` is what all verbs share, and each has a file of its own:
-//! `validate`, `activate`, `heartbeat`, `deactivate`, `activations`, `usage`. `records` reads and writes the two records of a licence, and
-//! `journal` notes what came of it. `embed` has the same verbs for components that embed this one. `health` has those of operators;
-//! `answer` and `problem` are what a response is made of, and `clock` tells the time.
+//! One request, in reading order: `service` finds the handler for a path. Each verb has a file, which
+//! reads top down: `validate`, `activate`, `heartbeat`, `deactivate`, `activations`, `usage`; `flow`
+//! has the steps that they share. `embed` has the same verbs for components that embed this one, and
+//! `health` has those of operators.
+//!
+//! A verb reads and writes by `store`, and notes its result by `journal`. Its `context` has the time
+//! and what is known of the request; `unavailable` says why there is no verdict. `answer` has what
+//! this app adds to the responses of [`countersign_app_common`].
 
 mod service;
 
 mod activate;
 mod activations;
 mod deactivate;
+mod flow;
 mod heartbeat;
 mod usage;
 mod validate;
-mod verb;
 
 mod embed;
 mod health;
 
-mod records;
+mod journal;
+mod store;
 
 mod answer;
-mod clock;
-mod journal;
-mod problem;
+mod context;
+mod unavailable;
 
 #[allow(unsafe_code, missing_docs, unreachable_pub)]
 mod bindings {

@@ -1,22 +1,22 @@
-//! The HTTP interface: a table of routes, and what is the same for each.
+//! The HTTP interface: the table of routes.
 
 use countersign::routes;
-
-use crate::App;
-use crate::answer;
-use crate::problem::Problem;
-use crate::{activate, activations, deactivate, health, heartbeat, usage, validate};
+use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{Guest, Request, Response};
+
+use crate::{App, activate, activations, answer, deactivate, health, heartbeat, usage, validate};
 
 struct Route {
     path: &'static str,
     method: &'static str,
     /// `method` and `OPTIONS`, as `Allow` lists them.
     allowed: &'static str,
-    verb: Verb,
+    handler: Handler,
 }
 
-/// The one that everyone asks stands first.
+type Handler = fn(&Request) -> Result<Response, Problem>;
+
+/// The most frequent first.
 const ROUTES: [Route; routes::HOLDERS.len()] = [
     post(routes::VALIDATE, validate::post),
     post(routes::ACTIVATE, activate::post),
@@ -28,31 +28,31 @@ const ROUTES: [Route; routes::HOLDERS.len()] = [
     get(routes::READYZ, health::readyz),
 ];
 
-type Verb = fn(&Request) -> Result<Response, Problem>;
-
-const fn post(path: &'static str, verb: Verb) -> Route {
-    Route { path, method: "POST", allowed: "POST, OPTIONS", verb }
+const fn post(path: &'static str, handler: Handler) -> Route {
+    Route { path, method: "POST", allowed: "POST, OPTIONS", handler }
 }
 
-const fn get(path: &'static str, verb: Verb) -> Route {
-    Route { path, method: "GET", allowed: "GET, OPTIONS", verb }
+const fn get(path: &'static str, handler: Handler) -> Route {
+    Route { path, method: "GET", allowed: "GET, OPTIONS", handler }
 }
 
 impl Guest for App {
     fn handle(request: Request) -> Response {
-        respond(&request).unwrap_or_else(Response::from)
+        let mut response = respond(&request).unwrap_or_else(Response::from);
+        answer::open_to_all_sites(&mut response);
+        response
     }
 }
 
 fn respond(request: &Request) -> Result<Response, Problem> {
-    let route = ROUTES.iter().find(|route| route.path == request.path).ok_or(Problem::NoSuchPath)?;
+    let route = ROUTES.iter().find(|route| route.path == request.path).ok_or(Problem::NO_SUCH_PATH)?;
     if request.method == "OPTIONS" {
         return Ok(answer::preflight(route.allowed));
     }
     if request.method != route.method {
-        return Err(Problem::MethodNotAllowed { allowed: route.allowed });
+        return Err(Problem::method_not_allowed(route.allowed));
     }
-    (route.verb)(request)
+    (route.handler)(request)
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_document_has_these_routes_for_holders_and_no_others() {
+    fn the_document_describes_these_routes_and_no_others() {
         let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
         let mut described = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().unwrap() {

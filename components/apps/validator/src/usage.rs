@@ -1,76 +1,91 @@
-//! Consumes some of an allowance, returns some, or reads what is left.
+//! Consumes some of an allowance, returns some, or reads what remains.
 
 use countersign::decide::Case;
-use countersign::field::FieldError;
-use countersign::license::License;
 use countersign::name::IdempotencyKey;
 use countersign::request::{Request, Verb};
 use countersign::transitions::{self, KeyReused};
-use countersign::verdict::Verdict;
-
-use crate::answer;
-use crate::clock::Stopwatch;
-use crate::problem::Problem;
-use crate::records::{self, Unavailable};
-use crate::verb;
+use countersign_app_common::problem::Problem;
+use countersign_app_common::request::idempotency_key;
 use countersign_app_common::service::{self, Response};
 
-/// What came of a request for usage: the verdict with what is left, its licence and, for a change, whether it was made.
-pub(crate) type Outcome<'a> = Result<(&'a Verdict, Option<&'a License>, Option<bool>), KeyReused>;
+use crate::context::Context;
+use crate::flow::{self, Judged};
+use crate::journal;
+use crate::store;
+use crate::unavailable::Unavailable;
 
-/// `POST /api/v1/usage`, with an `Idempotency-Key` if the caller may send it again.
-pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
-    let key = idempotency_key(http)?;
-    verb::post(Verb::Usage, http, &|request, stopwatch| {
-        usage(request, key.as_ref(), stopwatch, |outcome| match outcome {
-            Ok((verdict, license, applied)) => {
-                let status = if license.is_some() { 200 } else { 404 };
-                answer::json(status, verdict.to_json_with(license, request, applied).into_bytes())
-            }
-            Err(KeyReused) => Problem::IdempotencyKeyReused.into(),
-        })
-    })
+/// The verdict with what remains and, if a change was requested, whether it was applied.
+pub(crate) struct Usage {
+    pub(crate) judged: Judged,
+    pub(crate) applied: Option<bool>,
 }
 
-/// Two reads and, for a change, a write; with an idempotency key one more of each.
-pub(crate) fn usage<T>(
+pub(crate) enum UsageError {
+    /// The idempotency key was used for a different change.
+    KeyReused,
+    Unavailable(Unavailable),
+}
+
+/// `POST /api/v1/usage`, with an `Idempotency-Key` if the caller may retry it.
+pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
+    let key = idempotency_key(&http.headers)?;
+    let (request, mut context) = flow::begin(Verb::Usage, http)?;
+    let usage = usage(&request, key.as_ref(), &mut context);
+    Ok(flow::finish(usage.map(|usage| usage.judged.to_response_with(&request, usage.applied)), &context))
+}
+
+/// Two reads, and a write for a change; with an idempotency key one more of each.
+pub(crate) fn usage(
     request: &Request,
     key: Option<&IdempotencyKey>,
-    stopwatch: &mut Stopwatch,
-    answer: impl Fn(Outcome<'_>) -> T,
-) -> Result<T, Unavailable> {
-    verb::on_license(
-        "usage",
-        request,
-        stopwatch,
-        |license, stopwatch| {
-            let operation = key.and_then(|key| request.operation(key, &license.id));
-            let earlier = operation.as_ref().map_or(Ok(None), |operation| records::applied(operation, stopwatch))?;
-            let case = Case::new(license, request);
-            let used = records::change(license, stopwatch, |state, now| {
-                transitions::usage(&case, state, operation, earlier, now)
-            })?;
-            let Ok(used) = used else { return Ok(("IDEMPOTENCY_KEY_REUSED", answer(Err(KeyReused)))) };
-            if let Some(operation) = operation.filter(|_| used.is_applied && earlier.is_none()) {
-                records::remember(operation, stopwatch);
-            }
-            let (verdict, applied) = (verb::warn_of_soft_limits(used.verdict), request.change.map(|_| used.is_applied));
-            Ok((verdict.code.as_str(), answer(Ok((&verdict, Some(license), applied)))))
-        },
-        |verdict| answer(Ok((verdict, None, None))),
-    )
+    context: &mut Context,
+) -> Result<Usage, UsageError> {
+    let usage = change(request, key, context);
+    let code = match &usage {
+        Ok(usage) => Ok(usage.judged.code()),
+        Err(UsageError::KeyReused) => Ok("IDEMPOTENCY_KEY_REUSED"),
+        Err(UsageError::Unavailable(unavailable)) => Err(unavailable),
+    };
+    journal::note("usage", code, context);
+    usage
 }
 
-/// The header of draft-ietf-httpapi-idempotency-key-header, section 2.1, which is a string in quotes (RFC 9651, section 3.3.3); without
-/// quotes, as most send it, it is taken as it stands.
-fn idempotency_key(http: &service::Request) -> Result<Option<IdempotencyKey>, Problem> {
-    let refuse = |detail: &str| Problem::InvalidRequest(FieldError::new("Idempotency-Key", format_args!("{detail}.")));
-    let mut headers = http.headers.iter().filter(|header| header.name == "idempotency-key");
-    let Some(header) = headers.next() else { return Ok(None) };
-    if headers.next().is_some() {
-        return Err(refuse("is given more than once"));
+fn change(request: &Request, key: Option<&IdempotencyKey>, context: &mut Context) -> Result<Usage, UsageError> {
+    let Some(license) = store::license(request, context)? else {
+        return Ok(Usage { judged: Judged::without_license(request), applied: None });
+    };
+    let operation = key.and_then(|key| request.operation(key, &license.id));
+    let earlier = match &operation {
+        Some(operation) => store::applied(operation, context)?,
+        None => None,
+    };
+    let case = Case::new(&license, request);
+    let outcome =
+        store::change(&license.id, context, |state, now| transitions::usage(&case, state, operation, earlier, now))??;
+    if let Some(operation) = operation.filter(|_| outcome.is_applied && earlier.is_none()) {
+        store::remember(operation, context);
     }
-    let text = str::from_utf8(&header.value).map_err(|_| refuse("is not ASCII"))?.trim_ascii();
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    IdempotencyKey::parse(text).map(Some).map_err(|error| refuse(&error.to_string()))
+    let judged = Judged { verdict: outcome.verdict, license: Some(license) };
+    Ok(Usage { judged: judged.warn_of_soft_limit(), applied: request.change.map(|_| outcome.is_applied) })
+}
+
+impl From<KeyReused> for UsageError {
+    fn from(KeyReused: KeyReused) -> Self {
+        Self::KeyReused
+    }
+}
+
+impl From<Unavailable> for UsageError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<UsageError> for Problem {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::KeyReused => Self::IDEMPOTENCY_KEY_REUSED,
+            UsageError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
 }

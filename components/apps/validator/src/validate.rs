@@ -1,17 +1,26 @@
-//! The verb everyone calls: may this run?
+//! Decides whether the program may run: the verb of nearly every request.
 
-use countersign::request::Verb;
+use countersign::request::{Request, Verb};
 use countersign::transitions;
+use countersign_app_common::problem::Problem;
+use countersign_app_common::service::{self, Response};
 
-use crate::problem::Problem;
-use crate::verb::{Weighing, post_weighing};
-use countersign_app_common::service::{Request, Response};
-
-/// One read, and a second where the licence counts seats, the request names an allowance, or the licence's time begins later.
-pub(crate) const VALIDATE: Weighing =
-    Weighing { verb: Verb::Validate, event: "validation", weigh: transitions::validate };
+use crate::context::Context;
+use crate::flow::{self, Judged};
+use crate::journal;
+use crate::unavailable::Unavailable;
 
 /// `POST /api/v1/validate`
-pub(crate) fn post(http: &Request) -> Result<Response, Problem> {
-    post_weighing(&VALIDATE, http)
+pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
+    let (request, mut context) = flow::begin(Verb::Validate, http)?;
+    let judged = validate(&request, &mut context);
+    Ok(flow::finish(judged.map(|judged| judged.to_response(&request)), &context))
+}
+
+/// One read, and a second if the licence counts seats, the request names an allowance, or the
+/// licence's duration starts with its first use. It is the first valid verdict that may write.
+pub(crate) fn validate(request: &Request, context: &mut Context) -> Result<Judged, Unavailable> {
+    let judged = flow::judge(transitions::validate, request, context);
+    journal::note("validation", judged.as_ref().map(Judged::code), context);
+    judged
 }

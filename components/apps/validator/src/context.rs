@@ -1,0 +1,60 @@
+//! What is known of a request while it is answered.
+
+use std::time::Duration;
+
+use countersign::id::LicenseId;
+use countersign::key::Hint;
+use countersign::license::License;
+use countersign::name::Product;
+use countersign::time::Timestamp;
+use countersign_app_common::clock::{self, Stopwatch};
+
+/// The clock of a request, and the licence that it found.
+pub(crate) struct Context {
+    /// Started when the request began.
+    pub(crate) stopwatch: Stopwatch,
+    /// The time spent in the store.
+    pub(crate) store: Duration,
+    /// What the journal says of the licence.
+    pub(crate) license: Option<Facts>,
+    moment: Option<Timestamp>,
+}
+
+/// A licence, as the journal names it: never by its key.
+pub(crate) struct Facts {
+    pub(crate) id: LicenseId,
+    pub(crate) product: Product,
+    pub(crate) hint: Option<Hint>,
+}
+
+impl Context {
+    pub(crate) fn start() -> Self {
+        Self { stopwatch: Stopwatch::start(), store: Duration::ZERO, license: None, moment: None }
+    }
+
+    /// The present. The request's answer is about the last moment that this returned.
+    pub(crate) fn now(&mut self) -> Timestamp {
+        let now = clock::now();
+        self.moment = Some(now);
+        now
+    }
+
+    /// The moment that the request's answer is about.
+    pub(crate) fn moment(&mut self) -> Timestamp {
+        self.moment.unwrap_or_else(|| self.now())
+    }
+
+    /// Times a call of the store.
+    pub(crate) fn time_store<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let stopwatch = Stopwatch::start();
+        let answer = call();
+        self.store += stopwatch.elapsed();
+        answer
+    }
+
+    /// Has the journal name this licence.
+    pub(crate) fn found(&mut self, license: &License) {
+        let License { id, product, hint, .. } = license;
+        self.license = Some(Facts { id: id.clone(), product: product.clone(), hint: hint.clone() });
+    }
+}

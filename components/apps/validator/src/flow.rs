@@ -1,0 +1,91 @@
+//! The steps that verbs share, in the order in which they take them.
+
+use countersign::decide::Case;
+use countersign::license::License;
+use countersign::request::{Request, Verb};
+use countersign::state::State;
+use countersign::time::Timestamp;
+use countersign::verdict::{Verdict, Warning};
+use countersign_app_common::answer::with_body;
+use countersign_app_common::problem::Problem;
+use countersign_app_common::service::{self, Response};
+use countersign_app_common::{request, settings};
+
+use crate::answer;
+use crate::context::Context;
+use crate::store;
+use crate::unavailable::Unavailable;
+
+/// Reads a verb's request from a body.
+pub(crate) fn begin(verb: Verb, http: &service::Request) -> Result<(Request, Context), Problem> {
+    let context = Context::start();
+    let request = Request::from_json(verb, request::body(http)?)?;
+    Ok((request, context))
+}
+
+/// A verdict, and the licence that it is about, if one was found.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) license: Option<License>,
+}
+
+/// Finds the licence, applies the transition to its state, and returns the verdict: two reads and a
+/// write at most.
+pub(crate) fn judge(
+    transition: fn(&Case<'_>, &mut State, Timestamp) -> Verdict,
+    request: &Request,
+    context: &mut Context,
+) -> Result<Judged, Unavailable> {
+    let Some(license) = store::license(request, context)? else { return Ok(Judged::without_license(request)) };
+    let case = Case::new(&license, request);
+    let verdict = if case.needs_state() {
+        store::change(&license.id, context, |state, now| transition(&case, state, now))?
+    } else {
+        transition(&case, &mut State::default(), context.now())
+    };
+    Ok(Judged { verdict, license: Some(license) })
+}
+
+impl Judged {
+    /// The verdict on a key that no licence has.
+    pub(crate) fn without_license(request: &Request) -> Self {
+        Self { verdict: Verdict::without_license(request), license: None }
+    }
+
+    /// The verdict's code, as the journal notes it.
+    pub(crate) fn code(&self) -> &'static str {
+        self.verdict.code.as_str()
+    }
+
+    /// Warns the holder of a limit that the store cannot enforce exactly.
+    pub(crate) fn warn_of_soft_limit(mut self) -> Self {
+        let counts = self.verdict.seats.is_some() || self.verdict.remaining.is_some();
+        if self.verdict.is_valid() && counts && store::limits_are_soft() {
+            self.verdict.warnings.push(Warning::LimitIsSoft);
+        }
+        self
+    }
+
+    /// The response: 404 if there is no licence to give a verdict on.
+    pub(crate) fn to_response(&self, request: &Request) -> Response {
+        self.to_response_with(request, None)
+    }
+
+    /// As [`to_response`](Self::to_response), with whether a change of an allowance was applied.
+    pub(crate) fn to_response_with(&self, request: &Request, applied: Option<bool>) -> Response {
+        let status = if self.license.is_some() { 200 } else { 404 };
+        let body = self.verdict.to_json_with(self.license.as_ref(), request, applied);
+        with_body(status, "application/json", body.into_bytes())
+    }
+}
+
+/// Adds how long the answer took, if the operator's settings say so.
+pub(crate) fn finish(answered: Result<Response, impl Into<Problem>>, context: &Context) -> Response {
+    let mut response = answered.unwrap_or_else(|error| error.into().into());
+    // A setting that cannot be read is no reason to withhold an answer. It is read each time, so that a
+    // change takes effect at once.
+    if settings::get("server_timing").is_ok_and(|value| value.as_deref() == Some("true")) {
+        answer::add_timing(&mut response, context);
+    }
+    response
+}
