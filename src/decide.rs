@@ -1,4 +1,4 @@
-//! The decision: one licence, what has become of it, one request, one moment.
+//! The decision on a request: a function of the licence, its usage state, the request and a moment.
 
 use crate::{
     holder::{Holder, Per},
@@ -11,23 +11,37 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// A licence and a request on it, with the holder that the request names.
+/// A licence, a request that names it, and the holder whom the request names.
+///
+/// ```
+/// # use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State};
+/// # use countersign::{time::Timestamp, verdict::Code};
+/// # let record = br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme",
+/// #     "status":"suspended","plan":"pro","issuedAt":"2026-01-01T00:00:00Z","features":[],"domains":[],"requires":[]}"#;
+/// # let license = License::from_json(record)?;
+/// # let request = Request::from_json(Verb::Validate, br#"{"key":"an existing key"}"#)?;
+/// let case = Case::new(&license, &request);
+/// let state = if case.needs_state() { todo!("read the licence's state") } else { State::default() };
+/// let verdict = case.decide(&state, Timestamp::parse("2026-06-01T00:00:00Z")?);
+/// assert_eq!(verdict.code, Code::Suspended);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub(crate) license: &'a License,
     pub(crate) request: &'a Request,
-    /// Hashed once: the licence says what takes a seat, the request who that is.
+    /// Hashed once a request. `None` if the licence counts no seats, or the request names no holder.
     pub(crate) holder: Option<Holder>,
 }
 
 impl<'a> Case<'a> {
-    /// The case of a request whose key is that of the licence.
+    /// The case of a request whose key is this licence's.
     pub fn new(license: &'a License, request: &'a Request) -> Self {
         let holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license.id));
         Self { license, request, holder }
     }
 
-    /// Whether the decision depends on the licence's state. If not, it is the same for [`State::default`].
+    /// Whether the decision depends on the licence's state. If not, decide with [`State::default`].
     pub fn needs_state(&self) -> bool {
         self.license.duration_seconds.is_some() || self.request.allowance.is_some() || self.holder.is_some()
     }
@@ -70,26 +84,26 @@ impl<'a> Case<'a> {
         Verdict { remaining: findings.remaining, ..verdict }
     }
 
-    /// Every reason to refuse that applies, in the order that decides: of several, the first is reported.
+    /// Every reason to refuse, in order of precedence: a verdict reports the first.
     ///
-    /// A field that the request does not send is no reason, unless the licence requires it.
+    /// A field that the request does not send is a reason only if the licence requires it.
     pub fn reasons(&self, state: &State, now: Timestamp) -> impl Iterator<Item = Code> + use<> {
         Findings::of(self, state, now).reasons(self)
     }
 }
 
-/// How many seats the licence has and how many are taken; nothing where it counts none.
+/// How many seats a licence has and how many are taken; `None` if it counts no seats.
 pub fn occupancy(license: &License, state: &State, now: Timestamp) -> Option<Occupancy> {
     let used = state.seats.iter().filter(|seat| seat.is_live(now)).count() as u32;
     license.seat_policy.map(|policy| Occupancy { limit: policy.limit, used })
 }
 
-/// What a case comes to at a moment.
+/// What is true of a case at a moment.
 struct Findings<'a> {
     is_early: bool,
     term: Term,
     standing: Standing<'a>,
-    /// Of the allowance that the request names, if the licence has it.
+    /// Of the allowance that the request names; `None` if the licence does not have it.
     remaining: Option<Remaining>,
 }
 
@@ -134,7 +148,7 @@ impl<'a> Findings<'a> {
             None => requires(Requirement::Version),
         };
         let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
-        let is_over = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.ceiling());
+        let is_over_limit = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.ceiling());
         let is_used_up = request.allowance.is_some()
             && self
                 .remaining
@@ -145,7 +159,7 @@ impl<'a> Findings<'a> {
             (Code::Revoked, license.status == Status::Revoked),
             (Code::Suspended, license.status == Status::Suspended),
             (Code::NotYetValid, self.is_early),
-            (Code::Expired, term == Term::Over),
+            (Code::Expired, term == Term::Ended),
             (Code::ProductMismatch, is_other_product),
             (Code::DomainRequired, lacks_domain),
             (Code::DomainMismatch, is_elsewhere),
@@ -155,7 +169,7 @@ impl<'a> Findings<'a> {
             (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
             (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
             (Code::FeatureMissing, lacks_feature),
-            (Code::TooManyActivations, is_over),
+            (Code::TooManyActivations, is_over_limit),
             (Code::UsageExhausted, is_used_up),
         ]
         .into_iter()
@@ -163,18 +177,18 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// How who asks stands to the licence's seats.
+/// The caller's relation to the licence's seats.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing<'a> {
-    /// The licence counts none.
+    /// The licence counts no seats.
     Uncounted,
-    /// It does, and who asks does not say who that is.
+    /// It counts seats, and the request does not name a holder.
     Nameless(Per),
-    /// Without a seat.
+    /// Holds no seat.
     Absent,
-    /// The lease is over.
+    /// Held a seat whose lease has ended.
     Lapsed(&'a Seat),
-    /// In a seat, before which so many others were taken that are still held.
+    /// Holds a seat; `place` counts the live seats taken before it.
     Held { seat: &'a Seat, place: usize, policy: &'a SeatPolicy },
 }
 
@@ -191,21 +205,21 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Where a moment lies in a licence's life, as its expiry strategy has it.
+/// Where a moment lies in a licence's term, under its expiry strategy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Term {
     /// Before expiry.
     Running,
-    /// In the grace period after it.
+    /// After expiry, in the grace period.
     Grace,
-    /// Past it, and allowed.
+    /// After both, and allowed.
     Allowed,
-    /// Past it, with a version released before it.
+    /// After both, with a version released before expiry.
     Maintained,
-    /// Past it, with a version released after it, which a maintained licence does not cover.
+    /// After both, with a version released after expiry, which a maintained licence does not cover.
     ReleasedLater,
-    /// Past it.
-    Over,
+    /// After both.
+    Ended,
 }
 
 impl Term {
@@ -221,7 +235,7 @@ impl Term {
             (ExpiryStrategy::Allow, _) => Self::Allowed,
             (ExpiryStrategy::Maintain, Some(released_at)) if released_at < expires_at => Self::Maintained,
             (ExpiryStrategy::Maintain, Some(_)) => Self::ReleasedLater,
-            (ExpiryStrategy::Maintain, None) | (ExpiryStrategy::Restrict, _) => Self::Over,
+            (ExpiryStrategy::Maintain, None) | (ExpiryStrategy::Restrict, _) => Self::Ended,
         }
     }
 }
