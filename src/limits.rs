@@ -92,5 +92,13 @@ pub const MAX_EVENT_BYTES: usize = 4_096;
 /// Keys of one page of a list (`wit/store.wit`).
 pub const MAX_LIST_KEYS: u32 = 1_000;
 
+/// Items on one page of a list of the vendors' API: a licence takes some 600 bytes, and one with 1,000
+/// domains some 25 KiB.
+pub const MAX_PAGE_ITEMS: u32 = 100;
+
+/// Licences, or counts of validations, in one request of the vendors' API that takes many: what a
+/// database commits in well under a second.
+pub const MAX_BULK_ITEMS: u32 = 500;
+
 /// How long a shell waits for the end of a body. 64 KiB take less on a modem line of 56 kbit/s.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
