@@ -199,7 +199,7 @@ fn no_reader_is_behind_any_of_several_writers() {
 }
 
 #[test]
-fn what_is_not_there_is_seen_once_it_is() {
+fn an_absent_entry_is_seen_as_soon_as_it_is_written() {
     let (directory, database) = new_database();
     let store = Store::open(directory.path(), BUSY).unwrap();
     for round in 0..50 {
@@ -212,7 +212,7 @@ fn what_is_not_there_is_seen_once_it_is() {
 }
 
 #[test]
-fn a_kept_row_expires() {
+fn a_cached_row_expires() {
     let (_directory, database) = new_database();
     put(&database, "short", "", Some(2));
     assert!(database.get("short").unwrap().is_some());
@@ -221,7 +221,7 @@ fn a_kept_row_expires() {
 }
 
 #[test]
-fn a_log_that_begins_anew_hides_no_write() {
+fn a_restarted_log_hides_no_write() {
     let (directory, database) = new_database();
     let other = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
     let store = Store::open(directory.path(), BUSY).unwrap();
@@ -238,7 +238,7 @@ fn a_log_that_begins_anew_hides_no_write() {
 
 /// Each connection looks at the database's file, and a process that closes a file loses its locks on it.
 #[test]
-fn others_cannot_seize_the_database_whatever_was_opened_and_closed() {
+fn no_other_process_can_seize_a_database_that_is_open() {
     let (directory, database) = new_database();
     thread::scope(|scope| {
         for reader in 0..8 {
@@ -254,7 +254,7 @@ fn others_cannot_seize_the_database_whatever_was_opened_and_closed() {
 }
 
 #[test]
-fn a_kept_row_does_not_outlive_its_database() {
+fn a_cached_row_does_not_outlive_its_database() {
     let (directory, database) = new_database();
     let path = directory.path().join(FILE_NAME);
     put(&database, "a", "1", None);
@@ -279,7 +279,7 @@ fn a_kept_row_does_not_outlive_its_database() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_an_error() {
+fn a_file_that_is_not_a_database_is_an_error() {
     let (directory, database) = new_database();
     assert_eq!(number(&database, "a"), None);
     fs::remove_file(directory.path().join(FILE_NAME)).unwrap();

@@ -58,7 +58,7 @@ fn line(detail: &str) -> String {
 }
 
 #[test]
-fn what_does_not_fit_is_dropped_and_counted() {
+fn events_beyond_the_queue_are_dropped_and_counted() {
     let (gate, open, written) = Gate::new();
     let (journal, writer) = Journal::start_with(gate, None).unwrap();
     // The writer has at most one buffer in its hands while the gate is shut.
@@ -83,7 +83,7 @@ fn what_does_not_fit_is_dropped_and_counted() {
 }
 
 #[test]
-fn everything_appended_is_in_the_file_after_a_stop() {
+fn a_stop_writes_every_event_that_was_appended() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.jsonl");
     let (journal, writer) = Journal::start(&Destination::File(path.clone()), None).unwrap();

@@ -31,7 +31,7 @@ fn conflicts(store: &Store, key: &str, expect: &Expectation) -> bool {
 }
 
 #[test]
-fn what_was_put_is_there() {
+fn a_value_is_read_as_it_was_written() {
     let (_directory, store) = new_store();
     assert!(store.get("a").unwrap().is_none());
     let version = put(&store, "a", b"\0one", &Expectation::Any);
@@ -43,7 +43,7 @@ fn what_was_put_is_there() {
 }
 
 #[test]
-fn conditions_hold_or_nothing_is_written() {
+fn a_write_whose_condition_fails_changes_nothing() {
     let (_directory, store) = new_store();
     assert!(conflicts(&store, "a", &Expectation::Matches(1)), "nothing is there to match");
     let first = put(&store, "a", b"1", &Expectation::Absent);
@@ -58,7 +58,7 @@ fn conditions_hold_or_nothing_is_written() {
 }
 
 #[test]
-fn a_version_never_comes_back() {
+fn a_version_is_never_reused() {
     let (_directory, store) = new_store();
     let first = put(&store, "a", b"1", &Expectation::Any);
     store.delete("a").unwrap();
@@ -101,7 +101,7 @@ fn a_list_is_ordered_and_complete() {
 }
 
 #[test]
-fn bounds_are_errors_of_their_own() {
+fn each_bound_has_its_own_error() {
     let (_directory, store) = new_store();
     for key in ["", "a b", "ü", &"k".repeat(201)] {
         assert!(matches!(store.get(key), Err(Error::InvalidKey)), "{key}");
@@ -112,7 +112,7 @@ fn bounds_are_errors_of_their_own() {
 }
 
 #[test]
-fn of_racing_writers_one_wins_each_version() {
+fn one_of_racing_writers_wins_each_version() {
     const WRITERS: usize = 32;
     const INCREMENTS: usize = 10;
     let (directory, store) = new_store();
@@ -142,7 +142,7 @@ fn increment(store: &Store) {
 }
 
 #[test]
-fn of_many_that_claim_an_absent_key_one_wins() {
+fn one_of_racing_writers_creates_an_absent_entry() {
     let (directory, _store) = new_store();
     let won = thread::scope(|scope| {
         let claims: Vec<_> = (0..32)
@@ -159,7 +159,7 @@ fn of_many_that_claim_an_absent_key_one_wins() {
 }
 
 #[test]
-fn many_may_make_the_store_at_once() {
+fn the_store_can_be_created_by_many_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("new/data");
     thread::scope(|scope| {
@@ -177,7 +177,7 @@ fn many_may_make_the_store_at_once() {
 }
 
 #[test]
-fn only_the_owner_can_read_it() {
+fn only_the_owner_can_read_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let store = Store::create(&data, BUSY).unwrap();
@@ -191,7 +191,7 @@ fn only_the_owner_can_read_it() {
 }
 
 #[test]
-fn a_store_that_is_gone_is_an_error() {
+fn a_missing_store_is_an_error() {
     let (directory, store) = new_store();
     put(&store, "a", b"", &Expectation::Any);
     fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
@@ -203,7 +203,7 @@ fn a_store_that_is_gone_is_an_error() {
 }
 
 #[test]
-fn a_log_without_its_database_is_not_given_a_new_one() {
+fn no_database_is_created_beside_an_orphaned_log() {
     let (directory, store) = new_store();
     put(&store, "a", b"", &Expectation::Any);
     fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
@@ -214,7 +214,7 @@ fn a_log_without_its_database_is_not_given_a_new_one() {
 }
 
 #[test]
-fn a_store_that_was_replaced_is_an_error_until_it_is_opened_again() {
+fn a_replaced_store_is_an_error_until_it_is_reopened() {
     let (directory, store) = new_store();
     put(&store, "a", b"old", &Expectation::Any);
     let (other_directory, other) = new_store();
@@ -255,7 +255,7 @@ fn a_corrupt_store_is_an_error() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_by_name() {
+fn a_newer_schema_is_refused_by_its_number() {
     let (directory, store) = new_store();
     drop(store);
     rusqlite::Connection::open(directory.path().join(FILE_NAME))
@@ -269,7 +269,7 @@ fn a_newer_schema_is_refused_by_name() {
 }
 
 #[test]
-fn a_store_locked_for_too_long_is_unavailable() {
+fn a_store_that_stays_locked_is_unavailable() {
     let (directory, _store) = new_store();
     let other = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -68,7 +68,7 @@ fn is_stored(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn a_write_sees_those_before_it_in_its_transaction() {
+async fn a_write_sees_the_writes_before_it_in_its_transaction() {
     let fixture = Fixture::new("");
     let answers = fixture
         .put_together(&[("a", Expectation::Absent), ("a", Expectation::Absent), ("b", Expectation::Absent)])
@@ -81,7 +81,7 @@ async fn a_write_sees_those_before_it_in_its_transaction() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_leaves_the_others_as_they_are() {
+async fn a_failed_write_does_not_harm_the_rest_of_its_transaction() {
     let fixture = Fixture::new(
         "CREATE TRIGGER fails BEFORE INSERT ON entries WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ABORT, ''); END",
     );
@@ -93,7 +93,7 @@ async fn a_write_that_fails_leaves_the_others_as_they_are() {
 }
 
 #[tokio::test]
-async fn where_the_transaction_fails_no_write_of_it_is_made() {
+async fn a_failed_transaction_makes_none_of_its_writes() {
     let fixture = Fixture::new(
         "CREATE TRIGGER ends BEFORE INSERT ON entries WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ROLLBACK, ''); END",
     );
@@ -104,7 +104,7 @@ async fn where_the_transaction_fails_no_write_of_it_is_made() {
 }
 
 #[tokio::test]
-async fn a_write_that_nobody_waits_for_is_not_begun() {
+async fn a_write_whose_caller_gave_up_is_not_started() {
     let fixture = Fixture::new("");
     let other = connect(fixture.directory.path());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -121,7 +121,7 @@ async fn a_write_that_nobody_waits_for_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_locked_for_too_long_is_unavailable() {
+async fn a_database_that_stays_locked_is_unavailable() {
     let fixture = Fixture::new("");
     let other = connect(fixture.directory.path());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -133,7 +133,7 @@ async fn a_database_that_is_locked_for_too_long_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_an_error() {
+async fn a_missing_store_is_an_error() {
     let fixture = Fixture::new("");
     assert!(is_stored(&fixture.start_put("a", Expectation::Any).await.unwrap()));
     std::fs::remove_file(fixture.directory.path().join(FILE_NAME)).unwrap();
@@ -144,7 +144,7 @@ async fn a_store_that_is_gone_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_add_at_once_no_addition_is_lost() {
+async fn concurrent_increments_are_all_counted() {
     const WRITERS: u64 = 64;
     const ADDITIONS: u64 = 5;
     let fixture = Arc::new(Fixture::new(""));

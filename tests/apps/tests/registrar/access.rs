@@ -52,7 +52,7 @@ const ROUTES: [(&str, &str, &str); 38] = [
 const ROLES: [&str; 4] = ["reader", "support", "issuer", "admin"];
 
 #[test]
-fn each_route_takes_its_role_and_those_above() {
+fn each_route_admits_its_role_and_those_above() {
     let registrar = Registrar::start();
     let tokens = ROLES.map(|role| registrar.token(role));
     for (method, path, least) in ROUTES {
@@ -88,7 +88,7 @@ fn each_route_takes_its_role_and_those_above() {
 }
 
 #[test]
-fn paths_and_methods_that_are_not_there() {
+fn unknown_paths_are_404_and_other_methods_405() {
     let registrar = Registrar::start();
     for path in
         ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products/", "/api/v1/products/a/b", "/api/v1/audit"]
@@ -234,7 +234,7 @@ fn a_token_is_bound_to_its_products() {
 }
 
 #[test]
-fn an_address_with_wrong_tokens_waits() {
+fn an_address_that_sends_wrong_tokens_must_wait() {
     let registrar = Registrar::start();
     let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
     let drawn = registrar.token("reader");
@@ -285,7 +285,7 @@ fn an_address_with_wrong_tokens_waits() {
 }
 
 #[test]
-fn credentials_that_are_none() {
+fn malformed_credentials_are_refused() {
     let registrar = Registrar::start();
     for value in [
         "",
@@ -312,7 +312,7 @@ fn credentials_that_are_none() {
 }
 
 #[test]
-fn an_answer_has_the_request_s_name() {
+fn an_answer_carries_the_id_of_its_request() {
     let registrar = Registrar::start();
     let ask = |id: &str| registrar.request("GET", "/api/v1/products").header("x-request-id", id).send();
     assert_eq!(ask("order-17").header("x-request-id"), Some("order-17"));
@@ -363,7 +363,7 @@ fn the_journal_has_a_line_for_each_request_and_no_token() {
 }
 
 #[test]
-fn bodies_that_are_none() {
+fn malformed_bodies_are_refused() {
     let registrar = Registrar::start();
     let ask = || registrar.request("POST", "/api/v1/products");
     ask().send().problem(415, "UNSUPPORTED_MEDIA_TYPE");

@@ -52,7 +52,7 @@ fn with_some_events() -> Registrar {
 }
 
 #[test]
-fn every_change_is_told_in_a_chain() {
+fn every_change_appends_to_the_chain() {
     let registrar = with_some_events();
     let (all, head) = events(&registrar, 100);
     let told: Vec<_> = all.iter().map(|event| event["action"].as_str().unwrap()).collect();
@@ -70,7 +70,7 @@ fn every_change_is_told_in_a_chain() {
 }
 
 #[test]
-fn what_is_done_to_events_is_found() {
+fn tampering_with_events_is_found() {
     let cases = [
         ("UPDATE events SET actor = 'host' WHERE number = 3", 3),
         ("UPDATE events SET after = '{}' WHERE number = 2", 2),
@@ -98,7 +98,7 @@ fn what_is_done_to_events_is_found() {
 }
 
 #[test]
-fn events_are_found_by_what_they_tell() {
+fn events_are_filtered_by_their_fields() {
     let registrar = with_some_events();
     registrar.advance(60);
     registrar.patch("/api/v1/products/acme", &json!({ "name": "Acme" })).problem(404, "NOT_FOUND");

@@ -24,7 +24,7 @@ fn depth(registrar: &Registrar) -> i64 {
 }
 
 #[test]
-fn a_write_is_in_the_store_when_it_is_answered() {
+fn a_write_reaches_the_store_before_its_answer() {
     let registrar = Registrar::start();
     let license = registrar.issue();
     assert_eq!(license["propagated"], true);
@@ -46,7 +46,7 @@ fn a_write_is_in_the_store_when_it_is_answered() {
 }
 
 #[test]
-fn a_store_that_is_gone_is_told_later() {
+fn an_unavailable_store_gets_the_change_later() {
     let registrar = Registrar::start();
     let first = registrar.issue();
     registrar.world().is_store_down = true;
@@ -84,7 +84,7 @@ fn a_store_that_is_gone_is_told_later() {
 }
 
 #[test]
-fn many_rows_are_delivered_on_demand() {
+fn one_request_delivers_the_whole_outbox() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     registrar.world().is_store_down = true;
@@ -127,7 +127,7 @@ fn an_older_record_never_overwrites_a_newer_one() {
 }
 
 #[test]
-fn a_record_that_does_not_land_holds_back_its_own_licence_alone() {
+fn an_undeliverable_record_holds_back_only_its_own_licence() {
     let registrar = Registrar::start();
     let (stuck, free) = (registrar.issue(), registrar.issue());
     let store_key = countersign::key::read(key(&stuck)).unwrap().store_key();
@@ -146,7 +146,7 @@ fn a_record_that_does_not_land_holds_back_its_own_licence_alone() {
 }
 
 #[test]
-fn a_fault_after_the_commit_is_none_of_the_request() {
+fn a_fault_after_the_commit_does_not_fail_the_request() {
     let registrar = Registrar::start();
     let license = registrar.issue();
     registrar.world().calls = 0;
@@ -165,7 +165,7 @@ fn a_fault_after_the_commit_is_none_of_the_request() {
 
 /// As a process that is killed between any two of its calls, or after a call that was still made.
 #[test]
-fn wherever_it_ends_a_retry_has_one_effect_that_reaches_the_store() {
+fn a_retry_after_any_cut_has_one_effect_that_reaches_the_store() {
     let issue = |registrar: &Registrar| -> Answer {
         let asking = registrar.request("POST", "/api/v1/licenses").header("idempotency-key", "one");
         asking.json(&json!({ "product": "acme", "plan": "pro" })).send()
@@ -202,7 +202,7 @@ fn wherever_it_ends_a_retry_has_one_effect_that_reaches_the_store() {
 }
 
 #[test]
-fn whoever_delivers_at_the_same_time() {
+fn concurrent_deliveries_leave_the_latest_record() {
     let registrar = Registrar::start();
     let license = registrar.issue();
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());

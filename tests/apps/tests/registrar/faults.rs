@@ -67,7 +67,7 @@ fn a_fault_of_any_call_leaves_nothing_half_done() {
 }
 
 #[test]
-fn a_constraint_that_stays_is_contention_and_ends() {
+fn a_conflict_that_persists_ends_as_contention() {
     let registrar = Registrar::start();
     registrar.get("/api/v1/products").expect(200);
     // Each batch of the request is refused, for longer than it tries.
@@ -80,7 +80,7 @@ fn a_constraint_that_stays_is_contention_and_ends() {
 }
 
 #[test]
-fn a_database_that_another_has_locked() {
+fn a_locked_database_refuses_writes_and_still_reads() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let other = registrar.database();
@@ -93,7 +93,7 @@ fn a_database_that_another_has_locked() {
 }
 
 #[test]
-fn a_database_that_is_full() {
+fn a_full_database_refuses_writes_and_still_reads() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let content_before = content(&registrar);
@@ -103,7 +103,7 @@ fn a_database_that_is_full() {
 }
 
 #[test]
-fn a_schema_that_is_newer_is_left_alone() {
+fn a_newer_schema_is_refused_and_left_alone() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     registrar.database().execute("UPDATE schema SET version = version + 1", []).unwrap();
@@ -115,7 +115,7 @@ fn a_schema_that_is_newer_is_left_alone() {
 }
 
 #[test]
-fn the_tables_are_made_once_whoever_comes_first() {
+fn concurrent_first_requests_create_the_tables_once() {
     let registrar = Registrar::start();
     let answers: Vec<_> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| registrar.get("/api/v1/products"))).collect();
@@ -128,7 +128,7 @@ fn the_tables_are_made_once_whoever_comes_first() {
 }
 
 #[test]
-fn content_that_is_not_ours_is_no_answer() {
+fn corrupt_rows_are_a_fault() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     for (damage, mend) in [

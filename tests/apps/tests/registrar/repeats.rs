@@ -63,7 +63,7 @@ fn concurrent_retries_issue_one_licence() {
 }
 
 #[test]
-fn a_retry_of_what_stands_against_itself_is_answered_as_before() {
+fn a_retry_that_would_conflict_with_itself_replays_its_answer() {
     let registrar = Registrar::start();
     let body = json!({ "code": "acme" });
     let answers =
@@ -75,7 +75,7 @@ fn a_retry_of_what_stands_against_itself_is_answered_as_before() {
 }
 
 #[test]
-fn a_key_is_for_one_request_of_one_token_and_for_a_day() {
+fn an_idempotency_key_lasts_a_day_for_one_request_of_one_token() {
     let registrar = Registrar::start();
     let other = registrar.token("admin");
     let ask = |token: &str, key: &str, name: &str| {
@@ -101,7 +101,7 @@ fn a_key_is_for_one_request_of_one_token_and_for_a_day() {
 }
 
 #[test]
-fn what_was_refused_may_be_asked_again() {
+fn a_refused_request_may_be_retried() {
     let registrar = Registrar::start();
     let ask = || {
         let asking = registrar.request("POST", "/api/v1/policies").header("idempotency-key", "one");
@@ -113,7 +113,7 @@ fn what_was_refused_may_be_asked_again() {
 }
 
 #[test]
-fn of_changes_of_one_revision_one_is_made() {
+fn one_of_concurrent_changes_to_one_revision_is_made() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let answers = at_once(|client| {
@@ -130,7 +130,7 @@ fn of_changes_of_one_revision_one_is_made() {
 }
 
 #[test]
-fn changes_without_a_revision_are_all_made_one_after_the_other() {
+fn changes_without_if_match_are_all_made() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let answers = at_once(|client| {
@@ -143,7 +143,7 @@ fn changes_without_a_revision_are_all_made_one_after_the_other() {
 }
 
 #[test]
-fn preconditions() {
+fn if_match_must_name_the_current_revision() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let ask = |if_match: &str, name: &str| {

@@ -7,7 +7,7 @@ use countersign_app_tests::Registrar;
 const CREATED: &str = "2026-11-22T10:00:00Z";
 
 #[test]
-fn a_product_is_made_read_changed_and_deleted() {
+fn a_product_can_be_created_read_changed_and_deleted() {
     let registrar = Registrar::start();
     let made = registrar.post("/api/v1/products", &json!({ "code": "acme-editor" }));
     assert_eq!((made.header("location"), made.header("etag")), (Some("/api/v1/products/acme-editor"), Some("\"1\"")));
@@ -116,7 +116,7 @@ fn a_policy_is_a_template_of_one_product() {
 }
 
 #[test]
-fn a_policy_is_brought_with_its_id_once() {
+fn a_policy_id_can_be_given_once() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let id = "pol_0123456789abcdefghjkmnpqrs";
@@ -146,7 +146,7 @@ fn a_policy_is_brought_with_its_id_once() {
 }
 
 #[test]
-fn a_list_has_pages_in_the_order_of_creation() {
+fn a_list_pages_in_the_order_of_creation() {
     let registrar = Registrar::start();
     let codes: Vec<_> = (0..23).map(|number| format!("p{}", (number * 7) % 23)).collect();
     for code in &codes {

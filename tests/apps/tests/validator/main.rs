@@ -1,37 +1,40 @@
-//! Random sequences of requests and of time passing, run against the component and against a plain model: they agree at each step.
+//! The validator agrees with a plain model at every step of random sequences: requests, changes by the
+//! vendor, time, and faults of the store.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-mod plain;
+mod case;
+mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use case::{Change, Licence, Names, Per, Seats, Step};
 use countersign::id::LicenseId;
 use countersign::key;
 use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES};
 use countersign::state::State;
 use countersign_app_tests::{Fault, Validator};
-use plain::{Change, Expected, Licence, Model, Names, Per, Seats, Step};
+use model::{Expected, Model};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use serde_json::{Value, json};
 
-/// A key from elsewhere: it is looked up as given.
+/// An existing key: it is looked up as given.
 const KEY: &str = "the key of the licence under test";
 
-/// The middle of a day and of a month in whose neighbourhood every kind of period ends: 2026-12-31T12:00:00Z.
+/// 2026-12-31T12:00:00Z: a period of every kind ends soon after.
 const BEGIN: i64 = 1_798_718_400;
 
-/// Runs a sequence, with faults of the store at some steps, and holds every answer against the model.
+/// Runs a sequence, with faults of the store at some steps, and compares every answer with the model's.
 fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), TestCaseError> {
     let hash = key::read(KEY).unwrap();
     let mut validator = Validator::start();
     validator.world().now = BEGIN;
     validator.world().write(&hash.store_key(), licence.record("active").to_string().into_bytes());
-    // More than one only after an answer that did not arrive: then either the step was made or not.
+    // The states that the licence may be in. A request that failed was applied or not, so it leaves both.
     let mut possible = vec![Model::default()];
     let mut ids: BTreeMap<Names, String> = BTreeMap::new();
     let mut latest = BEGIN;
@@ -43,7 +46,7 @@ fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), Te
                 latest = latest.max(now + seconds);
                 continue;
             }
-            Step::Become(status) => {
+            Step::SetStatus(status) => {
                 validator.world().write(&hash.store_key(), licence.record(status).to_string().into_bytes());
                 possible.iter_mut().for_each(|model| model.status = status);
                 continue;
@@ -77,17 +80,17 @@ fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), Te
             let reached = after.into_iter().flat_map(|(before, after, _)| [before.clone(), after]);
             possible = distinct(reached.collect());
         } else {
-            let told = plain::of_interest(status, &answer);
+            let actual = case::predictable(status, &answer);
             let expected: Vec<_> = after.iter().map(|(.., expected)| expected.clone()).collect();
             let clock: Vec<_> = after.iter().map(|(before, ..)| before.clock_event(licence, step, now)).collect();
             let id = answer.pointer("/activation/id").and_then(Value::as_str);
-            // One holder has one id, always.
+            // A holder keeps one activation id.
             let is_known = |holder: &Option<Names>| {
                 holder.as_ref().and_then(|holder| ids.get(holder)).is_none_or(|known| Some(known.as_str()) == id)
             };
-            let agrees = |expected: &Expected| expected.told == told && is_known(&expected.holder);
+            let agrees = |expected: &Expected| expected.answer == actual && is_known(&expected.holder);
             let agreeing: Vec<_> = after.into_iter().filter(|(.., expected)| agrees(expected)).collect();
-            prop_assert!(!agreeing.is_empty(), "{context}\ntold     {told}\nexpected {expected:#?}");
+            prop_assert!(!agreeing.is_empty(), "{context}\nactual   {actual}\nexpected {expected:#?}");
             if faults.is_empty() && possible.len() == 1 {
                 let events = &validator.world().events;
                 let event = events.iter().find(|event| event.name == "clock-went-back");
@@ -111,10 +114,11 @@ fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), Te
     Ok(())
 }
 
-/// What is stored is within every limit, and no lease ends later than one taken at the latest moment there was.
+/// Checks that the stored state is within every limit, and that no lease ends later than one that was
+/// taken at the latest time so far.
 fn holds_its_limits(validator: &Validator, licence: &Licence, latest: i64) -> Result<(), String> {
     let world = validator.world();
-    let Some(entry) = world.entries.get(&LicenseId::parse(plain::ID).unwrap().state_key()) else { return Ok(()) };
+    let Some(entry) = world.entries.get(&LicenseId::parse(case::ID).unwrap().state_key()) else { return Ok(()) };
     let state = State::from_bytes(&entry.value).map_err(|error| error.to_string())?;
     let seats = licence.seats.as_ref();
     if state.seats.len() > seats.map_or(0, Seats::ceiling) {
@@ -122,7 +126,7 @@ fn holds_its_limits(validator: &Validator, licence: &Licence, latest: i64) -> Re
     }
     let longest = latest + i64::from(seats.and_then(|seats| seats.lease).unwrap_or(0));
     if let Some(seat) = state.seats.iter().find(|seat| seat.until.is_some_and(|until| until.unix() > longest)) {
-        return Err(format!("a lease ends at {seat:?}, {longest} was the longest"));
+        return Err(format!("{seat:?} ends after {longest}, the latest end of a lease"));
     }
     match state.counters.iter().find(|counter| counter.used > licence.allowance_ceiling()) {
         Some(counter) => Err(format!("{counter:?} is over its limit")),
@@ -184,7 +188,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::List),
         1 => who().prop_map(Step::Read),
         5 => (who(), change, key()).prop_map(|(who, change, key)| Step::Use(who, change, key)),
-        1 => select(vec!["suspended", "revoked", "active", "active"]).prop_map(Step::Become),
+        1 => select(vec!["suspended", "revoked", "active", "active"]).prop_map(Step::SetStatus),
         5 => (1..250_i64).prop_map(Step::Pass),
         1 => (-250..0_i64).prop_map(Step::Pass),
         1 => select(vec![-90_000, 40_000, 86_400, 700_000]).prop_map(Step::Pass),
@@ -201,19 +205,19 @@ proptest! {
     #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn the_component_does_as_the_model(licence in licence(), steps in vec((step(), Just(Vec::new())), 1..60)) {
+    fn the_component_agrees_with_the_model(licence in licence(), steps in vec((step(), Just(Vec::new())), 1..60)) {
         run(&licence, &steps)?;
     }
 
-    /// What is acknowledged is true, what is not has happened once or not at all, and no limit is passed.
+    /// An acknowledged change is applied, a failed one is applied once or not at all, and no limit is
+    /// passed.
     #[test]
-    fn over_a_store_with_faults_too(licence in licence(), steps in vec((step(), vec(fault(), 0..8)), 1..40)) {
+    fn the_component_agrees_with_the_model_over_a_faulty_store(licence in licence(), steps in vec((step(), vec(fault(), 0..8)), 1..40)) {
         run(&licence, &steps)?;
     }
 
-    /// Whoever repeats what was not answered, with the same idempotency key, has consumed once.
     #[test]
-    fn what_is_repeated_until_answered_counts_once(uses in vec((1..100_u64, vec(fault(), 0..12)), 1..50)) {
+    fn consumption_retried_until_answered_counts_once(uses in vec((1..100_u64, vec(fault(), 0..12)), 1..50)) {
         let licence = Licence { seats: None, limit: 10_000, period: "total", overage: "none", basis: "issue", duration: 0 };
         let mut validator = Validator::start();
         validator.world().now = BEGIN;
@@ -237,10 +241,10 @@ proptest! {
     }
 }
 
-/// 1,000 seats of five components each, 8 allowances with the longest names, 64 operations remembered: it is one value of the store, and the
-/// thousand-and-first machine is refused. Says what that costs beside a licence with one seat.
+/// 1,000 seats of five components each, 8 allowances with the longest names, 64 remembered changes. The
+/// next machine is refused. Prints what such a licence costs beside one with a single seat.
 #[test]
-fn the_largest_record_fits() {
+fn the_largest_state_fits_one_value() {
     let allowance = |number: usize| format!("{number:064}");
     let mut record =
         Licence { seats: None, limit: 1_000, period: "total", overage: "none", basis: "issue", duration: 0 }
@@ -251,40 +255,40 @@ fn the_largest_record_fits() {
     let mut validator = Validator::start();
     validator.world().now = BEGIN;
     validator.world().write(&key::read(KEY).unwrap().store_key(), record.to_string().into_bytes());
-    let asks = |machine: usize| {
+    let body = |machine: usize| {
         let component = |part| format!("component {part} of machine {machine}");
         json!({ "key": KEY, "fingerprint": (0..MAX_COMPONENTS).map(component).collect::<Vec<_>>() })
     };
     let cost = |validator: &mut Validator, verb, machine| {
-        // An activation writes only if time has passed.
+        // An activation writes only if time has passed since the last one.
         let mut rounds: Vec<_> = (0..51)
             .map(|_| {
                 validator.world().now += 1;
                 let start = Instant::now();
-                assert_eq!(validator.ask(verb, &asks(machine), None).1["valid"], true);
+                assert_eq!(validator.ask(verb, &body(machine), None).1["valid"], true);
                 start.elapsed()
             })
             .collect();
         rounds.sort();
         rounds[rounds.len() / 2]
     };
-    assert_eq!(validator.ask("activate", &asks(0), None).1["valid"], true);
+    assert_eq!(validator.ask("activate", &body(0), None).1["valid"], true);
     let of_one = (cost(&mut validator, "activate", 0), cost(&mut validator, "validate", 0));
     for machine in 1..MAX_SEATS {
-        assert_eq!(validator.ask("activate", &asks(machine), None).1["seats"]["used"], machine + 1);
+        assert_eq!(validator.ask("activate", &body(machine), None).1["seats"]["used"], machine + 1);
     }
     for operation in 0..MAX_REMEMBERED {
-        let mut body = asks(0);
+        let mut body = body(0);
         body["allowance"] = allowance(operation % MAX_ALLOWANCES).into();
         body["consume"] = 1.into();
         assert_eq!(validator.ask("usage", &body, Some(&operation.to_string())).1["applied"], true);
     }
-    assert_eq!(validator.ask("activate", &asks(MAX_SEATS), None).1["code"], "TOO_MANY_ACTIVATIONS");
+    assert_eq!(validator.ask("activate", &body(MAX_SEATS), None).1["code"], "TOO_MANY_ACTIVATIONS");
     let of_all = (cost(&mut validator, "activate", MAX_SEATS - 1), cost(&mut validator, "validate", MAX_SEATS - 1));
     let world = validator.world();
-    let bytes = world.entries[&LicenseId::parse(plain::ID).unwrap().state_key()].value.len();
+    let bytes = world.entries[&LicenseId::parse(case::ID).unwrap().state_key()].value.len();
     assert!(bytes <= MAX_VALUE_BYTES, "{bytes} bytes");
     println!(
-        "the largest record has {bytes} bytes; to activate and to validate takes {of_all:?}, with one seat {of_one:?}"
+        "the largest state has {bytes} bytes; activating and validating take {of_all:?}, with one seat {of_one:?}"
     );
 }

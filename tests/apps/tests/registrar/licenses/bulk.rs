@@ -83,7 +83,7 @@ fn a_bad_line_changes_nothing_else() {
 }
 
 #[test]
-fn a_table_is_imported() {
+fn a_csv_table_is_imported() {
     let registrar = start();
     let policy = policy(&registrar, json!({ "plan": "pro", "durationSeconds": 60 }));
     let body = "key,policy,owner,domains,features,metadata.order,expiresAt,activation.per,activation.limit\r\n\
@@ -105,7 +105,7 @@ fn a_table_is_imported() {
 }
 
 #[test]
-fn what_is_no_import_is_refused_whole() {
+fn a_malformed_import_is_refused_as_a_whole() {
     let registrar = start();
     import(&registrar, "", "application/json", "{}").problem(415, "UNSUPPORTED_MEDIA_TYPE");
     import(&registrar, "?dryRun=yes", NDJSON, "").problem(400, "INVALID_REQUEST");
@@ -117,7 +117,7 @@ fn what_is_no_import_is_refused_whole() {
 }
 
 #[test]
-fn a_full_import_is_made_once() {
+fn a_full_import_is_idempotent() {
     let registrar = start();
     let body: String = (0..500)
         .map(|n| format!("{{\"product\":\"acme\",\"plan\":\"pro\",\"key\":\"key number {n} of many\"}}\n"))
@@ -172,7 +172,7 @@ fn export(registrar: &Registrar, format: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_exported_is_the_same_where_it_is_imported() {
+fn an_export_survives_the_way_to_another_registrar() {
     let from = varied();
     for (format, media_type) in [("ndjson", NDJSON), ("csv", CSV)] {
         let pages = export(&from, format);
@@ -203,7 +203,7 @@ fn what_is_exported_is_the_same_where_it_is_imported() {
 }
 
 #[test]
-fn an_export_outlives_a_change_of_the_policy() {
+fn an_export_does_not_depend_on_its_policy() {
     let registrar = start();
     let policy = policy(&registrar, json!({ "plan": "pro" }));
     let made = registrar.post("/api/v1/licenses", &json!({ "policy": policy["id"] })).expect(201);
@@ -233,7 +233,7 @@ fn an_export_outlives_a_change_of_the_policy() {
 }
 
 #[test]
-fn an_export_is_filtered_and_admins_alone_see_it() {
+fn an_export_is_filtered_and_for_admins_only() {
     let registrar = varied();
     let lines = |query: &str| {
         let answer = registrar.get(&format!("/api/v1/licenses/export?{query}"));

@@ -6,7 +6,7 @@ use super::{code, issue, path, policy, start};
 use countersign_app_tests::Registrar;
 
 #[test]
-fn a_policy_is_overridden_term_by_term() {
+fn a_licence_overrides_single_terms_of_its_policy() {
     let registrar = start();
     let policy = policy(
         &registrar,
@@ -85,7 +85,7 @@ fn fields_are_refused_by_name() {
 }
 
 #[test]
-fn a_record_that_fits_no_store_is_not_written() {
+fn a_record_too_large_for_the_store_is_refused() {
     let registrar = start();
     let domain = |number: usize| format!("{number}.{}example", "a-label-of-a-long-name.".repeat(10));
     let domains: Vec<String> = (0..260).map(domain).collect();
@@ -122,7 +122,7 @@ fn a_batch_is_issued_whole_or_not_at_all() {
 
 /// Within the memory that the host gives the component.
 #[test]
-fn a_hundred_licences_of_a_thousand_domains_are_issued_listed_and_exported() {
+fn a_hundred_licences_with_a_thousand_domains_fit_every_answer() {
     let registrar = start();
     let domains: Vec<String> =
         (0..1_000).map(|number| format!("{number:04}.a-name-of-a-customers-shop.of-usual-length.example")).collect();
@@ -163,7 +163,7 @@ fn a_hundred_licences_of_a_thousand_domains_are_issued_listed_and_exported() {
 }
 
 #[test]
-fn a_patch_changes_what_it_names() {
+fn a_patch_changes_only_the_fields_it_names() {
     let registrar = start();
     let licence = issue(
         &registrar,
@@ -209,7 +209,7 @@ fn a_patch_changes_what_it_names() {
 }
 
 #[test]
-fn what_is_expected_decides() {
+fn if_match_guards_each_change() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     let ask = |method: &str, target: &str, tag: &str| {
@@ -227,7 +227,7 @@ fn what_is_expected_decides() {
 }
 
 #[test]
-fn a_public_suffix_that_joined_the_list_later_stays() {
+fn a_domain_that_became_a_public_suffix_stays() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "domains": ["example.com"] }));
     // As if `com` had been no public suffix when it was written.

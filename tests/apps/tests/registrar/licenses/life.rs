@@ -153,7 +153,7 @@ fn a_licence_lives() {
 }
 
 #[test]
-fn a_key_from_elsewhere_is_taken_as_it_is() {
+fn an_existing_key_is_stored_as_given() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "key": "AAAA-BBBB-CCCC-DDDD-EEEE" }));
     assert_eq!((licence.get("key"), &licence["hint"]), (None, &json!("EEEE")));
@@ -172,7 +172,7 @@ fn a_key_from_elsewhere_is_taken_as_it_is() {
 }
 
 #[test]
-fn time_that_begins_with_use_is_renewed_from_then() {
+fn renewing_a_term_that_starts_with_use_counts_from_that_use() {
     let registrar = start();
     let terms = json!({ "plan": "trial", "expiryBasis": "first-validation", "durationSeconds": 10 * DAY });
     let policy = policy(&registrar, terms);
@@ -195,7 +195,7 @@ fn time_that_begins_with_use_is_renewed_from_then() {
 }
 
 #[test]
-fn another_policy_gives_other_terms() {
+fn changing_the_policy_changes_the_terms() {
     let registrar = start();
     let small = policy(&registrar, json!({ "plan": "small", "durationSeconds": 10 * DAY, "maxDomains": 1 }));
     let large = policy(
@@ -252,7 +252,7 @@ fn another_policy_gives_other_terms() {
 }
 
 #[test]
-fn a_store_that_is_gone_is_told_later() {
+fn an_unavailable_store_gets_the_change_later() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     registrar.world().is_store_down = true;

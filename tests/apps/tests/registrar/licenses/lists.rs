@@ -136,7 +136,7 @@ fn a_search_finds_hints_owners_and_metadata_by_their_beginning() {
 }
 
 #[test]
-fn a_page_stays_where_it_is_whatever_is_written() {
+fn writes_do_not_shift_a_page() {
     let registrar = start();
     let end = |number: i32| format!("2027-01-{:02}T00:00:00Z", number + 1);
     let licence = |number: i32| {
@@ -204,7 +204,7 @@ fn plan(database: &rusqlite::Connection, query: &str) -> Vec<String> {
 /// Not a check but a measurement: how much longer lists take with a hundred times as many licences.
 #[test]
 #[ignore = "takes minutes"]
-fn lists_of_many() {
+fn measure_lists_of_many_licences() {
     let times = [1_000, 100_000].map(|count| {
         let registrar = start();
         fill(&registrar, count);

@@ -23,7 +23,7 @@ fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
 }
 
 #[test]
-fn those_who_come_first_make_the_tables_once() {
+fn concurrent_first_writes_create_the_tables_once() {
     for _ in 0..5 {
         let registrar = Registrar::start();
         let made =
@@ -35,7 +35,7 @@ fn those_who_come_first_make_the_tables_once() {
 }
 
 #[test]
-fn of_patches_on_one_condition_one_wins() {
+fn one_of_concurrent_patches_on_one_revision_wins() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     for round in 1..=5 {
@@ -53,7 +53,7 @@ fn of_patches_on_one_condition_one_wins() {
 }
 
 #[test]
-fn no_domain_is_lost() {
+fn concurrent_additions_lose_no_domain() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     let answers = at_once(24, |number| {
@@ -71,7 +71,7 @@ fn no_domain_is_lost() {
 }
 
 #[test]
-fn one_key_becomes_one_licence() {
+fn one_key_is_issued_to_one_licence() {
     let registrar = start();
     let answers = at_once(8, |_| {
         registrar.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": "a key from elsewhere" }))
@@ -115,7 +115,7 @@ fn a_key_that_is_adopted_and_imported_becomes_one_licence() {
 }
 
 #[test]
-fn rotations_leave_one_key() {
+fn concurrent_rotations_leave_one_valid_key() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     let answers = at_once(8, |_| registrar.post(&format!("{}/rotate-key", path(&licence)), &json!({})));
@@ -127,7 +127,7 @@ fn rotations_leave_one_key() {
 }
 
 #[test]
-fn a_product_that_goes_takes_no_licence_with_it() {
+fn deleting_a_product_never_loses_a_licence() {
     for _ in 0..5 {
         let registrar = start();
         let answers = at_once(4, |number| match number {

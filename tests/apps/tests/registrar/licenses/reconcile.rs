@@ -55,7 +55,7 @@ fn check(registrar: &Registrar, keys: &[(Value, &str)]) {
 }
 
 #[test]
-fn a_store_that_has_all_is_left_alone() {
+fn a_complete_store_is_left_alone() {
     let registrar = start();
     let keys = varied(&registrar);
     let puts = registrar.world().puts;
@@ -66,7 +66,7 @@ fn a_store_that_has_all_is_left_alone() {
 }
 
 #[test]
-fn a_store_that_was_emptied_is_filled() {
+fn an_emptied_store_is_refilled() {
     let registrar = start();
     let keys = varied(&registrar);
     registrar.world().entries.clear();
@@ -78,7 +78,7 @@ fn a_store_that_was_emptied_is_filled() {
 }
 
 #[test]
-fn records_that_are_older_other_newer_or_none_are_repaired() {
+fn older_other_newer_and_missing_records_are_repaired() {
     let registrar = start();
     let keys = varied(&registrar);
     // One each: as it was two generations ago, changed without one, far ahead, no record at all.
@@ -130,7 +130,7 @@ fn put_back(registrar: &Registrar, copy: &Path) {
 
 /// As after the database was put back from a copy that is older than the revocation, the key's change, or the deletion.
 #[test]
-fn a_revocation_that_the_database_forgot_is_not_undone() {
+fn a_revocation_missing_from_the_database_is_not_undone() {
     let registrar = start();
     let licences: Vec<_> = (0..3).map(|_| issue(&registrar, json!({ "features": ["a"] }))).collect();
     let copy = registrar.directory().join("copy.db");
@@ -148,7 +148,7 @@ fn a_revocation_that_the_database_forgot_is_not_undone() {
 }
 
 #[test]
-fn keys_that_are_not_known_are_counted_and_left() {
+fn unknown_keys_are_counted_and_left() {
     let registrar = start();
     varied(&registrar);
     let stranger = format!("license:{}", "0".repeat(64));
@@ -159,7 +159,7 @@ fn keys_that_are_not_known_are_counted_and_left() {
 }
 
 #[test]
-fn what_is_on_its_way_is_no_repair() {
+fn a_queued_record_is_not_a_repair() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     registrar.world().is_store_down = true;
@@ -171,7 +171,7 @@ fn what_is_on_its_way_is_no_repair() {
 }
 
 #[test]
-fn what_is_no_place_is_refused() {
+fn an_unknown_cursor_is_refused() {
     let registrar = start();
     for (body, field) in [
         (json!({ "limit": 0 }), "limit"),
@@ -241,7 +241,7 @@ fn recorded(registrar: &Registrar) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn licences_that_the_store_alone_has_are_adopted() {
+fn licences_found_only_in_the_store_are_adopted() {
     let from = start();
     let mut keys = varied(&from);
     let policy = policy(
@@ -304,7 +304,7 @@ fn licences_that_the_store_alone_has_are_adopted() {
 }
 
 #[test]
-fn an_id_is_of_one_licence() {
+fn two_records_with_one_id_conflict() {
     let registrar = start();
     let licence = issue(&registrar, json!({}));
     let deleted = issue(&registrar, json!({}));
@@ -329,7 +329,7 @@ fn an_id_is_of_one_licence() {
 }
 
 #[test]
-fn wherever_an_adoption_ends_it_is_made_wholly_or_not_at_all() {
+fn an_adoption_is_all_or_nothing_after_any_cut() {
     let from = start();
     varied(&from);
     for fault in [Fault::AnswerLost, Fault::NotMade] {

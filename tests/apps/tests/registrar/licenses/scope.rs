@@ -17,7 +17,7 @@ fn scoped(role: &str) -> (Registrar, String) {
 }
 
 #[test]
-fn lists_have_its_products_in_the_order_of_all() {
+fn a_scoped_list_keeps_the_order_of_all_licences() {
     let (registrar, token) = scoped("reader");
     for number in 0..12 {
         let product = ["acme", "third", "other"][number % 3];
@@ -48,7 +48,7 @@ fn lists_have_its_products_in_the_order_of_all() {
 }
 
 #[test]
-fn what_belongs_to_others_is_not_there() {
+fn licences_of_other_products_are_not_found() {
     let (registrar, token) = scoped("admin");
     let foreign = issue(&registrar, json!({ "key": "a foreign key of somebody" }));
     let own = issue(&registrar, json!({ "product": "other" }));
@@ -92,7 +92,7 @@ fn what_belongs_to_others_is_not_there() {
 }
 
 #[test]
-fn support_changes_owners_and_metadata_and_no_more() {
+fn support_may_change_only_owners_and_metadata() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "domains": ["example.com"] }));
     let support = registrar.token("support");

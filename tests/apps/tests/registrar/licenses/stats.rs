@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{issue, path, start};
 
 #[test]
-fn licences_are_counted_by_status_and_end() {
+fn licences_are_counted_by_status_and_expiry() {
     let registrar = start();
     for end in ["2026-11-22T09:59:59Z", "2026-11-22T10:00:00Z", "2026-12-22T09:59:59Z", "2026-12-22T10:00:00Z"] {
         issue(&registrar, json!({ "expiresAt": end }));
