@@ -21,8 +21,8 @@ use alloc::vec::Vec;
 /// # let license = License::from_json(record)?;
 /// # let request = Request::from_json(Verb::Validate, br#"{"key":"an existing key"}"#)?;
 /// let case = Case::new(&license, &request);
-/// let state = if case.needs_state() { todo!("read the licence's state") } else { State::default() };
-/// let verdict = case.decide(&state, Timestamp::parse("2026-06-01T00:00:00Z")?);
+/// assert!(!case.needs_state()); // otherwise, read the licence's state
+/// let verdict = case.decide(&State::default(), Timestamp::parse("2026-06-01T00:00:00Z")?);
 /// assert_eq!(verdict.code, Code::Suspended);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
