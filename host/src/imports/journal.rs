@@ -49,6 +49,7 @@ pub struct Journal {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every item is an event")]
 enum Item {
     Event(Event),
     /// Told, once all before it is done with.
