@@ -12,7 +12,8 @@
     (type $body' (variant (case "complete" (list u8)) (case "too-large") (case "incomplete")))
     (export $body "body" (type $body'))
     (type $request' (record
-      (field "method" string) (field "path" string) (field "query" (option string)) (field "client" (option string))
+      (field "method" string) (field "path" string) (field "query" (option string))
+      (field "authority" (option string)) (field "client" (option string))
       (field "headers" (list $header)) (field "body" $body)))
     (export $request "request" (type $request'))
     (type $response' (record (field "status" u16) (field "headers" (list $header)) (field "body" (list u8))))
@@ -29,19 +30,17 @@
         (global.set $free (i32.add (local.get $start) (local.get 3)))
         (local.get $start))
 
-      (func (export "handle")
-        (param $method i32) (param i32) (param $path i32) (param i32)
-        (param $query i32) (param i32) (param i32) (param $client i32) (param i32) (param i32)
-        (param $headers i32) (param i32) (param $body i32) (param i32) (param i32) (result i32)
+      ;; The request is in memory: the address of its path at 8, how its body arrived at 60.
+      (func (export "handle") (param $request i32) (result i32)
         (local $letter i32)
-        (local.set $letter (i32.load8_u offset=1 (local.get $path)))
+        (local.set $letter (i32.load8_u offset=1 (i32.load offset=8 (local.get $request))))
         (global.set $free (i32.const 4096))
         (if (i32.eq (local.get $letter) (i32.const 0x74)) (then unreachable))
         (if (i32.eq (local.get $letter) (i32.const 0x67)) (then
           (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
           (loop $forever (br $forever))))
         (if (i32.eq (local.get $letter) (i32.const 0x73)) (then
-          (if (i32.eq (i32.load8_u offset=2 (local.get $path)) (i32.const 0x70)) (then
+          (if (i32.eq (i32.load8_u offset=2 (i32.load offset=8 (local.get $request))) (i32.const 0x70)) (then
             (loop $forever (br $forever))))))
         ;; The response at 16: status, then address and length of the headers and of the body.
         (i32.store16 (i32.const 16)
@@ -50,7 +49,7 @@
         (i32.store (i32.const 24) (i32.const 0))
         (i32.store (i32.const 28) (i32.const 64))
         (i32.store (i32.const 32) (i32.const 1))
-        (i32.store8 (i32.const 64) (i32.add (i32.const 0x30) (local.get $body)))
+        (i32.store8 (i32.const 64) (i32.add (i32.const 0x30) (i32.load8_u offset=60 (local.get $request))))
         (i32.const 16)))
 
     (core instance $core (instantiate $code))
