@@ -1,21 +1,23 @@
-//! The chain of events: each is hashed together with the hash of the one before it, so that none can be changed, removed or moved
-//! without all that follow being hashed anew.
+//! The hash chain of events. Each event is hashed with the hash of the one before it, so changing,
+//! removing or moving one changes the hash of every later event.
 
 use crate::{hash::sha256, text::to_json};
 use serde_json::Value;
 
-/// What stands before the first event.
+/// The hash before the first event.
 pub const BEGINNING: [u8; 32] = [0; 32];
 
-/// The hash of an event: SHA-256 over the 32 bytes of the previous one's hash and the event as JSON.
+/// The hash of an event: SHA-256 over the 32 bytes of the previous event's hash and the event as
+/// JSON.
 ///
-/// The event is without its members `hash` and `previous`, and written in the canonical form of RFC 8785: members sorted by name, no
-/// white space. That is how `serde_json` writes objects whose names are ASCII, and numbers that are whole; an event has no others.
+/// The event has no members `hash` and `previous`. It is written in the canonical form of RFC 8785:
+/// members sorted by name, no white space. `serde_json` writes that form if names are ASCII and
+/// numbers are integers, as in every event.
 pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
     link_canonical(previous, to_json(event).as_bytes())
 }
 
-/// As [`link`], for an event that is written in that form already.
+/// As [`link`], for an event that is already written in its canonical form.
 pub fn link_canonical(previous: &[u8; 32], event: &[u8]) -> [u8; 32] {
     sha256([previous, event])
 }
@@ -26,9 +28,9 @@ mod tests {
     use serde_json::json;
     use std::string::ToString;
 
-    /// Fixed for good: whoever wrote an event with another version must find it unchanged with this one.
+    /// This hash never changes: events written by any version must verify with every other.
     #[test]
-    fn an_event_has_the_hash_it_always_had() {
+    fn an_event_has_the_same_hash_in_every_version() {
         let event = json!({
             "number": 1, "id": "evt_00000000000000000000000000", "at": "2026-11-22T10:00:00Z", "actor": "operator",
             "action": "license.updated", "subject": "lic_00000000000000000000000000", "requestId": "req_1",

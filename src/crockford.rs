@@ -5,10 +5,10 @@ use alloc::{string::String, vec::Vec};
 /// The symbol of each value.
 const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Symbols that 128 bits take: 26, which have room for 130; the two spare bits at the end are zero.
+/// 26 symbols have room for 130 bits; the two spare ones at the end are zero.
 pub(crate) const SYMBOLS_OF_128_BITS: usize = 26;
 
-/// Folds case and look-alikes: what a reader may take for one another becomes the same byte.
+/// Folds case and look-alikes: symbols that a reader may confuse become the same byte.
 pub(crate) fn fold(byte: u8) -> u8 {
     match byte.to_ascii_uppercase() {
         b'O' => b'0',
@@ -22,12 +22,12 @@ pub(crate) fn value(symbol: u8) -> Option<u8> {
     SYMBOLS.iter().position(|&each| each == symbol).map(|value| value as u8)
 }
 
-/// The symbol of a value; of more than five bits the lower five count.
+/// The symbol of a value's lower five bits.
 pub(crate) fn symbol(value: u8) -> u8 {
     SYMBOLS[usize::from(value % 32)]
 }
 
-/// The values that 128 bits are written with, from the highest bit on.
+/// The values of the symbols of 128 bits, from the highest bit.
 pub(crate) fn values(bits: [u8; 16]) -> [u8; SYMBOLS_OF_128_BITS] {
     let bits = u128::from_be_bytes(bits);
     core::array::from_fn(|index| match index {
@@ -36,7 +36,8 @@ pub(crate) fn values(bits: [u8; 16]) -> [u8; SYMBOLS_OF_128_BITS] {
     })
 }
 
-/// The bytes in lower-case symbols, from the highest bit on: 26 for 16 bytes, 32 for 20. Spare bits at the end are zero.
+/// The bytes as lower-case symbols, from the highest bit: 26 for 16 bytes, 32 for 20. Spare bits at
+/// the end are zero.
 pub fn encode(bytes: &[u8]) -> String {
     let symbol = |index: usize| {
         let byte = |at: usize| u16::from(bytes.get(at).copied().unwrap_or(0));
@@ -47,7 +48,7 @@ pub fn encode(bytes: &[u8]) -> String {
     (0..(bytes.len() * 8).div_ceil(5)).map(symbol).collect()
 }
 
-/// The bytes that [`encode`] writes so; `None` for any other text.
+/// The bytes that [`encode`] writes as this text; `None` for any other text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
     let (mut bits, mut count) = (0u16, 0);
@@ -60,7 +61,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
             bits &= (1 << count) - 1;
         }
     }
-    // Upper case, a symbol too many, or spare bits that are set.
+    // Refuses upper case, a superfluous symbol, and spare bits that are set.
     (encode(&bytes) == text).then_some(bytes)
 }
 

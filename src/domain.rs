@@ -1,13 +1,14 @@
-//! Domains: what a request names, and the entries of a licence that cover it.
+//! The domain that a request names, and the rules of a licence that cover it.
 //!
-//! A domain is a host name or an IP address. Names are compared as UTS 46 makes them ASCII, as in browsers (the WHATWG
-//! URL standard's "domain to ASCII", with these stricter than it: a label is 1 to 63 bytes from `[a-z0-9_-]` that
-//! neither begins nor ends with a hyphen). The underscore is no host name's by RFC 1123 but is in use, and browsers go
-//! there.
+//! A domain is a host name or an IP address. Host names are compared in ASCII, by UTS 46, as
+//! browsers do ("domain to ASCII" in the WHATWG URL standard). One rule is stricter: a label is 1
+//! to 63 bytes from `[a-z0-9_-]` and neither begins nor ends with a hyphen. RFC 1123 does not allow
+//! the underscore, but it is in use, and browsers accept it.
 //!
-//! IP addresses are equal or not; none is below another. As in the WHATWG URL standard ("ends in a number"), what ends
-//! in a numeric label is an IPv4 address or malformed: `1.2.3.4` is the one thing that an entry `1.2.3.4` covers, and
-//! `5.1.2.3.4` is nothing. Unlike there, only four decimal numbers without leading zeros are an IPv4 address.
+//! IP addresses are equal or not; none is below another. As in the WHATWG URL standard ("ends in a
+//! number"), a host whose last label is numeric is an IPv4 address or malformed: a rule `1.2.3.4`
+//! covers only `1.2.3.4`, and `5.1.2.3.4` is refused. Unlike there, an IPv4 address is only four
+//! decimal numbers without leading zeros.
 
 use crate::limits::{MAX_DOMAIN_BYTES, MAX_GIVEN_DOMAIN_BYTES, MAX_LABEL_BYTES};
 use alloc::{
@@ -21,8 +22,8 @@ use core::{
 };
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-/// A host name in lower-case ASCII without trailing dot and port, an IPv4 address, or an IPv6 address in brackets (RFC
-/// 5952 within).
+/// A host name in lower-case ASCII without trailing dot and port, an IPv4 address, or an IPv6
+/// address in brackets (as RFC 5952 writes it).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     text: String,
@@ -35,8 +36,8 @@ enum Kind {
     Address,
 }
 
-/// What a licence covers: `example.com` that name and all below it, `*.example.com` all below it alone, an IP address
-/// itself.
+/// Domains that a licence covers: `example.com` covers that name and all below it, `*.example.com`
+/// only those below it, and an IP address only itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DomainRule {
     domain: Domain,
@@ -49,10 +50,10 @@ enum Scope {
     Below,
 }
 
-/// Why a text is no domain, or no entry of a licence.
+/// Why a text is not a valid [`Domain`] or [`DomainRule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
-    /// It has no character at all.
+    /// It is empty.
     #[error("is empty")]
     Empty,
     /// It has more than 253 bytes in ASCII.
@@ -61,10 +62,10 @@ pub enum DomainError {
     /// It has a scheme, a user, a path, a query or a fragment.
     #[error("must be a host name or IP address, without scheme, user, path, query or fragment")]
     Url,
-    /// What follows the colon is no port.
+    /// The colon is not followed by a valid port.
     #[error("has an invalid port; a port is a number from 0 to 65535")]
     Port,
-    /// Two dots in a row, or one at the beginning.
+    /// It has two dots in a row, or begins with one.
     #[error("has an empty label: a dot at its beginning, or two in a row")]
     EmptyLabel,
     /// A label has more than 63 bytes in ASCII.
@@ -73,25 +74,31 @@ pub enum DomainError {
     /// A label begins or ends with a hyphen.
     #[error("has a label that begins or ends with a hyphen")]
     Hyphen,
-    /// A character that no host name has.
-    #[error("has a character that is not allowed in a host name")]
+    /// It has a character that is not allowed in a host name.
+    #[error("has a character that is not allowed in a host name; use letters, digits, hyphens and underscores")]
     Character,
-    /// A label that has no form in ASCII, or one (`xn--`) that is no label's.
+    /// A label has no form in ASCII, or is not a valid A-label (`xn--`).
     #[error("is not a valid internationalised name (UTS 46)")]
     Idna,
-    /// It looks like an IP address and is none.
-    #[error("looks like an IP address but is not a valid one")]
+    /// It looks like an IP address but is not one.
+    #[error("looks like an IP address but is not a valid one, such as 192.0.2.1 or [2001:db8::1]")]
     Address,
-    /// An entry under which anyone can register a name (`co.uk`, `github.io`).
+    /// It is a public suffix, such as `co.uk` or `github.io`.
     #[error("is a public suffix, under which anyone can register a name")]
     PublicSuffix,
 }
 
 impl Domain {
-    /// Reads a host name or IP address as a program knows it: in Unicode or ASCII, any case, with or without one
-    /// trailing dot and a port; an IPv6 address with or without brackets, with them where a port follows.
+    /// Reads a host name or IP address as a program knows it.
+    ///
+    /// A name may be in Unicode or ASCII, in any case, with one trailing dot, and with a port. An
+    /// IPv6 address may be in brackets, and must be if a port follows.
+    ///
+    /// # Errors
+    ///
+    /// [`DomainError`], which says what is wrong with the text.
     pub fn parse(given: &str) -> Result<Self, DomainError> {
-        // What was written by us reads quickly: a record may hold a thousand of these.
+        // Domains in records are in this form already, and a record may have a thousand.
         if is_plain_name(given) {
             Ok(Self { text: given.to_owned(), kind: Kind::Name })
         } else {
@@ -124,7 +131,7 @@ impl Domain {
         Self::name_or_ipv4(ascii.strip_suffix('.').unwrap_or(&ascii))
     }
 
-    /// As it is compared and printed.
+    /// The domain as it is compared and printed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -151,7 +158,11 @@ impl Domain {
 }
 
 impl DomainRule {
-    /// Reads an entry: what [`Domain::parse`] reads, or `*.` and a host name.
+    /// Reads a rule: a domain as [`Domain::parse`] reads it, or `*.` and a host name.
+    ///
+    /// # Errors
+    ///
+    /// [`DomainError`], which says what is wrong with the text.
     pub fn parse(given: &str) -> Result<Self, DomainError> {
         let Some(parent) = given.strip_prefix("*.") else {
             return Ok(Self { domain: Domain::parse(given)?, scope: Scope::NameAndBelow });
@@ -162,22 +173,27 @@ impl DomainRule {
         }
     }
 
-    /// Whether a program at that domain is covered.
+    /// Whether the rule covers a program at that domain.
     pub fn covers(&self, domain: &Domain) -> bool {
-        let entry = &self.domain;
-        let is_entry = entry == domain && self.scope == Scope::NameAndBelow;
-        // Below means: the entry, a dot before it, and something before that.
-        let is_below = entry.kind == Kind::Name
+        let own = &self.domain;
+        let is_own = own == domain && self.scope == Scope::NameAndBelow;
+        // A domain below has a dot before the rule's name, and something before that.
+        let is_below = own.kind == Kind::Name
             && domain.kind == Kind::Name
-            && domain.text.strip_suffix(&entry.text).is_some_and(|rest| rest.ends_with('.'));
-        is_entry || is_below
+            && domain.text.strip_suffix(&own.text).is_some_and(|rest| rest.ends_with('.'));
+        is_own || is_below
     }
 
-    /// Refuses an entry that is a public suffix, with or without `*.`: it would cover strangers. For whoever writes a
-    /// licence; a suffix that joins the list later does not make an old licence unreadable.
+    /// Refuses a public suffix, with or without `*.`: the rule would cover strangers.
     ///
-    /// The list is <https://publicsuffix.org>, both its parts, as of the `psl` crate's release. A name of one label
-    /// that is not on it, such as `localhost`, is fine.
+    /// Call it when a licence is written. Reading a licence does not, so that a suffix that joins
+    /// the list later does not make old licences unreadable. The list is
+    /// <https://publicsuffix.org>, both its parts, as of the `psl` crate's release. A name of one
+    /// label that is not on it, such as `localhost`, is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`DomainError::PublicSuffix`], and no other.
     pub fn check_registrable(&self) -> Result<(), DomainError> {
         let name = self.domain.text.as_bytes();
         let is_suffix = self.domain.kind == Kind::Name
@@ -186,15 +202,16 @@ impl DomainRule {
     }
 }
 
-/// Whether this is a name that is as it is compared already, and plainly so: lower-case ASCII, no label that UTS 46 has a say in, and
-/// a last one that begins with a letter and so is no number. Whatever else is a name too takes the long way.
+/// Whether the text is clearly a host name in its normal form: in lower-case ASCII, without labels
+/// that UTS 46 would check, and with a last label that begins with a letter, so not a number. Other
+/// names go through [`Domain::normalise`].
 fn is_plain_name(given: &str) -> bool {
     given.len() <= MAX_DOMAIN_BYTES
         && given.split('.').all(|label| check_label(label).is_ok() && !label.starts_with("xn--"))
         && given.rsplit('.').next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
-/// Nothing, or a colon and a port.
+/// Accepts an empty text, or a colon and a port.
 fn check_port(text: &str) -> Result<(), DomainError> {
     match text.strip_prefix(':') {
         None if text.is_empty() => Ok(()),
@@ -203,13 +220,13 @@ fn check_port(text: &str) -> Result<(), DomainError> {
     }
 }
 
-/// UTS 46 "ToASCII", non-transitional. Most names are ASCII already, and then it is the case that is left to fold.
+/// UTS 46 "ToASCII", non-transitional. Most names are ASCII already and need only lower case.
 fn to_ascii(host: &str) -> Result<Cow<'_, str>, DomainError> {
     let lower = host.to_ascii_lowercase();
     if lower.is_ascii() && !lower.split('.').any(|label| label.starts_with("xn--")) {
         return Ok(Cow::Owned(lower));
     }
-    // The checks of characters, hyphens and lengths follow, for these names and all others.
+    // `name_or_ipv4` checks characters, hyphens and lengths, for these names and all others.
     Uts46::new()
         .to_ascii(host.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
         .map_err(|_| DomainError::Idna)
@@ -229,7 +246,8 @@ fn check_label(label: &str) -> Result<(), DomainError> {
     }
 }
 
-/// What the WHATWG URL standard takes for a number at the end of a host: digits, or hexadecimal ones after `0x`.
+/// What the WHATWG URL standard treats as a number at the end of a host: digits, or `0x` and
+/// hexadecimal digits.
 fn is_number(label: &str) -> bool {
     label.bytes().all(|byte| byte.is_ascii_digit())
         || label.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -258,9 +276,9 @@ mod tests {
     use super::{Domain, Kind, MAX_DOMAIN_BYTES, MAX_LABEL_BYTES, is_plain_name};
     use std::{format, string::String};
 
-    /// Every text of up to five of these is taken as the long way takes it, or takes it.
+    /// For every text of up to five of these characters.
     #[test]
-    fn plain_names_are_what_they_would_become() {
+    fn plain_names_are_in_normal_form() {
         const CHARACTERS: [char; 10] = [':', 'x', 'n', '0', '7', '-', '_', '.', 'B', 'a'];
         let mut plain = 0;
         for number in 0..10_u32.pow(5) {
@@ -271,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_names_have_the_bounds_of_all() {
+    fn plain_names_have_the_same_bounds_as_others() {
         for length in MAX_LABEL_BYTES - 1..=MAX_LABEL_BYTES + 1 {
             assert_eq!(check(&format!("{}.a", "a".repeat(length))), length <= MAX_LABEL_BYTES);
         }

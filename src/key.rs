@@ -1,14 +1,15 @@
-//! Licence keys: making, reading and hashing them.
+//! Licence keys: generating, reading and hashing them.
 //!
-//! A key of ours is a prefix and six groups of five symbols, `ACME-9T2MX-…`: 128 random bits as 26 symbols of
-//! Crockford's base32, and four check symbols over all of it, prefix included. In its canonical form it is upper case,
-//! hyphens stand as printed, and look-alikes are folded, in the prefix too: O is 0, and I and L are 1. Keys of any
-//! other shape come from elsewhere and are taken exactly as given.
+//! A generated key is a prefix and six groups of five symbols, `ACME-9T2MX-…`: 128 random bits as
+//! 26 symbols of Crockford's base32, then four check symbols over everything before them. Its
+//! canonical form is in upper case, with the hyphens as printed and look-alikes folded, in the
+//! prefix too: O is 0, and I and L are 1. A key of any other shape is an existing key and is used
+//! exactly as given.
 //!
-//! A key is stored and looked up by its SHA-256 hash alone. A salt or a slow hash would add nothing: they protect
-//! secrets that can be guessed, and 128 random bits cannot (a vendor who brings keys of another shape answers for their
-//! randomness). Nor is there a comparison to make in constant time: the hash is looked up, and how long a look-up takes
-//! tells at most something about hashes, from which no key follows.
+//! Only the SHA-256 hash of a key is stored, and keys are looked up by it. Salts and slow hashes
+//! protect secrets that can be guessed; 128 random bits cannot. A vendor who imports existing keys
+//! answers for their randomness. Nothing is compared in constant time either: the duration of a
+//! look-up reveals at most something about hashes, and no key follows from a hash.
 
 use crate::{
     crockford::{self, SYMBOLS_OF_128_BITS},
@@ -26,41 +27,47 @@ const SYMBOLS: usize = SYMBOLS_OF_128_BITS + CHECK_SYMBOLS;
 const GROUP: usize = 5;
 const PREFIX_CHARACTERS: core::ops::RangeInclusive<usize> = 2..=8;
 
-/// What a vendor's keys begin with: 2 to 8 characters from `[A-Z0-9]`, the first a letter.
+/// The beginning of a vendor's keys: 2 to 8 characters from `[A-Z0-9]`, the first a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
-/// The text is no prefix.
+/// The text is not a valid [`Prefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be {} to {} characters from A-Z and 0-9, the first a letter", PREFIX_CHARACTERS.start(), PREFIX_CHARACTERS.end())]
 pub struct PrefixError;
 
-/// A key in its printed form. `Display` is the only way to see it; `Debug` hides it.
+/// A generated key in its printed form. Only `Display` shows it; `Debug` hides it.
 pub struct Key(String);
 
-/// The SHA-256 hash of a key, under which its licence is stored. No secret: no key follows from it.
+/// The SHA-256 hash of a key, under which its licence is stored. It is not a secret: no key follows
+/// from it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash([u8; 32]);
 
 /// Why a text cannot be looked up as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It has no character at all.
+    /// It is empty.
     #[error("is empty")]
     Empty,
     /// It has more than 512 bytes.
     #[error("is longer than {MAX_KEY_BYTES} bytes")]
     TooLong,
-    /// It has the shape of our keys and fails its checksum: a typing error.
+    /// It has the shape of a generated key, but its checksum is wrong: a typing error.
     #[error("has a typing error: its checksum is wrong")]
     Malformed,
 }
 
-/// Reads a key as its holder typed it.
+/// Reads a key as its holder typed it, and hashes it.
 ///
-/// Case, spaces, hyphens and look-alikes do not matter in a key of ours. Any other text is a key from elsewhere, hashed
-/// exactly as given; only one with the printed shape of ours and a wrong checksum is [`ReadError::Malformed`]. Whoever
-/// stores a licence reads its key with this function too, so that both sides agree.
+/// In a generated key, case, spaces, hyphens and look-alikes do not matter. Any other text is an
+/// existing key and is hashed exactly as given. Code that stores a licence reads the key with this
+/// function too, so that both sides agree.
+///
+/// # Errors
+///
+/// [`ReadError::Empty`] or [`ReadError::TooLong`] if the text cannot be a key, and
+/// [`ReadError::Malformed`] if it has the printed shape of a generated key and a wrong checksum.
 pub fn read(given: &str) -> Result<KeyHash, ReadError> {
     if given.is_empty() {
         return Err(ReadError::Empty);
@@ -74,9 +81,9 @@ pub fn read(given: &str) -> Result<KeyHash, ReadError> {
     if has_printed_shape(given) { Err(ReadError::Malformed) } else { Ok(KeyHash::of(given)) }
 }
 
-/// The last four characters of a key, for display; `None` where these would be a quarter or more of the key.
+/// The last four characters of a key, for display; `None` if they are a quarter or more of the key.
 ///
-/// Of a key of ours these are its check symbols, which leave 108 of its 128 bits unknown.
+/// In a generated key they are its check symbols, which leave 108 of its 128 bits unknown.
 pub fn hint(given: &str) -> Option<Hint> {
     let characters: Vec<char> = given.trim().chars().collect();
     if characters.len() <= 4 * HINT_CHARACTERS || characters.iter().any(|c| c.is_control()) {
@@ -87,6 +94,10 @@ pub fn hint(given: &str) -> Option<Hint> {
 
 impl Prefix {
     /// Takes the text as it is, if it is a prefix.
+    ///
+    /// # Errors
+    ///
+    /// [`PrefixError`] if the text is not 2 to 8 characters from `[A-Z0-9]`, the first a letter.
     pub fn parse(text: &str) -> Result<Self, PrefixError> {
         let well_formed = PREFIX_CHARACTERS.contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_uppercase())
@@ -94,8 +105,8 @@ impl Prefix {
         if well_formed { Ok(Self(text.to_owned())) } else { Err(PrefixError) }
     }
 
-    /// What a product's keys begin with where the vendor chose nothing: `ACME` of `acme`, `ACMEEDIT` of `acme-editor`, and `KEY` of a
-    /// product whose name has too little for it.
+    /// The default prefix of a product's keys: `ACME` for `acme`, `ACMEEDIT` for `acme-editor`, and
+    /// `KEY` if the product's name does not give two characters.
     pub fn of_product(product: &Product) -> Self {
         let name = product.as_str().trim_start_matches(|c: char| !c.is_ascii_lowercase());
         let prefix = name.chars().filter(char::is_ascii_alphanumeric).take(*PREFIX_CHARACTERS.end());
@@ -111,7 +122,7 @@ impl fmt::Display for Prefix {
 }
 
 impl Key {
-    /// The key for 16 bytes from a cryptographic random source.
+    /// The key for 16 bytes from a cryptographically secure random source.
     pub fn generate(prefix: &Prefix, random: [u8; 16]) -> Self {
         let mut key = prefix.0.clone();
         let values = crockford::values(random);
@@ -125,7 +136,7 @@ impl Key {
         Self(key)
     }
 
-    /// What [`read`] gives for this key.
+    /// The hash that [`read`] returns for this key.
     pub fn hash(&self) -> KeyHash {
         KeyHash::of(&fold(&self.0))
     }
@@ -148,7 +159,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The text is no hash of a key.
+/// The text is not a valid [`KeyHash`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 64 hexadecimal digits")]
 pub struct KeyHashError;
@@ -158,22 +169,26 @@ impl KeyHash {
         Self(sha256([canonical.as_bytes()]))
     }
 
-    /// Reads [`KeyHash::to_hex`], in either case.
+    /// Reads the text that [`KeyHash::to_hex`] writes, in either case.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyHashError`] if the text is not 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, KeyHashError> {
         hex::decode(&text.to_ascii_lowercase()).map(Self).ok_or(KeyHashError)
     }
 
-    /// The hash itself.
+    /// The hash as bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// 64 lower-case hexadecimal digits.
+    /// The hash as 64 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
         hex::encode(&self.0)
     }
 
-    /// The key in the store under which the licence is: `license:` and [`KeyHash::to_hex`].
+    /// The licence's key in the store: `license:` and [`KeyHash::to_hex`].
     pub fn store_key(&self) -> String {
         hex::prefixed(store_keys::LICENSE, &self.0)
     }
@@ -193,23 +208,27 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// The last characters of a key, for display: 4 at most, none a control character.
+/// The last characters of a key, for display: 1 to 4, none a control character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint(String);
 
-/// The text is no hint.
+/// The text is not a valid [`Hint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {HINT_CHARACTERS} characters, none a control character")]
 pub struct HintError;
 
 impl Hint {
     /// Takes the text as it is, if it is a hint.
+    ///
+    /// # Errors
+    ///
+    /// [`HintError`] if the text is empty, has more than 4 characters or a control character.
     pub fn parse(text: &str) -> Result<Self, HintError> {
         let well_formed = (1..=HINT_CHARACTERS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         if well_formed { Ok(Self(text.to_owned())) } else { Err(HintError) }
     }
 
-    /// The characters.
+    /// The hint as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -224,7 +243,7 @@ impl fmt::Display for Hint {
 text_form!(Prefix, PrefixError, |prefix| &prefix.0);
 text_form!(Hint, HintError, |hint| &hint.0);
 
-/// The canonical form of what reads as a key of ours, however it is spaced; `None` for anything else.
+/// The canonical form of a generated key, however it is spaced; `None` for any other text.
 fn canonical(given: &str) -> Option<String> {
     let mut symbols = String::with_capacity(given.len());
     for c in given.chars().filter(|&c| !is_separator(c)) {
@@ -251,8 +270,8 @@ fn canonical(given: &str) -> Option<String> {
     Some(canonical)
 }
 
-/// Whether the text stands as our keys are printed: a prefix and six groups of five symbols, one separator between
-/// each.
+/// Whether the text looks like a printed key: a prefix and six groups of five symbols, with one
+/// separator between each.
 fn has_printed_shape(given: &str) -> bool {
     let mut groups = given.trim().split(is_separator);
     let is_prefix = groups.next().is_some_and(|prefix| {
@@ -272,27 +291,28 @@ fn fold(text: &str) -> String {
     text.bytes().map(|byte| char::from(crockford::fold(byte))).collect()
 }
 
-/// Whether a folded prefix may have begun with a letter: 0 and 1 may have been O, I or L.
+/// Whether a folded prefix can have begun with a letter: 0 and 1 can have been O, I or L.
 fn may_begin_prefix(folded: &str) -> bool {
     !folded.starts_with(|c| matches!(c, '2'..='9'))
 }
 
-/// White space and hyphens, with those that word processors and mobile keyboards put in their place.
+/// White space, hyphens, and the dashes that word processors and mobile keyboards replace them
+/// with.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
 /// The four check symbols of a folded prefix and the values that follow it.
 ///
-/// They are the remainder of a polynomial over GF(32) divided by x⁴ + x³ + 3x² + x + 1, which is irreducible and whose
-/// roots have order 1025: the ovoid code [1025, 1021, 4]. It tells any three wrong symbols, and any error confined to
-/// four symbols in a row: every single substitution and every transposition of neighbours among them. It is no
-/// cryptographic check; anyone can compute it.
+/// They are the remainder of a polynomial over GF(32) divided by x⁴ + x³ + 3x² + x + 1, which is
+/// irreducible and whose roots have order 1025: the ovoid code [1025, 1021, 4]. It detects any
+/// three wrong symbols, and any error within four symbols in a row, so every substitution and every
+/// swap of neighbours. It is not a cryptographic check: anyone can compute it.
 fn checksum(prefix: impl Iterator<Item = u8>, values: &[u8]) -> [u8; CHECK_SYMBOLS] {
-    // Beginning with 1 makes leading zeros count.
+    // Starting from 1 makes leading zeros count.
     let mut remainder = [0, 0, 0, 1];
-    // A prefix may hold U, which is no symbol: each of its characters counts as two, of which the first is nearly
-    // always 0.
+    // A prefix may contain U, which is not a symbol. So each of its characters counts as two
+    // values, the first of which is 1 for a U and 0 for any other.
     for character in prefix {
         let value = crockford::value(character);
         divide(&mut remainder, u8::from(value.is_none()));
@@ -304,10 +324,11 @@ fn checksum(prefix: impl Iterator<Item = u8>, values: &[u8]) -> [u8; CHECK_SYMBO
     remainder
 }
 
-/// One step of the division: takes in the next coefficient. Highest power first.
+/// One step of the division, with the next coefficient. The highest power comes first.
 fn divide(remainder: &mut [u8; CHECK_SYMBOLS], next: u8) {
     let [top, a, b, c] = *remainder;
-    // In GF(32), modulo x⁵ + x² + 1, adding is exclusive or, and 3 times a value is its double and itself.
+    // In GF(32), modulo x⁵ + x² + 1, addition is exclusive or, and three times a value is the value
+    // plus its double.
     let doubled = if top & 16 == 0 { top << 1 } else { (top << 1) ^ 0b10_0101 };
     *remainder = [a ^ top, b ^ doubled ^ top, c ^ top, next ^ top];
 }
@@ -317,10 +338,11 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    /// The code is linear, so errors go unnoticed just where their syndromes add up to nothing: those of one or two
-    /// symbols must differ from each other's and from those of two.
+    /// The code is linear, so errors go unnoticed only if their syndromes add up to zero. No three
+    /// do if the syndromes of single errors differ from each other, from zero, and from every sum
+    /// of two others.
     #[test]
-    fn the_checksum_tells_any_three_wrong_symbols() {
+    fn the_checksum_detects_any_three_wrong_symbols() {
         let syndromes = |at: usize| {
             (1..32).map(move |error| {
                 let mut remainder = [0; CHECK_SYMBOLS];
@@ -345,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_read_as_it_is_written() {
-        let hash = KeyHash::of("a key from elsewhere");
+        let hash = KeyHash::of("an existing key");
         assert_eq!(KeyHash::parse(&hash.to_hex()), Ok(hash));
         assert_eq!(KeyHash::parse(&hash.to_hex().to_uppercase()), Ok(hash));
         for refused in ["", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {

@@ -1,11 +1,18 @@
 //! The licensing rules as pure functions of bytes and time: no I/O, no clock, no globals.
 //!
-//! One validation, in reading order: [`request`] takes what a licence holder's program sent and hashes its [`key`];
-//! the caller reads the [`license`] stored under that hash and, where it counts, the [`state`] of its use; [`decide`] weighs them at a
-//! moment the caller names; the [`verdict`] is what the program is told. [`transitions`] is what else a program asks: each changes the
-//! state, if the decision on what would come of it allows that. [`terms`] says what a licence allows and [`holder`] who asks.
-//! [`domain`], [`version`], [`time`], [`period`] and [`name`] are the values in all of these, and [`limits`] bounds them. [`audit`] chains
-//! what a vendor changed.
+//! To follow one validation, read in this order:
+//!
+//! 1. [`request`] reads what a licence holder's program sent, and hashes its [`key`].
+//! 2. The caller reads the [`license`] stored under that hash and, if the decision needs it, the
+//!    licence's [`state`].
+//! 3. [`decide`] decides on the three at a moment that the caller gives.
+//! 4. The [`verdict`] is the answer, and is written as JSON.
+//!
+//! [`transitions`] has the verbs that change the state, such as taking a seat: a change is kept
+//! only if the decision on its outcome allows it. [`terms`] says what a licence allows, and
+//! [`holder`] who takes a seat. [`domain`], [`version`], [`time`], [`period`] and [`name`] are
+//! values in all of these, and [`limits`] bounds them. [`audit`] chains the events of a vendor's
+//! changes.
 //!
 //! ```
 //! use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
@@ -15,7 +22,7 @@
 //!     "plan":"pro","issuedAt":"2026-01-01T00:00:00Z","expiresAt":"2027-01-01T00:00:00Z","features":["export"],
 //!     "domains":["example.com"],"requires":[]}"#;
 //! let license = License::from_json(record)?;
-//! let request = Request::from_json(Verb::Validate, br#"{"key":"a key from elsewhere","domain":"app.example.com"}"#)?;
+//! let request = Request::from_json(Verb::Validate, br#"{"key":"an existing key","domain":"app.example.com"}"#)?;
 //! let verdict = Case::new(&license, &request).decide(&State::default(), Timestamp::parse("2026-06-01T00:00:00Z")?);
 //! assert_eq!(verdict.code, Code::Valid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
