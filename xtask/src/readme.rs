@@ -169,16 +169,18 @@ fn is_word(char: char) -> bool {
 
 /// Whether `printed` is as the document shows it.
 fn matches(shown: &[String], printed: &str) -> bool {
-    let shown = shown.join("\n");
-    let mut parts = shown.split('…');
-    let Some(mut rest) = parts.next().and_then(|first| printed.strip_prefix(first)) else { return false };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
+    let (shown, printed) = (shown.join("\n"), printed.trim_end());
+    let Some((first, others)) = shown.split_once('…') else { return shown == printed };
+    let (middle, last) = others.rsplit_once('…').unwrap_or(("", others));
+    let inner = printed.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
+    let Some(mut rest) = inner else { return false };
+    middle.split('…').all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
         }
-    }
-    shown.ends_with('…') || rest.trim().is_empty()
+        None => false,
+    })
 }
 
 /// The server that `up` builds and becomes.
