@@ -208,7 +208,7 @@ fn no_database_is_created_beside_an_orphaned_log() {
     put(&store, "a", b"", &Expectation::Any);
     fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
     match Store::create(directory.path(), BUSY) {
-        Err(Error::Other(text)) => assert!(text.contains("is gone"), "{text}"),
+        Err(Error::Other(text)) => assert!(text.contains("is missing but its log"), "{text}"),
         other => panic!("{other:?}"),
     }
 }
