@@ -11,7 +11,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// A licence, a request that names it, and the holder whom the request names.
+/// A licence, a request with its key, and the holder that the request names.
 ///
 /// ```
 /// # use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State};
@@ -30,12 +30,13 @@ use alloc::vec::Vec;
 pub struct Case<'a> {
     pub(crate) license: &'a License,
     pub(crate) request: &'a Request,
-    /// Hashed once a request. `None` if the licence counts no seats, or the request names no holder.
+    /// Hashed once for each request. `None` if the licence does not count seats, or the request
+    /// does not name a holder.
     pub(crate) holder: Option<Holder>,
 }
 
 impl<'a> Case<'a> {
-    /// The case of a request whose key is this licence's.
+    /// The case of a request that has this licence's key.
     pub fn new(license: &'a License, request: &'a Request) -> Self {
         let holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license.id));
         Self { license, request, holder }
@@ -92,7 +93,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// How many seats a licence has and how many are taken; `None` if it counts no seats.
+/// How many seats a licence has and how many are taken; `None` if it does not count seats.
 pub fn occupancy(license: &License, state: &State, now: Timestamp) -> Option<Occupancy> {
     let used = state.seats.iter().filter(|seat| seat.is_live(now)).count() as u32;
     license.seat_policy.map(|policy| Occupancy { limit: policy.limit, used })
@@ -180,13 +181,13 @@ impl<'a> Findings<'a> {
 /// The caller's relation to the licence's seats.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing<'a> {
-    /// The licence counts no seats.
+    /// The licence does not count seats.
     Uncounted,
-    /// It counts seats, and the request does not name a holder.
+    /// The licence counts seats, and the request does not name a holder.
     Nameless(Per),
     /// Holds no seat.
     Absent,
-    /// Held a seat whose lease has ended.
+    /// Holds a seat whose lease has ended.
     Lapsed(&'a Seat),
     /// Holds a seat; `place` counts the live seats taken before it.
     Held { seat: &'a Seat, place: usize, policy: &'a SeatPolicy },
@@ -205,20 +206,20 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Where a moment lies in a licence's term, under its expiry strategy.
+/// The part of a licence's term that a moment is in, under its expiry strategy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Term {
     /// Before expiry.
     Running,
-    /// After expiry, in the grace period.
+    /// In the grace period after expiry.
     Grace,
-    /// After both, and allowed.
+    /// After grace; the strategy allows it.
     Allowed,
-    /// After both, with a version released before expiry.
+    /// After grace; maintained, with a version released before expiry.
     Maintained,
-    /// After both, with a version released after expiry, which a maintained licence does not cover.
+    /// After grace; maintained, with a version released after expiry, which is not covered.
     ReleasedLater,
-    /// After both.
+    /// After grace; not valid.
     Ended,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with one field of what a caller sent.
+//! The error about one field of a request.
 
 use alloc::{
     borrow::ToOwned,
@@ -7,18 +7,26 @@ use alloc::{
 };
 use core::fmt;
 
-/// Why a request is not well formed. Repeats no value that was sent.
+/// Why a request is not well formed. It never repeats a value that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct FieldError {
-    /// The field's name in JSON, or empty where the request as a whole is meant.
+    /// The field's name in JSON, or empty if the error is about the whole request.
     pub field: String,
     /// A sentence for people.
     pub detail: String,
 }
 
 impl FieldError {
-    /// That the field of this name `detail`s: `FieldError::new("key", "is missing.")`. Without a name, `detail` is the sentence.
+    /// An error about the field `field`, which is the subject of the sentence that `detail` ends.
+    /// Without a field, `detail` is the whole sentence.
+    ///
+    /// ```
+    /// use countersign::field::FieldError;
+    ///
+    /// assert_eq!(FieldError::new("key", "is missing.").detail, "`key` is missing.");
+    /// assert_eq!(FieldError::new("", "The body is not UTF-8.").detail, "The body is not UTF-8.");
+    /// ```
     pub fn new(field: &str, detail: impl fmt::Display) -> Self {
         let detail = if field.is_empty() { detail.to_string() } else { format!("`{field}` {detail}") };
         Self { field: field.to_owned(), detail }

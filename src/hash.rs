@@ -2,12 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-/// The hash of these parts, one after the other.
+/// The hash of the concatenated parts.
 pub fn sha256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().into()
 }
 
-/// The first 64 bits of a hash, for what need not be kept apart by 256.
+/// The first 64 bits of a hash, where a collision has little effect.
 pub fn first_64_bits(hash: &[u8; 32]) -> u64 {
     let (first, _) = hash.split_first_chunk().unwrap_or((&[0; 8], &[]));
     u64::from_be_bytes(*first)

@@ -1,4 +1,4 @@
-//! Bytes as hexadecimal digits in lower case, two a byte.
+//! Bytes as lower-case hexadecimal digits.
 
 use alloc::string::String;
 
@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
     prefixed("", bytes)
 }
 
-/// A prefix, and the digits of these bytes.
+/// A prefix and the digits of these bytes.
 pub(crate) fn prefixed(prefix: &str, bytes: &[u8]) -> String {
     let mut text = String::with_capacity(prefix.len() + 2 * bytes.len());
     text.push_str(prefix);

@@ -1,8 +1,10 @@
-//! Who holds a seat: a machine by its fingerprint, a domain, or a user.
+//! The holder of a seat: a machine with a fingerprint, a domain, or a user.
 //!
-//! What a holder is called is never stored. A seat keeps 64 bits of a hash of each name, salted with the licence's id: enough to
-//! tell the thousand seats of one licence apart (that any two of 5,000 names are alike has odds of 7 in 10¹³), and different on every
-//! licence, so that nothing follows a machine from one to the next. It is no secret and no proof: whoever has the key may claim any name, with or without a hash.
+//! Holders' names are never stored. A seat stores 64 bits of a hash of each name, salted with the
+//! licence's id. That is enough to tell apart the thousand seats of a licence: any two of 5,000
+//! names collide with a probability of 7 in 10¹³. The hashes differ on every licence, so no machine
+//! can be followed from one to another. They are neither secret nor proof: a program with the key
+//! may claim any name.
 
 use crate::{
     hash::{first_64_bits, sha256},
@@ -13,11 +15,11 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 
 words! {
-    /// What takes a seat.
+    /// What a licence counts: each takes one seat.
     pub enum Per {
         /// A machine, by its fingerprint.
         Machine = "machine",
-        /// A domain, as requests name it.
+        /// A domain, as the request names it.
         Domain = "domain",
         /// A user, by an id that the vendor chooses.
         User = "user",
@@ -25,15 +27,15 @@ words! {
 }
 
 words! {
-    /// How much of a fingerprint of several components must be the same for it to be the same machine.
+    /// How many components of two fingerprints must be equal for them to be the same machine.
     pub enum Matching {
-        /// Every component, and no other.
+        /// All components of both.
         All = "all",
         /// More than half of the components that the seat was taken with.
         Most = "most",
-        /// Two of them, or the one there is.
+        /// Two, or one if the seat was taken with only one.
         Two = "two",
-        /// One of them.
+        /// One.
         Any = "any",
     }
 }
@@ -45,26 +47,30 @@ impl Default for Matching {
     }
 }
 
-/// What a machine calls itself: one opaque text, or several, one for each part that it recognises itself by. At most five.
+/// A machine's fingerprint: one to five opaque texts, such as one for each of its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(Vec<Identifier>);
 
-/// Why texts are no fingerprint.
+/// Why texts are not a valid [`Fingerprint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
-    /// One of them cannot be part of it.
+    /// One is not a valid component.
     #[error("has an invalid component: it {0}")]
     Component(NameError),
-    /// There is none, or there are more than five.
+    /// There are no texts, or more than five.
     #[error("must have 1 to {MAX_COMPONENTS} components")]
     Count,
-    /// Two are the same.
+    /// Two are equal.
     #[error("has the same component twice")]
     Twice,
 }
 
 impl Fingerprint {
-    /// Takes the components as they are. Their order says nothing.
+    /// Takes the components as they are. Their order does not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`FingerprintError`] if there are not 1 to 5 components, two are equal, or one is invalid.
     pub fn parse(components: &[String]) -> Result<Self, FingerprintError> {
         if !(1..=MAX_COMPONENTS).contains(&components.len()) {
             return Err(FingerprintError::Count);
@@ -75,7 +81,7 @@ impl Fingerprint {
         if parsed.iter().enumerate().any(is_repeated) { Err(FingerprintError::Twice) } else { Ok(Self(parsed)) }
     }
 
-    /// Who holds a seat with this fingerprint.
+    /// The holder with this fingerprint.
     pub fn holder(&self, license: &LicenseId) -> Holder {
         let mut holder = Holder { names: [0; MAX_COMPONENTS], count: self.0.len() as u8 };
         for (name, component) in holder.names.iter_mut().zip(&self.0) {
@@ -85,7 +91,7 @@ impl Fingerprint {
     }
 }
 
-/// Who holds a seat of a licence, without any name.
+/// The holder of a licence's seat, as hashes of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The first `count` are hashes; the others are zero.
@@ -99,7 +105,7 @@ impl Holder {
         Self::of(&[hash(license, name)]).unwrap_or_else(|| unreachable!("one name is no more than five"))
     }
 
-    /// The holder with these hashes of names, 1 to 5.
+    /// The holder with these hashes of names. `None` if there are not 1 to 5.
     pub(crate) fn of(hashes: &[u64]) -> Option<Self> {
         let mut names = [0; MAX_COMPONENTS];
         names.get_mut(..hashes.len()).filter(|names| !names.is_empty())?.copy_from_slice(hashes);
@@ -110,7 +116,7 @@ impl Holder {
         &self.names[..usize::from(self.count)]
     }
 
-    /// Whether somebody who comes as `other` is the one that took a seat as this.
+    /// Whether `other` is the holder that took a seat as `self`.
     pub fn is(&self, other: &Self, matching: Matching) -> bool {
         let own = self.hashes();
         let alike = own.iter().filter(|hash| other.hashes().contains(hash)).count();
@@ -122,9 +128,9 @@ impl Holder {
         }
     }
 
-    /// What the seat is called.
+    /// The id of the holder's seat.
     pub fn activation_id(&self) -> ActivationId {
-        // The same whatever the order of the components.
+        // Exclusive or, so that the order of the components does not matter.
         ActivationId(self.hashes().iter().fold(0, |id, hash| id ^ hash))
     }
 }

@@ -1,4 +1,4 @@
-//! Ids: names for licences, seats and what else a vendor has, which reveal neither keys nor holders.
+//! The ids of licences, seats, policies, tokens and events. They reveal neither keys nor holders.
 
 use crate::{crockford, hex, store_keys};
 use alloc::{borrow::ToOwned, string::String};
@@ -12,7 +12,8 @@ pub struct IdError {
     pub prefix: &'static str,
 }
 
-/// Declares a kind of id: a prefix, and 128 random bits as 26 symbols of Crockford's base32 in lower case.
+/// Declares a kind of id: a prefix, and 128 random bits as 26 symbols of Crockford's base32 in
+/// lower case.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident = $prefix:literal) => {
         $(#[$doc])*
@@ -86,7 +87,8 @@ impl LicenseId {
     }
 }
 
-/// A taken seat's id: `act_` and 16 hexadecimal digits in lower case. It does not reveal the holder's name.
+/// A taken seat's id: `act_` and 16 hexadecimal digits in lower case. It does not reveal the
+/// holder's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivationId(pub(crate) u64);
 

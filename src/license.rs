@@ -1,4 +1,5 @@
-//! The licence as it is stored, under [`crate::key::KeyHash::store_key`]: JSON, format 1.
+//! The licence as it is stored under [`KeyHash::store_key`](crate::key::KeyHash::store_key): JSON,
+//! format 1.
 //!
 //! ```json
 //! {"format": 1, "generation": 1, "id": "lic_0123456789abcdefghjkmnpqrs", "product": "acme-editor",
@@ -11,14 +12,17 @@
 //!  "allowances": [{"name": "credits", "limit": 1000, "period": "month", "overage": "150%"}]}
 //! ```
 //!
-//! A licence whose time begins with its first validation or activation has `"expiryBasis": "first-validation"` (or
-//! `"first-activation"`) and `"durationSeconds": 2592000` in place of `expiresAt`.
+//! A licence whose time begins with its first validation or activation has, in place of
+//! `expiresAt`, `"expiryBasis": "first-validation"` (or `"first-activation"`) and
+//! `"durationSeconds": 2592000`.
 //!
-//! `hint`, `notBefore`, `expiresAt`, `versions`, `activation` and `leaseSeconds` are left out where there is nothing to say;
-//! `expiryBasis` (`issue`), `expiryStrategy`, `graceSeconds`, `match`, `reviveSeconds`, `period` (`total`), each `overage` (`none`) and
-//! `allowances` (none) have defaults. Every other field must stand, so that a record that lost its `domains` is a
-//! fault and no licence for all domains. Fields that format 1 does not know, fields twice, `null` and unknown formats
-//! are faults too: a reader that does not understand a record has no verdict to give.
+//! Optional fields are `hint`, `notBefore`, `expiresAt`, `versions`, `activation` and
+//! `leaseSeconds`. Fields with defaults are `expiryBasis` (`issue`), `expiryStrategy` (`restrict`),
+//! `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0), `period` (`total`), each `overage`
+//! (`none`) and `allowances` (empty). All others are required, so that a record that lost its
+//! `domains` is an error and not a licence for every domain. Unknown fields, repeated fields,
+//! `null` and unknown formats are errors too: there must be no verdict on a record that was not
+//! understood.
 
 use crate::{
     domain::DomainRule,
@@ -35,76 +39,78 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A licence. Written by whoever issues, read by whoever validates.
+/// A licence. The registrar writes it; the validator reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct License {
-    /// The shape of the record.
+    /// The record's format.
     pub format: Format,
-    /// Grows with every change of the record, and never goes back: a copy with a lower one is older.
+    /// Grows with every change of the record: a copy with a lower generation is older.
     pub generation: u64,
-    /// What the licence is called where its key must not stand.
+    /// The licence's name wherever its key must not be shown.
     pub id: LicenseId,
-    /// What is licensed.
+    /// The licensed product.
     pub product: Product,
-    /// Whether the vendor lets it be used.
+    /// Whether the vendor allows its use.
     pub status: Status,
-    /// The last characters of the key.
+    /// The last characters of the key, for display.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
     /// The plan that was sold.
     pub plan: Label,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// The first second of its validity; always valid until expiry if absent.
+    /// The first second of its validity; if absent, it is valid at once.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The first second after its validity; never expires if absent.
+    /// The first second after its validity; if absent, it does not expire.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// What `expires_at` is counted from.
+    /// What starts its time.
     #[serde(default, skip_serializing_if = "ExpiryBasis::is_issue")]
     pub expiry_basis: ExpiryBasis,
-    /// How long it is valid once its time has begun, in seconds from 1 on; with any basis but issue, and only then.
+    /// For how many seconds it is valid once its time has begun, at least 1. Required unless the
+    /// basis is `issue`, and absent if it is.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
-    /// What expiry means, once the grace period is over.
+    /// What expiry means after the grace period.
     #[serde(default)]
     pub expiry_strategy: ExpiryStrategy,
-    /// How many seconds after `expires_at` it is still valid, and says so.
+    /// The grace period: for how many seconds after expiry it is still valid.
     #[serde(default)]
     pub grace_seconds: u32,
-    /// What the holder may use; 64 at most.
+    /// Features that the holder may use; 64 at most.
     pub features: Vec<Label>,
-    /// Where it may be used; anywhere if empty, 1,000 at most. With any, a request must name its domain.
+    /// Domains on which it may be used, 1,000 at most; any if empty. If not, requests must name
+    /// their domain.
     pub domains: Vec<DomainRule>,
-    /// Which versions of the program it covers; all if absent.
+    /// Versions of the program that it covers; all if absent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub versions: Option<VersionRange>,
-    /// What a request must say of itself, beside its domain where there are `domains`.
+    /// Fields that a request must send, beside `domain` if there are `domains`.
     pub requires: Vec<Requirement>,
     /// How many may run it at once; any number if absent.
     #[serde(rename = "activation", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub seat_policy: Option<SeatPolicy>,
-    /// What is used up; 8 at most, each with a name of its own.
+    /// What it allows to be consumed; 8 at most, with distinct names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowances: Vec<Allowance>,
 }
 
 words! {
-    /// What a licence's time is counted from.
+    /// What starts a licence's time.
     pub enum ExpiryBasis {
-        /// It is fixed when the licence is issued.
+        /// Its issue: the date of expiry is fixed then.
         Issue = "issue",
-        /// From the first answer that it is valid.
+        /// The first answer that it is valid.
         FirstValidation = "first-validation",
-        /// From the first seat that is taken.
+        /// The first seat that is taken.
         FirstActivation = "first-activation",
     }
 }
 
 words! {
-    /// Whether the vendor lets a licence be used.
+    /// Whether the vendor allows a licence's use.
     pub enum Status {
         /// Yes.
         Active = "active",
@@ -116,11 +122,11 @@ words! {
 }
 
 words! {
-    /// What expiry means, once the grace period is over.
+    /// What expiry means after the grace period.
     pub enum ExpiryStrategy {
         /// The licence is invalid.
         Restrict = "restrict",
-        /// It stays valid for versions that were released before expiry.
+        /// It stays valid for versions released before expiry.
         Maintain = "maintain",
         /// It stays valid, with a warning.
         Allow = "allow",
@@ -139,34 +145,35 @@ words! {
     }
 }
 
-/// Why bytes from the store are no licence. A fault of the store's content: it says nothing about the licence.
+/// Why a stored record is not a valid licence. The record is at fault; nothing follows about the
+/// licence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// It is a record of a format that this reader does not know.
+    /// Its format is not known to this version.
     #[error("the record's format is not {}, the only one that this version reads", Format::NUMBER)]
     UnknownFormat,
-    /// It is no record of format 1; the reader stopped in that column (from 1 on) of that line.
+    /// It is not a record of format 1. Reading stopped at this place.
     #[error("the record is corrupt at line {line}, column {column}")]
     Corrupt {
-        /// The line, from 1 on.
+        /// The line, from 1.
         line: usize,
-        /// The column in bytes, from 1 on; 0 at the very beginning of a line.
+        /// The column in bytes, from 1; 0 before the first byte of a line.
         column: usize,
     },
     /// It has more than 64 features, 1,000 domains or 8 allowances.
     #[error("the record has more than {MAX_FEATURES} features, {} domains or {MAX_ALLOWANCES} allowances", Grouped(MAX_DOMAINS as u64))]
     TooMany,
-    /// What it says of its expiry contradicts itself: a time that begins later needs a duration and no date, one that is fixed needs no
-    /// duration; and only what can be activated begins with an activation.
+    /// Its expiry is contradictory. With the basis `issue` it must not have a duration. With
+    /// another basis it must have a duration and no date, and for `first-activation` also seats.
     #[error("the record's `expiryBasis`, `expiresAt`, `durationSeconds` and `activation` contradict each other")]
     Expiry,
-    /// A number of its seats or allowances is out of bounds, or two allowances have one name.
-    #[error("the record's seats or allowances are out of bounds, or two allowances have one name")]
+    /// A number of its seats or allowances is out of bounds, or two allowances have the same name.
+    #[error("the record's seats or allowances are out of bounds, or two allowances have the same name")]
     Bounds,
 }
 
 impl License {
-    /// An active licence without limits: it covers every domain and version, and never expires.
+    /// An active licence without limits: it covers every domain and version, and does not expire.
     pub fn new(id: LicenseId, product: Product, plan: Label, issued_at: Timestamp) -> Self {
         Self {
             format: Format,
@@ -192,10 +199,10 @@ impl License {
         }
     }
 
-    /// The record that a deleted licence leaves under its key, and a licence under a key that it no
-    /// longer has: revoked, and without terms.
+    /// The tombstone of this licence: revoked and without terms. A deleted licence leaves it under
+    /// its key, and a licence whose key was replaced under the old key.
     pub fn retired(&self) -> Self {
-        // Without `..`, so that the compiler asks whether a tombstone needs a new member.
+        // Without `..`, so that the compiler asks for a decision about each new field.
         let Self {
             format,
             generation,
@@ -232,8 +239,13 @@ impl License {
     }
 
     /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::UnknownFormat`] or [`RecordError::Corrupt`] if the bytes are not a record of
+    /// format 1, and the errors of [`License::check`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
-        // As text, like a request: the two share the code of one parser then.
+        // Read as text, like a request, so that a component has one parser and not two.
         let text = core::str::from_utf8(bytes).map_err(|error| {
             let lines = bytes[..error.valid_up_to()].rsplit(|byte| *byte == b'\n');
             RecordError::Corrupt { line: lines.clone().count(), column: lines.map(<[u8]>::len).next().unwrap_or(0) + 1 }
@@ -246,12 +258,19 @@ impl License {
         Ok(license)
     }
 
-    /// Writes a record, which [`License::from_json`] reads if [`License::check`] finds nothing.
+    /// Writes a record. [`License::from_json`] reads it if [`License::check`] does not find an
+    /// error.
     pub fn to_json(&self) -> String {
         to_json(self)
     }
 
-    /// What the types of the fields do not say already.
+    /// Checks what the types of the fields do not ensure.
+    ///
+    /// # Errors
+    ///
+    /// - [`RecordError::TooMany`]: there are too many features, domains or allowances.
+    /// - [`RecordError::Expiry`]: the fields about expiry contradict each other.
+    /// - [`RecordError::Bounds`]: a number is out of bounds, or two allowances have the same name.
     pub fn check(&self) -> Result<(), RecordError> {
         if self.features.len() > MAX_FEATURES
             || self.domains.len() > MAX_DOMAINS
@@ -282,7 +301,8 @@ impl License {
         Ok(())
     }
 
-    /// The first second after its validity, given when its time began; none while it has no end.
+    /// The first second after its validity, given when its time began. `None` if it does not end,
+    /// or its time has not begun.
     pub fn ends_at(&self, begun_at: Option<Timestamp>) -> Option<Timestamp> {
         match self.duration_seconds {
             None => self.expires_at,
@@ -291,12 +311,12 @@ impl License {
     }
 }
 
-/// The number that each record begins with, so that a later reader knows what it reads.
+/// The number of the record's format, written first so that later versions know how to read on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format;
 
 impl Format {
-    /// The one format there is.
+    /// The only format so far.
     pub const NUMBER: u64 = 1;
 }
 
@@ -310,12 +330,12 @@ impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
             Self::NUMBER => Ok(Self),
-            _ => Err(serde::de::Error::custom("a format that is not known here")),
+            _ => Err(serde::de::Error::custom("unknown format")),
         }
     }
 }
 
-/// What every format of a record has.
+/// The field that records of every format have.
 #[derive(Deserialize)]
 struct AnyFormat {
     format: u64,
@@ -328,7 +348,7 @@ impl ExpiryBasis {
 }
 
 impl Default for ExpiryBasis {
-    /// The one that needs nothing written.
+    /// The one that records leave out.
     fn default() -> Self {
         Self::Issue
     }
@@ -346,7 +366,7 @@ mod tests {
     use super::{License, MAX_DOMAINS, RecordError};
     use std::{format, vec};
 
-    /// A list too long for a table of vectors.
+    /// Such a list is too long for a table of vectors.
     #[test]
     fn a_record_has_a_thousand_domains_and_no_more() {
         let record = |domains: usize| {
@@ -360,9 +380,9 @@ mod tests {
         assert_eq!(License::from_json(record(MAX_DOMAINS + 1).as_bytes()), Err(RecordError::TooMany));
     }
 
-    /// Vectors are text.
+    /// Tables of vectors are text, so these bytes are here.
     #[test]
-    fn a_record_that_is_no_text_is_corrupt_where_it_ceases_to_be() {
+    fn a_record_that_is_not_utf8_is_corrupt_at_the_first_invalid_byte() {
         assert_eq!(License::from_json(b"\xff"), Err(RecordError::Corrupt { line: 1, column: 1 }));
         assert_eq!(License::from_json(b"{\n\"id\":\"\xff\"}"), Err(RecordError::Corrupt { line: 2, column: 7 }));
     }

@@ -1,5 +1,5 @@
-//! Names: those that vendors choose for what they sell, and those that callers choose for themselves
-//! and their requests.
+//! Names that vendors choose for what they sell, and that callers choose for themselves and their
+//! requests.
 
 use crate::limits::{
     MAX_DISPLAY_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES,
@@ -24,7 +24,8 @@ pub enum NameError {
 const NO_CONTROLS: &str = "must not contain control characters";
 const VISIBLE_ASCII: &str = "may contain only visible ASCII characters";
 
-/// Declares a kind of name: its bytes at most, its characters, and a sentence about these.
+/// Declares a kind of name: its maximum of bytes, the allowed characters, and a sentence about
+/// these.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $max_bytes:expr, $allowed:expr, $sentence:expr) => {
         $(#[$doc])*
@@ -36,7 +37,8 @@ macro_rules! name {
             ///
             /// # Errors
             ///
-            /// [`NameError`] if the text is empty, too long, or has a character that is not allowed.
+            /// [`NameError`] if the text is empty, too long, or has a character that is not
+            /// allowed.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 let allowed: fn(char) -> bool = $allowed;
                 if text.is_empty() {
@@ -72,12 +74,14 @@ name! {
 }
 
 name! {
-    /// A plan, feature or allowance: 1 to 64 bytes without control characters. Compared byte for byte.
+    /// A plan, feature or allowance: 1 to 64 bytes without control characters. Compared byte for
+    /// byte.
     Label, MAX_NAME_BYTES, |c| !c.is_control(), NO_CONTROLS
 }
 
 name! {
-    /// What people call a product, a policy or a token: 1 to 256 bytes without control characters.
+    /// The display name of a product, a policy or a token: 1 to 256 bytes without control
+    /// characters.
     DisplayName, MAX_DISPLAY_NAME_BYTES, |c| !c.is_control(), NO_CONTROLS
 }
 

@@ -1,11 +1,11 @@
-//! The JSON object that a request's body is, as it was sent.
+//! The JSON object in a request's body, as it was sent.
 
 use crate::{field::FieldError, limits::MAX_AMOUNT, number::Grouped};
 use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// An object's entries in their order, names that come twice included.
+/// An object's entries in their order, including repeated names.
 pub(crate) struct Object {
     pub(crate) entries: Vec<(String, Value)>,
 }
@@ -18,12 +18,12 @@ impl Object {
     }
 }
 
-/// That a field is not an amount.
+/// The error about a field that is not a valid amount.
 pub(crate) fn not_an_amount(name: &str) -> FieldError {
     FieldError::new(name, format_args!("must be a whole number from 1 to {}.", Grouped(MAX_AMOUNT)))
 }
 
-/// A JSON value, as far as a request has use for it.
+/// A JSON value, in the detail that requests need.
 pub(crate) enum Value {
     Text(String),
     Texts(Vec<String>),
@@ -62,7 +62,7 @@ impl Value {
     }
 }
 
-/// Where the JSON breaks off, without the words of the parser, which may repeat values.
+/// Says where parsing stopped. The parser's own words may repeat values.
 fn shape_error(error: &serde_json::Error) -> String {
     if error.is_data() {
         return "The body is not a JSON object.".to_owned();
@@ -142,7 +142,8 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-                // `4.0` is a whole number, in JSON as in JSON Schema (2020-12, section 6.1.1): some languages write it so.
+                // `4.0` is a whole number in JSON Schema (2020-12, section 6.1.1), and some
+                // languages write it so.
                 let whole = number as u64;
                 Ok(if whole as f64 == number { Value::Number(whole) } else { Value::Other })
             }

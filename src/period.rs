@@ -1,25 +1,26 @@
-//! Calendar periods in UTC, after which an allowance begins anew.
+//! Calendar periods in UTC, after which an allowance is reset.
 
 use crate::time::Timestamp;
 
 words! {
-    /// How long an allowance lasts. Periods are those of the calendar in UTC, whenever the licence was issued.
+    /// How often an allowance is reset. Periods follow the calendar in UTC, whenever the licence
+    /// was issued.
     pub enum Period {
-        /// For good.
+        /// Never.
         Total = "total",
-        /// From midnight on.
+        /// At midnight.
         Day = "day",
-        /// From Monday on, as in ISO 8601.
+        /// On Monday, as in ISO 8601.
         Week = "week",
-        /// From the first on.
+        /// On the first.
         Month = "month",
-        /// From January 1 on.
+        /// On 1 January.
         Year = "year",
     }
 }
 
 impl Period {
-    /// The first second of the period that a moment lies in.
+    /// The first second of the period that the moment is in.
     pub fn start(self, moment: Timestamp) -> Timestamp {
         let (year, month, _) = moment.civil();
         match self {
@@ -31,7 +32,7 @@ impl Period {
         }
     }
 
-    /// The first second after the period that a moment lies in; none where there is no other.
+    /// The first second after the period that the moment is in; `None` for [`Period::Total`].
     pub fn end(self, moment: Timestamp) -> Option<Timestamp> {
         let (year, month, _) = moment.civil();
         match self {
@@ -52,7 +53,7 @@ const fn monday(day: i64) -> i64 {
 }
 
 impl Default for Period {
-    /// The one that gives the least.
+    /// The one that allows least.
     fn default() -> Self {
         Self::Total
     }

@@ -1,4 +1,4 @@
-//! What a licence holder's program asks: fields as they were sent, and the request once each of them is verified.
+//! A request from a licence holder's program: its fields as they were sent, and verified.
 
 use crate::{
     domain::Domain,
@@ -17,25 +17,25 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-/// What is asked.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// May this run?
     Validate,
     /// Take a seat.
     Activate,
-    /// Keep it.
+    /// Keep the seat.
     Heartbeat,
-    /// Give it back.
+    /// Release the seat.
     Deactivate,
-    /// Who has one?
+    /// List the taken seats.
     Activations,
     /// Consume or return some of an allowance, or read what is left.
     Usage,
 }
 
 impl Verb {
-    /// Whether its requests have a field of this name.
+    /// Whether requests of this verb may have a field of this name.
     fn takes(self, field: &str) -> bool {
         match field {
             "key" | "nonce" => true,
@@ -49,51 +49,52 @@ impl Verb {
     }
 }
 
-/// A well-formed request. The key itself is not in it any more.
+/// A well-formed request. It has the key's hash and no longer the key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The hash to look the licence up by; `None` if the key fails its own checksum, which is answered without a
-    /// look-up.
+    /// The hash by which to look up the licence. `None` if the key's checksum is wrong: such a
+    /// request is answered without a look-up.
     pub key: Option<KeyHash>,
-    /// The product that asks.
+    /// The product that the program is.
     pub product: Option<Product>,
-    /// Where the program runs.
+    /// The domain that the program runs on.
     pub domain: Option<Domain>,
     /// The program's version.
     pub version: Option<Version>,
     /// When that version was released.
     pub released_at: Option<Timestamp>,
-    /// What must be held, all of it.
+    /// The features that the licence must have, all of them.
     pub features: Vec<Label>,
-    /// The machine that it runs on.
+    /// The machine that the program runs on.
     pub fingerprint: Option<Fingerprint>,
-    /// Who runs it.
+    /// The user who runs the program.
     pub user: Option<Identifier>,
-    /// The seat, where its holder's name is not known.
+    /// The seat to release, for a caller that does not know the holder's name.
     pub activation: Option<ActivationId>,
-    /// What must not be used up.
+    /// The allowance to check, consume or return.
     pub allowance: Option<Label>,
-    /// What becomes of the allowance.
+    /// How to change the allowance.
     pub change: Option<Change>,
-    /// Whether something of the allowance must be left: for a validation, which consumes nothing.
+    /// Whether something of the allowance must be left. A validation needs that and consumes
+    /// nothing.
     pub needs_remaining: bool,
-    /// What the answer repeats.
+    /// A text that the answer repeats.
     pub nonce: Option<Nonce>,
 }
 
-/// What becomes of an allowance.
+/// A change of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// So much more is used.
+    /// Adds this amount to what is used.
     Consume(u64),
-    /// So much less is used.
+    /// Subtracts this amount from what is used.
     Return(u64),
 }
 
-/// The fields of a request as they were sent, nothing verified.
+/// The fields of a request as they were sent, without any verification.
 #[derive(Default)]
 pub struct Fields {
-    /// `key`: the one that must be sent.
+    /// `key`, the only field that is always required
     pub key: Option<String>,
     /// `product`
     pub product: Option<String>,
@@ -101,11 +102,11 @@ pub struct Fields {
     pub domain: Option<String>,
     /// `version`
     pub version: Option<String>,
-    /// `releasedAt`: RFC 3339 date, or date and time.
+    /// `releasedAt`, an RFC 3339 date, or date and time
     pub released_at: Option<String>,
     /// `features`
     pub features: Option<Vec<String>>,
-    /// `fingerprint`: one text, or an array of them.
+    /// `fingerprint`, a string or an array of strings
     pub fingerprint: Option<Vec<String>>,
     /// `user`
     pub user: Option<String>,
@@ -123,11 +124,29 @@ pub struct Fields {
 
 impl Request {
     /// Reads a request from the JSON of a body.
+    ///
+    /// ```
+    /// use countersign::{holder::Per, request::{Request, Verb}};
+    ///
+    /// let body = br#"{"key":"ACME-000G4-0R40M-30E20-9185G-R38E1-WY4Q3","domain":"www.Example.com.",
+    ///     "version":"2.1","releasedAt":"2026-05-01","features":["export"],"fingerprint":["board","disk"]}"#;
+    /// let request = Request::from_json(Verb::Activate, body)?;
+    /// assert_eq!(request.domain.map(|domain| domain.to_string()).as_deref(), Some("www.example.com"));
+    ///
+    /// let error = Request::from_json(Verb::Activate, br#"{"key":"k","version":"latest"}"#).unwrap_err();
+    /// assert_eq!(error.field, "version");
+    /// assert_eq!(error.detail, "`version` must be a semantic version, such as 2.1.0 or 2.1.0-rc.1.");
+    /// # Ok::<(), countersign::field::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fields::from_json`] and [`Fields::verify`].
     pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
         Fields::from_json(verb, body)?.verify(verb)
     }
 
-    /// Who asks, as seats of that kind know it.
+    /// The holder that the request names for seats of this kind, if it does.
     pub fn holder(&self, per: Per, license: &LicenseId) -> Option<Holder> {
         match per {
             Per::Machine => self.fingerprint.as_ref().map(|fingerprint| fingerprint.holder(license)),
@@ -136,7 +155,7 @@ impl Request {
         }
     }
 
-    /// What this request is to do once, under an idempotency key; nothing where it changes nothing.
+    /// The operation that this request is under an idempotency key; `None` if it changes nothing.
     pub fn operation(&self, key: &IdempotencyKey, license: &LicenseId) -> Option<Operation> {
         let (allowance, change) = (self.allowance.as_ref()?, self.change?);
         let (kind, amount) = match change {
@@ -152,11 +171,16 @@ impl Request {
 }
 
 impl Fields {
-    /// Reads the shape: one JSON object, with fields of that verb's requests, of the right types, each once.
+    /// Reads one JSON object, without verifying its fields' values.
+    ///
+    /// # Errors
+    ///
+    /// A [`FieldError`] if the body is not one JSON object in UTF-8, or has a field that requests
+    /// of this verb do not have, that has the wrong type, or that is given twice.
     pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
         let mut fields = Self::default();
         for (name, value) in Object::parse(body)?.entries {
-            // A name that long may be a key or another secret in the wrong place.
+            // A longer name may be a key or another secret in the wrong place.
             if !(1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) {
                 return Err(FieldError::new(
                     "",
@@ -187,7 +211,12 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Verifies each field. Of several that are malformed one is named.
+    /// Verifies the fields and their combination.
+    ///
+    /// # Errors
+    ///
+    /// A [`FieldError`] for one of the fields that are missing, malformed, or cannot be combined. A
+    /// key with a wrong checksum is not an error: see [`Request::key`].
     pub fn verify(self, verb: Verb) -> Result<Request, FieldError> {
         let given = self.key.ok_or_else(|| FieldError::new("key", "is missing."))?;
         let key = match key::read(&given) {

@@ -3,9 +3,10 @@
 words! {
     /// What a vendor's token allows. Each role includes those before it.
     pub enum Role {
-        /// Reads.
+        /// Reads everything.
         Reader = "reader",
-        /// Helps holders: suspends and resumes licences, and changes their domains, owner and metadata.
+        /// Helps holders: suspends and resumes licences, and changes their domains, owner and
+        /// metadata.
         Support = "support",
         /// Issues licences and changes them in every way.
         Issuer = "issuer",

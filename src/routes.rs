@@ -1,7 +1,7 @@
 //! The paths of the HTTP interface, and the app that serves each.
 //!
-//! A host that serves both apps sends the paths of [`is_vendors`] to the registrar and all others to
-//! the validator, which answers 404 for a path that it does not know either.
+//! A host that serves both apps sends the paths of [`is_vendors`] to the registrar and all others
+//! to the validator, which answers 404 for unknown paths.
 
 /// `POST`: may this run?
 pub const VALIDATE: &str = "/api/v1/validate";
@@ -20,10 +20,10 @@ pub const HEALTHZ: &str = "/healthz";
 /// `GET`: does its store answer?
 pub const READYZ: &str = "/readyz";
 
-/// The validator's paths: the verbs of licence holders, and the two that operators ask.
+/// The validator's paths: the verbs of licence holders, and two health checks.
 pub const HOLDERS: [&str; 8] = [VALIDATE, ACTIVATE, HEARTBEAT, DEACTIVATE, ACTIVATIONS, USAGE, HEALTHZ, READYZ];
 
-/// The registrar's collections: these paths, and all below them.
+/// The registrar's collections: these paths and all below them.
 pub const COLLECTIONS: [&str; 8] = [
     "/api/v1/products",
     "/api/v1/policies",
@@ -38,7 +38,7 @@ pub const COLLECTIONS: [&str; 8] = [
 /// `GET`: the description of both apps' interface (OpenAPI 3.1), which the registrar serves.
 pub const OPENAPI: &str = "/openapi.json";
 
-/// Whether the registrar serves this path, which has no query.
+/// Whether the registrar serves this path, given without its query.
 pub fn is_vendors(path: &str) -> bool {
     let is_in =
         |collection: &str| path.strip_prefix(collection).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_is_that_of_both_apps() {
+    fn no_path_belongs_to_both_apps() {
         assert!(!HOLDERS.iter().any(|path| is_vendors(path)));
     }
 }

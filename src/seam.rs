@@ -1,16 +1,16 @@
-//! The forms of what crosses the seams, the same for every adapter and shell.
+//! The rules on what crosses the seams, shared by all adapters and shells.
 
 use crate::limits::{MAX_LIST_KEYS, MAX_SETTING_NAME_BYTES, MAX_STORE_KEY_BYTES};
 use alloc::{string::String, vec::Vec};
 
-/// Whether this is a key of `store`: 1 to 200 bytes from `[A-Za-z0-9:_-]`.
+/// Whether `store` accepts this key: 1 to 200 bytes from `[A-Za-z0-9:_-]`.
 pub fn is_store_key(key: &str) -> bool {
     (1..=MAX_STORE_KEY_BYTES).contains(&key.len())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-'))
 }
 
-/// A page of `store.list-keys` from keys in order, of which there may be more than fit: the page, and where more follow its last key
-/// as the cursor. A `limit` outside 1 to 1,000 is moved into it.
+/// The page of `store.list-keys` that these ordered keys begin with, and its last key as the cursor
+/// if more follow. `limit` is clamped to 1 to 1,000.
 pub fn page(mut keys: Vec<String>, limit: u32) -> (Vec<String>, Option<String>) {
     let limit = limit.clamp(1, MAX_LIST_KEYS) as usize;
     let more = keys.len() > limit;
@@ -19,7 +19,7 @@ pub fn page(mut keys: Vec<String>, limit: u32) -> (Vec<String>, Option<String>) 
     (keys, next)
 }
 
-/// Whether this is a name of `settings`: 1 to 64 bytes from `[a-z0-9_]`, beginning with a letter.
+/// Whether `settings` accepts this name: 1 to 64 bytes from `[a-z0-9_]`, the first a letter.
 pub fn is_setting_name(name: &str) -> bool {
     name.len() <= MAX_SETTING_NAME_BYTES
         && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -48,7 +48,7 @@ mod tests {
     use std::{format, vec};
 
     #[test]
-    fn store_keys() {
+    fn a_store_key_has_1_to_200_of_the_allowed_bytes() {
         assert!(is_store_key("license:0aF_-"));
         assert!(is_store_key(&"k".repeat(200)));
         for refused in ["", "a b", "a/b", "ä", "a\n", &"k".repeat(201)] {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn pages() {
+    fn a_page_has_a_cursor_only_if_more_follow() {
         let keys = |count| (0..count).map(|number| format!("key{number}")).collect::<Vec<_>>();
         assert_eq!(page(keys(0), 2), (vec![], None));
         assert_eq!(page(keys(2), 2), (keys(2), None));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn setting_names() {
+    fn a_setting_name_has_1_to_64_of_the_allowed_bytes() {
         assert!(is_setting_name("server_timing"));
         assert!(is_setting_name(&"n".repeat(64)));
         for refused in ["", "Server", "1st", "_x", "a-b", &"n".repeat(65)] {

@@ -1,22 +1,24 @@
-//! What has become of a licence in use: who holds its seats, what was consumed, when its time began. The validator alone writes it,
-//! under [`LicenseId::state_key`](crate::id::LicenseId::state_key), and only by compare-and-swap.
+//! A licence's usage state: who holds its seats, what was consumed, and when its time began. Only
+//! the validator writes it, under [`LicenseId::state_key`](crate::id::LicenseId::state_key), and
+//! only by compare-and-swap.
 //!
-//! Seats and allowances stand in one record, so that one comparison decides about all of them and a validation reads twice at most. It is
-//! binary, and at its largest fits into one value of the store. Numbers are big-endian; moments are seconds since 1970-01-01T00:00:00Z,
-//! in two's complement, and none is the lowest number.
+//! Seats and allowances share one record, so that one comparison covers them all and a validation
+//! reads at most twice. The record is binary, and the largest fits into one value of the store.
+//! Numbers are big-endian. Moments are seconds since 1970-01-01T00:00:00Z in two's complement; the
+//! lowest number means none.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 1 | the format: 1 |
-//! | 8 | generation: grows with every write |
+//! | 8 | the generation: grows with every write |
 //! | 8 | when it was written |
-//! | 8 | when the licence's time began, or none |
-//! | 2, 1, 1 | how many seats, counters and remembered operations follow |
-//! | for each seat: 1, 8, 8, 8 × n | n names (1 to 5), since when, until when or none, a hash of each name |
-//! | for each counter: 1, n, 8, 8 | n bytes (1 to 64), the allowance's name in UTF-8, how much was used, when its period began |
+//! | 8 | when the licence's time began |
+//! | 2, 1, 1 | the numbers of seats, counters and remembered operations that follow |
+//! | for each seat: 1, 8, 8, 8 × n | n (1 to 5), when it was taken, when its lease ends, n hashes of names |
+//! | for each counter: 1, n, 8, 8 | n (1 to 64), the allowance's name in n bytes of UTF-8, how much was used, when its period began |
 //! | for each operation: 16, 8, 8 | its id, when it was applied, a hash of what it asked for |
 //!
-//! A record of another format, with other counts than bounds allow, or with a byte too few or too many, is a fault of the store.
+//! A record of another format, with counts out of bounds, or of the wrong length is an error.
 
 use crate::{
     hex,
@@ -31,31 +33,32 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use core::cmp::Reverse;
 
-/// A licence in use. What is not in the store is as [`State::default`].
+/// A licence's usage state. If the store has none, it is [`State::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Grows with every write; 0 before the first.
     pub generation: u64,
-    /// When it was last written, by the clock of whoever wrote it.
+    /// When it was last written, by the writer's clock.
     pub written_at: Option<Timestamp>,
-    /// When its time began, where that is not when it was issued.
+    /// When the licence's time began, if not when it was issued.
     pub begun_at: Option<Timestamp>,
-    /// In the order in which they were taken; 1,000 at most. Leases that ended stay until another takes the seat.
+    /// The seats in the order in which they were taken; 1,000 at most. One whose lease has ended
+    /// stays until another holder takes it.
     pub seats: Vec<Seat>,
-    /// One for each allowance that was ever used; 8 at most.
+    /// One for each allowance that was used; 8 at most.
     pub counters: Vec<Counter>,
-    /// The last that came with an idempotency key, oldest first; 64 at most.
+    /// The last operations with an idempotency key, oldest first; 64 at most.
     pub applied: Vec<AppliedOperation>,
 }
 
-/// A seat that was taken.
+/// A taken seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
-    /// By whom.
+    /// Who took it.
     pub holder: Holder,
-    /// When.
+    /// When it was taken.
     pub since: Timestamp,
-    /// The first second after its lease; without a lease none.
+    /// The first second after its lease; `None` without a lease.
     pub until: Option<Timestamp>,
 }
 
@@ -66,43 +69,44 @@ impl Seat {
     }
 }
 
-/// What was used of an allowance.
+/// How much of an allowance was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// The allowance's name.
     pub name: Label,
-    /// How much: at most 2⁵³ - 1.
+    /// How much was used in the period: at most 2⁵³ - 1.
     pub used: u64,
-    /// When the period began in which that was.
+    /// When the period began.
     pub period: Timestamp,
 }
 
-/// A change of a counter that came with an idempotency key.
+/// An operation that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppliedOperation {
-    /// Which one it was.
+    /// The operation.
     pub operation: Operation,
     /// When it was applied.
     pub at: Timestamp,
 }
 
-/// A request that is to have one effect, however often it comes: its idempotency key, and what it asks for.
+/// A change of an allowance that has one effect, however often it is requested: its idempotency
+/// key, and what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// A hash of the licence's id and the idempotency key.
     pub id: [u8; 16],
-    /// A hash of what was asked for: the same idempotency key for something else is a mistake of the caller's.
+    /// A hash of what was asked for. The same id with another hash is an error of the caller.
     pub asked: u64,
 }
 
 impl Operation {
-    /// The key in the store under which it is remembered by itself: `operation:` and 32 lower-case hexadecimal digits.
+    /// The operation's own key in the store: `operation:` and 32 lower-case hexadecimal digits.
     pub fn store_key(&self) -> String {
         hex::prefixed(store_keys::OPERATION, &self.id)
     }
 }
 
-/// Bytes from the store are no such record: too short, too long, or of another format. Says nothing about the licence.
+/// Bytes from the store are not a valid record. Nothing follows about the licence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the licence's usage state is corrupt")]
 pub struct StateError;
@@ -113,24 +117,28 @@ const HEAD_BYTES: usize = 1 + 8 + 8 + 8 + 2 + 1 + 1;
 const APPLIED_BYTES: usize = 16 + 8 + 8;
 
 impl State {
-    /// The place of a holder's seat. Where parts of a fingerprint are those of several seats, it is the first whose lease runs, or else
-    /// the one whose lease ended last.
+    /// The index of a holder's seat. If a fingerprint matches several, it is the first whose lease
+    /// runs, or else the one whose lease ended last.
     pub fn find(&self, holder: &Holder, matching: Matching, now: Timestamp) -> Option<usize> {
         let own = self.seats.iter().enumerate().filter(|(_, seat)| seat.holder.is(holder, matching));
         own.min_by_key(|(_, seat)| (!seat.is_live(now)).then_some(Reverse(seat.until))).map(|(at, _)| at)
     }
 
-    /// How much of an allowance was used, and when the period began in which that was. A period that began stays the present one where the
-    /// clock goes back: nothing begins anew twice.
+    /// How much of an allowance was used in the current period, and when that began. If the clock
+    /// goes back, a period that has begun stays the current one: none is counted twice.
     pub fn used(&self, allowance: &Allowance, now: Timestamp) -> (u64, Timestamp) {
-        let present = allowance.period.start(now);
+        let current = allowance.period.start(now);
         let counter = self.counters.iter().find(|counter| counter.name == allowance.name);
         counter
-            .filter(|counter| counter.period >= present)
-            .map_or((0, present), |counter| (counter.used, counter.period))
+            .filter(|counter| counter.period >= current)
+            .map_or((0, current), |counter| (counter.used, counter.period))
     }
 
     /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if the bytes are not a valid record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let mut rest = Rest(bytes);
         if rest.array()? != [FORMAT] {
@@ -183,14 +191,18 @@ impl State {
 }
 
 impl AppliedOperation {
-    /// Reads one that stands alone.
+    /// Reads an operation that has its own entry in the store.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if the bytes are not a valid record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let mut rest = Rest(bytes);
         let applied = rest.applied()?;
         if rest.0.is_empty() { Ok(applied) } else { Err(StateError) }
     }
 
-    /// Writes one that stands alone.
+    /// Writes an operation for its own entry in the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { operation: Operation { id, asked }, at } = self;
         [&id[..], &moment(Some(*at)), &asked.to_be_bytes()].concat()
@@ -233,7 +245,7 @@ impl<'a> Rest<'a> {
         self.moment()?.ok_or(StateError)
     }
 
-    /// As many as a bound allows, so that the room for them can be made at once.
+    /// Reads a list. Its count is within bounds, so memory for it is allocated at once.
     fn list<T>(&mut self, count: usize, read: fn(&mut Self) -> Result<T, StateError>) -> Result<Vec<T>, StateError> {
         let mut list = Vec::with_capacity(count);
         for _ in 0..count {

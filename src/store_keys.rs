@@ -1,7 +1,7 @@
-//! The store's keys: one prefix for each kind of entry, and the one app that writes it.
+//! The prefixes of the store's keys: one for each kind of entry, which one app writes.
 //!
-//! An app reads what it needs. A host that can tell its apps apart grants each the writing of its own
-//! prefixes only.
+//! Apps may read every entry. A host that can tell its apps apart lets each write only under its
+//! own prefixes.
 
 /// A licence's record ([`License`](crate::license::License)), under the SHA-256 hash of its key in
 /// hexadecimal: [`KeyHash::store_key`](crate::key::KeyHash::store_key).
@@ -16,8 +16,8 @@ pub const STATE: &str = "state:";
 /// [`Operation::store_key`](crate::state::Operation::store_key).
 pub const OPERATION: &str = "operation:";
 
-/// The prefixes that the registrar alone writes.
+/// The prefixes that only the registrar writes.
 pub const WRITTEN_BY_REGISTRAR: [&str; 1] = [LICENSE];
 
-/// The prefixes that the validator alone writes.
+/// The prefixes that only the validator writes.
 pub const WRITTEN_BY_VALIDATOR: [&str; 2] = [STATE, OPERATION];

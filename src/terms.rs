@@ -1,4 +1,4 @@
-//! What a licence says about its seats and its allowances.
+//! A licence's terms about seats and allowances.
 
 use crate::{
     holder::{Matching, Per},
@@ -10,56 +10,57 @@ use crate::{
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How many may run the software at once, and who counts.
+/// The rule on seats: how many may run the program at once, and what is counted.
 ///
-/// Without a lease a seat is held until it is given back (a *node-locked* licence); with one it ends by time unless heartbeats renew it
-/// (a *floating* licence).
+/// Without a lease, a seat is held until it is released (a *node-locked* licence). With one, the
+/// seat ends with its lease unless heartbeats renew it (a *floating* licence).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SeatPolicy {
     /// What takes a seat.
     pub per: Per,
-    /// Seats: 1 to 1,000.
+    /// How many seats there are: 1 to 1,000.
     pub limit: u32,
-    /// How far the limit may be passed.
+    /// How far the limit may be exceeded.
     #[serde(default)]
     pub overage: Overage,
-    /// When a fingerprint is that of a seat. Domains and users have one name each, so it says nothing about them.
+    /// When a fingerprint matches that of a seat. It does not apply to domains and users, which
+    /// have one name each.
     #[serde(default, rename = "match")]
     pub matching: Matching,
-    /// How long a lease is, in seconds from 1 on.
+    /// The length of a lease in seconds, at least 1; without it, seats have no lease.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u32>,
-    /// How long after its end a lease can still be renewed if no other has taken its seat, in seconds.
+    /// For how many seconds after its end a lease can be renewed if a seat is free.
     #[serde(default)]
     pub revive_seconds: u32,
 }
 
-/// Something that is used up: so many exports, credits or calls.
+/// Something that is consumed, such as exports, credits or calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Allowance {
-    /// What it is called.
+    /// Its name.
     pub name: Label,
-    /// How much of it there is in each period: 1 to 1,000,000,000,000.
+    /// How much can be used in each period: 1 to 1,000,000,000,000.
     pub limit: u64,
-    /// When it begins anew.
+    /// When it is reset.
     #[serde(default)]
     pub period: Period,
-    /// How far the limit may be passed.
+    /// How far the limit may be exceeded.
     #[serde(default)]
     pub overage: Overage,
 }
 
 impl SeatPolicy {
-    /// Whether the numbers are within their bounds, and fields that belong to leases stand with one.
+    /// Whether the numbers are within their bounds, and `revive_seconds` is 0 without a lease.
     pub fn is_sound(&self) -> bool {
         (1..=MAX_SEATS as u32).contains(&self.limit)
             && self.lease_seconds != Some(0)
             && (self.lease_seconds.is_some() || self.revive_seconds == 0)
     }
 
-    /// Seats that can be taken, overage included.
+    /// How many seats can be taken, with overage.
     pub fn ceiling(&self) -> usize {
         self.overage.ceiling(self.limit.into(), MAX_SEATS as u64) as usize
     }
@@ -71,31 +72,35 @@ impl Allowance {
         (1..=MAX_ALLOWED).contains(&self.limit)
     }
 
-    /// How much can be consumed in one period, overage included.
+    /// How much can be consumed in one period, with overage.
     pub fn ceiling(&self) -> u64 {
         self.overage.ceiling(self.limit, MAX_COUNTED)
     }
 }
 
-/// How far a limit may be passed. Whatever lies over the limit is warned of.
+/// How far a limit may be exceeded. Answers over the limit have a warning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overage {
     /// Not at all: `none`.
     #[default]
     None,
-    /// Up to so many hundredths of the limit, rounded down: `150%`. 101 to 1,000.
+    /// Up to this percentage of the limit, rounded down: `150%`. From 101 to 1,000.
     Percent(u16),
-    /// As far as can be counted: `always`. For seats that is up to 1,000.
+    /// Up to what can be counted: `always`. For seats that is 1,000.
     Always,
 }
 
-/// The text is no overage.
+/// The text is not a valid [`Overage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be none, always, or a percentage from 101% to 1000%")]
 pub struct OverageError;
 
 impl Overage {
     /// Reads `none`, `always`, or a whole percentage of the limit, such as `150%`.
+    ///
+    /// # Errors
+    ///
+    /// [`OverageError`] for any other text, or a percentage that is not from 101 to 1,000.
     pub fn parse(text: &str) -> Result<Self, OverageError> {
         match text {
             "none" => Ok(Self::None),

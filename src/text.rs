@@ -1,11 +1,11 @@
 //! How this crate's values are written as text: in one form, which JSON, the command line and
 //! `Display` share.
 
-/// Gives a type with `parse(&str) -> Result<Self, impl Error>` and `Display` the same form in serde
-/// and `FromStr`.
+/// Implements serde and `FromStr` for a type with `parse(&str) -> Result<Self, impl Error>` and
+/// `Display`, in the same form.
 ///
-/// Errors of `parse` must not repeat the text, which may be a secret. A type that has its text as a
-/// `&str` says where: writing it then avoids `core::fmt`, which takes several times as long.
+/// Errors of `parse` must not repeat the text, which may be a secret. For a type that has its text
+/// as a `&str`, a third argument returns it: `core::fmt` would take several times as long.
 macro_rules! text_form {
     ($type:ty, $error:ty) => {
         impl serde::Serialize for $type {

@@ -1,20 +1,21 @@
-//! Moments, to the second, in the one form they are written: RFC 3339.
+//! Moments, to the second, written as in RFC 3339.
 
 use core::fmt;
 
-/// A moment in whole seconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999 that RFC 3339 can write.
+/// A moment in whole seconds since 1970-01-01T00:00:00Z, in the years 0000 to 9999 that RFC 3339
+/// can write.
 ///
 /// Printed as `2030-01-01T00:00:00Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text is no moment.
+/// Why a text is not a valid moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// It does not have the form `2030-01-01T00:00:00Z`.
     #[error("must be RFC 3339, such as 2030-01-01T00:00:00Z")]
     Form,
-    /// It has the form, but there is no such day or time, or it lies outside the years 0000 to 9999 in UTC.
+    /// Its day or time does not exist, or is outside the years 0000 to 9999 in UTC.
     #[error("must be a day and time that exist, in the years 0000 to 9999 (UTC)")]
     Range,
 }
@@ -22,13 +23,13 @@ pub enum TimeError {
 const DAY: i64 = 86_400;
 
 impl Timestamp {
-    /// 0000-01-01T00:00:00Z, the first that can be written.
+    /// 0000-01-01T00:00:00Z, the first moment that can be written.
     pub const MIN: Self = Self(-719_528 * DAY);
-    /// 9999-12-31T23:59:59Z, the last that can be written.
+    /// 9999-12-31T23:59:59Z, the last moment that can be written.
     pub const MAX: Self = Self(2_932_897 * DAY - 1);
 
-    /// The moment that many seconds after 1970-01-01T00:00:00Z; what lies outside the years 0000 to 9999 is drawn to
-    /// their edge.
+    /// The moment `seconds` after 1970-01-01T00:00:00Z, clamped to [`MIN`](Self::MIN) to
+    /// [`MAX`](Self::MAX).
     pub const fn from_unix(seconds: i64) -> Self {
         if seconds < Self::MIN.0 {
             Self::MIN
@@ -44,17 +45,17 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment that many seconds later, at most [`Timestamp::MAX`].
+    /// The moment `seconds` later, at most [`MAX`](Self::MAX).
     pub const fn plus_seconds(self, seconds: u32) -> Self {
         Self::from_unix(self.0 + seconds as i64)
     }
 
-    /// The moment that many seconds earlier, at least [`Timestamp::MIN`].
+    /// The moment `seconds` earlier, at least [`MIN`](Self::MIN).
     pub const fn minus_seconds(self, seconds: u32) -> Self {
         Self::from_unix(self.0 - seconds as i64)
     }
 
-    /// The day it lies in, counted from 1970-01-01.
+    /// The moment's day, counted from 1970-01-01.
     pub(crate) const fn day(self) -> i64 {
         self.0.div_euclid(DAY)
     }
@@ -69,14 +70,18 @@ impl Timestamp {
         civil_from_days(self.day())
     }
 
-    /// The first second of a day that the calendar has.
+    /// The first second of a day that exists.
     pub(crate) fn of_civil(year: i64, month: i64, day: i64) -> Self {
         Self::of_day(days_from_civil(year, month, day))
     }
 
-    /// Reads an RFC 3339 section 5.6 `date-time` with any offset. A fraction of a second is dropped.
+    /// Reads a `date-time` of RFC 3339 section 5.6 with any offset. A fraction of a second is
+    /// dropped.
     ///
-    /// A leap second (`:60`) is refused: a count of seconds since 1970 has no number for it.
+    /// # Errors
+    ///
+    /// [`TimeError`] if the text is not a `date-time`, or the day or time does not exist. A leap
+    /// second (`:60`) is refused: seconds since 1970 do not count it.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let mut rest = Digits(text.as_bytes());
         let date = rest.date()?;
@@ -104,8 +109,12 @@ impl Timestamp {
         if (Self::MIN.0..=Self::MAX.0).contains(&seconds) { Ok(Self(seconds)) } else { Err(TimeError::Range) }
     }
 
-    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which stands for its first second
-    /// in UTC.
+    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which is its
+    /// first second in UTC.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Timestamp::parse`].
     pub fn parse_date_or_time(text: &str) -> Result<Self, TimeError> {
         let mut rest = Digits(text.as_bytes());
         let date = rest.date()?;
@@ -165,7 +174,8 @@ impl Digits<'_> {
 }
 
 impl Timestamp {
-    /// The text's ASCII bytes: every answer and event has some, and `write!` would take ten times as long.
+    /// The ASCII bytes of the printed form. Every answer and event has some, and `write!` would
+    /// take ten times as long.
     fn text(self) -> [u8; 20] {
         let (year, month, day) = self.civil();
         let second = self.0.rem_euclid(DAY);
@@ -203,9 +213,9 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-// Days of the proleptic Gregorian calendar. A year is taken to begin in March, so that the leap day is its last and the
-// days before a month follow a straight line, (153 * month + 2) / 5; 400 years, an era, always have 146,097 days;
-// 719,468 days lie between 0000-03-01 and 1970-01-01.
+// Days of the proleptic Gregorian calendar. Years begin in March here, so that a leap day is the
+// last of its year and the number of days before a month is linear: (153 * month + 2) / 5. An era
+// of 400 years has 146,097 days. From 0000-03-01 to 1970-01-01 there are 719,468 days.
 
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month > 2 { year } else { year - 1 };

@@ -1,9 +1,12 @@
-//! What a request may change of a licence's state.
+//! How requests change a licence's state.
 //!
-//! Each verb tries its change on a copy and lets [`Case::decide`] weigh what came of it. Only if that is valid does the copy take the state's
-//! place; so a seat too many, a lease that is over and a licence that was revoked are refused by the same reasons, in the same order,
-//! as in a validation. The first valid answer to any verb begins the time of a licence whose time begins later. Whoever calls writes the
-//! state if it changed, on condition that nobody else has, or reads again and repeats.
+//! Each verb makes its change in a copy of the state and lets [`Case::decide`] decide on the copy.
+//! The copy replaces the state only if the verdict is valid. So a seat too many, an ended lease and
+//! a revoked licence are refused for the same reasons, in the same order, as in a validation.
+//!
+//! The first valid answer to any verb starts the time of a licence whose time has not begun. The
+//! caller writes the state if it changed, on condition that it is still the stored one. If not, the
+//! caller reads the state again and repeats the verb.
 
 use crate::{
     decide::Case,
@@ -20,7 +23,7 @@ use crate::{
 
 use alloc::vec::Vec;
 
-/// May this run?
+/// Decides whether the program may run. Changes the state only to start the licence's time.
 pub fn validate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     if case.license.expiry_basis == ExpiryBasis::Issue || state.begun_at.is_some() {
         return case.decide(state, now);
@@ -28,7 +31,7 @@ pub fn validate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     attempt(case, state, now, |_| {})
 }
 
-/// Takes a seat, or the same again: whoever holds one keeps it, and has its lease renewed.
+/// Takes a seat. A holder that has one keeps it, and its lease is renewed.
 pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     attempt(case, state, now, |state| {
         let Some((policy, holder)) = seated(case) else { return };
@@ -43,7 +46,8 @@ pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     })
 }
 
-/// Keeps a seat: renews its lease, also one that ended, while its policy lets it revive and its seat is still free.
+/// Renews the lease of a seat. One that has ended is renewed if the policy lets it revive and a
+/// seat is free.
 pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     attempt(case, state, now, |state| {
         let Some((policy, holder)) = seated(case) else { return };
@@ -52,7 +56,7 @@ pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
             return renew(&mut state.seats[at], policy, now);
         }
         if state.seats[at].until.is_some_and(|until| now < until.plus_seconds(policy.revive_seconds)) {
-            // Behind those who came meanwhile.
+            // The seat goes behind those taken since.
             let mut seat = state.seats.remove(at);
             renew(&mut seat, policy, now);
             state.seats.push(seat);
@@ -60,7 +64,7 @@ pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     })
 }
 
-/// Gives a seat back, whatever else is to be said of the licence. Whether there was one that was held.
+/// Releases a seat, whether or not the licence is valid. Returns whether the seat was held.
 pub fn deactivate(case: &Case, state: &mut State, now: Timestamp) -> bool {
     let Some(policy) = &case.license.seat_policy else { return false };
     let at = match case.request.activation {
@@ -70,10 +74,14 @@ pub fn deactivate(case: &Case, state: &mut State, now: Timestamp) -> bool {
     at.is_some_and(|at| state.seats.remove(at).is_live(now))
 }
 
-/// Consumes some of an allowance, returns some, or reads what is left. Returned is no more than was used, and also to a licence that is not
-/// valid any more.
+/// Consumes or returns some of an allowance, or reads what is left.
 ///
-/// With an `operation` that was applied already, as this state remembers or `earlier` says, nothing is changed.
+/// At most what was used is returned, also if the licence is no longer valid. An `operation` that
+/// was already applied, as the state remembers or `earlier` says, changes nothing.
+///
+/// # Errors
+///
+/// [`KeyReused`] if the idempotency key was used for another request.
 pub fn usage(
     case: &Case,
     state: &mut State,
@@ -105,7 +113,8 @@ pub fn usage(
         _ => (false, attempt(case, state, now, |_| {})),
     };
     if let Some(operation) = operation.filter(|_| is_applied) {
-        // One that is over a day old: where the clock goes back, it is not to be taken for this one.
+        // Forgets an expired one with this id. If the clock went back, it would be found instead of
+        // this one.
         state.applied.retain(|applied| applied.operation.id != operation.id);
         if state.applied.len() >= MAX_REMEMBERED {
             state.applied.remove(0);
@@ -115,25 +124,26 @@ pub fn usage(
     Ok(UsageOutcome { verdict, is_applied })
 }
 
-/// What came of a request for usage.
+/// The outcome of [`usage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageOutcome {
-    /// With what is left now.
+    /// The verdict, with what is left now.
     pub verdict: Verdict,
-    /// Whether the change was made, by this request or by the same one before.
+    /// Whether the change was applied, by this request or an earlier one with the same idempotency
+    /// key.
     pub is_applied: bool,
 }
 
-/// The idempotency key came before, with another request.
+/// The idempotency key was already used for another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the idempotency key was already used for a different request")]
 pub struct KeyReused;
 
-/// The verdict on what would come of a change, which is made if that is valid.
+/// Decides on the outcome of a change, and makes the change if the verdict is valid.
 fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&mut State)) -> Verdict {
     let mut changed = state.clone();
     change(&mut changed);
-    // By either basis: a licence whose time begins with a seat is not valid without one.
+    // For both bases: a licence whose time begins with a seat is not valid without one.
     if case.license.expiry_basis != ExpiryBasis::Issue {
         changed.begun_at.get_or_insert(now);
     }
@@ -145,8 +155,8 @@ fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&
     Verdict { code: verdict.code, warnings: Vec::new(), grace: false, ..case.decide(state, now) }
 }
 
-/// Changes what was used of an allowance, and forgets what was used of any that the licence has no more: so there are never more counters
-/// than allowances.
+/// Changes an allowance's counter, and removes those of allowances that the licence no longer has.
+/// So there are never more counters than allowances.
 fn count(license: &License, state: &mut State, allowance: &Allowance, now: Timestamp, change: impl FnOnce(u64) -> u64) {
     let (used, period) = state.used(allowance, now);
     let is_kept = |name: &Label| *name != allowance.name && license.allowances.iter().any(|each| each.name == *name);
@@ -154,19 +164,19 @@ fn count(license: &License, state: &mut State, allowance: &Allowance, now: Times
     state.counters.push(Counter { name: allowance.name.clone(), used: change(used), period });
 }
 
-/// The licence's rule on seats and the holder that the request names, if there are both.
+/// The licence's seat policy and the request's holder, if there are both.
 fn seated<'a>(case: &Case<'a>) -> Option<(&'a SeatPolicy, Holder)> {
     case.license.seat_policy.as_ref().zip(case.holder)
 }
 
-/// A lease never ends earlier for being renewed, also where the clock went back.
+/// Renews a lease. It never ends earlier than before, even if the clock went back.
 fn renew(seat: &mut Seat, policy: &SeatPolicy, now: Timestamp) {
     let until = policy.lease_seconds.map(|seconds| now.plus_seconds(seconds));
     seat.until = until.map(|until| seat.until.map_or(until, |earlier| earlier.max(until)));
 }
 
-/// Takes away leases that ended, the longest ago first, until there is a seat to take. So there are never more seats in a record than may
-/// be taken, whatever a clock says.
+/// Removes seats whose lease has ended, oldest first, until one more can be taken. So a record
+/// never has more seats than can be taken, whatever the clock says.
 fn make_room(state: &mut State, policy: &SeatPolicy, now: Timestamp) {
     while state.seats.len() >= policy.ceiling() {
         let lapsed = state.seats.iter().enumerate().filter(|(_, seat)| !seat.is_live(now));

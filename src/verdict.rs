@@ -15,9 +15,9 @@ use alloc::{string::String, vec::Vec};
 use serde::Serialize;
 
 words! {
-    /// What the verdict is, in the order that decides: where several hold, the first is the one reported.
+    /// The outcome, in order of precedence: a verdict reports the first code that applies.
     pub enum Code {
-        /// The key fails its own checksum.
+        /// The key's checksum is wrong.
         MalformedKey = "MALFORMED_KEY",
         /// No licence has this key.
         NotFound = "NOT_FOUND",
@@ -25,39 +25,39 @@ words! {
         Revoked = "REVOKED",
         /// The vendor suspended the licence.
         Suspended = "SUSPENDED",
-        /// Its validity has not begun.
+        /// The licence is not valid yet.
         NotYetValid = "NOT_YET_VALID",
-        /// Its validity, and grace after it, have ended.
+        /// The licence has expired, and so has its grace period.
         Expired = "EXPIRED",
-        /// It is for another product, or must be told which product asks.
+        /// The licence is for another product, or requires the request to name one.
         ProductMismatch = "PRODUCT_MISMATCH",
         /// The request must name its domain.
         DomainRequired = "DOMAIN_REQUIRED",
-        /// It does not cover the domain.
+        /// The licence does not cover the domain.
         DomainMismatch = "DOMAIN_MISMATCH",
-        /// It is bound to machines, and the request names none.
+        /// The licence counts machines, and the request has no fingerprint.
         FingerprintRequired = "FINGERPRINT_REQUIRED",
-        /// It is bound to users, and the request names none.
+        /// The licence counts users, and the request does not name one.
         UserRequired = "USER_REQUIRED",
-        /// Who asks has no seat.
+        /// The holder has no seat.
         NotActivated = "NOT_ACTIVATED",
-        /// Who asks had a seat, and its lease ended.
+        /// The holder had a seat, and its lease has ended.
         LeaseExpired = "LEASE_EXPIRED",
-        /// It does not cover the version, or must be told which version asks.
+        /// The licence does not cover the version, or requires the request to name one.
         VersionNotCovered = "VERSION_NOT_COVERED",
-        /// A feature that was asked for is not held.
+        /// The licence does not have a feature that the request names.
         FeatureMissing = "FEATURE_MISSING",
-        /// More seats are taken than it has, and this is one too many.
+        /// All seats are taken, and the holder's is not among those that the licence allows.
         TooManyActivations = "TOO_MANY_ACTIVATIONS",
         /// Nothing, or not enough, is left of an allowance.
         UsageExhausted = "USAGE_EXHAUSTED",
-        /// No reason to refuse.
+        /// No other code applies.
         Valid = "VALID",
     }
 }
 
 impl Code {
-    /// One sentence for people. Its wording may change; the code does not.
+    /// A sentence for people. Its wording may change; the code does not.
     pub const fn detail(self) -> &'static str {
         match self {
             Self::MalformedKey => "The key has a typing error.",
@@ -85,15 +85,15 @@ impl Code {
 words! {
     /// What the holder of a valid licence should know.
     pub enum Warning {
-        /// Past its expiry, and valid because its policy allows that.
+        /// The licence has expired and is valid because its expiry strategy allows that.
         ExpiredAllowed = "EXPIRED_ALLOWED",
-        /// Past its expiry, and valid because this version was released before it.
+        /// The licence has expired and is valid because this version was released before that.
         ExpiredMaintained = "EXPIRED_MAINTAINED",
-        /// More seats are taken than the licence has, and this is one that its policy lets pass.
+        /// This seat is over the licence's limit, within its overage.
         ActivationsOverLimit = "ACTIVATIONS_OVER_LIMIT",
-        /// More is used of the allowance than there is, and the policy lets that pass.
+        /// The use of the allowance is over its limit, within its overage.
         UsageOverLimit = "USAGE_OVER_LIMIT",
-        /// The store cannot keep two writers apart: requests that come at the same moment may pass a limit.
+        /// The store's writes are not atomic: simultaneous requests may exceed a limit.
         LimitIsSoft = "LIMIT_IS_SOFT",
     }
 }
@@ -101,35 +101,36 @@ words! {
 /// The answer to a validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// What it is, and the first reason if it is a refusal.
+    /// Valid, or the first reason to refuse.
     pub code: Code,
-    /// The first second after its validity; none while it has no end.
+    /// The first second after the licence's validity; `None` if it does not end, or has not begun
+    /// yet.
     pub expires_at: Option<Timestamp>,
-    /// Valid only because the grace period after expiry still runs.
+    /// Whether the licence has expired and is valid because its grace period still runs.
     pub grace: bool,
-    /// Empty unless valid.
+    /// Warnings, only if the code is valid.
     pub warnings: Vec<Warning>,
-    /// The seat of who asks, also one whose lease ended.
+    /// The holder's seat, also if its lease has ended.
     pub seat: Option<Seat>,
-    /// How many seats there are, where the licence counts them and who asks says who that is.
+    /// How many seats are taken, if the licence counts seats and the request names a holder.
     pub seats: Option<Occupancy>,
-    /// What is left of the allowance that the request names, where the licence has it.
+    /// What is left of the allowance that the request names, if the licence has it.
     pub remaining: Option<Remaining>,
 }
 
 impl Remaining {
-    /// How much is left of the limit: overage is not counted.
+    /// How much is left of the limit, without overage.
     pub fn amount(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
 
-/// How many seats there are.
+/// How many seats a licence has, and how many are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
-    /// How many the licence has, overage not counted.
+    /// How many seats the licence has, without overage.
     pub limit: u32,
-    /// How many are taken, those not counted whose lease ended.
+    /// How many are taken, without those whose lease has ended.
     pub used: u32,
 }
 
@@ -138,18 +139,18 @@ pub struct Occupancy {
 pub struct Remaining {
     /// The allowance's name.
     pub name: Label,
-    /// How much of it there is in a period, overage not counted.
+    /// How much can be used in a period, without overage.
     pub limit: u64,
-    /// How much can be consumed, overage counted.
+    /// How much can be used in a period, with overage.
     pub ceiling: u64,
-    /// How much was.
+    /// How much was used in this period.
     pub used: u64,
-    /// When there is more; never if absent.
+    /// When the next period begins; `None` if there is only one.
     pub resets_at: Option<Timestamp>,
 }
 
 impl Verdict {
-    /// The verdict on a request whose key fails its own checksum, which needs no look-up, or is that of no licence.
+    /// The verdict without a licence: the key has a wrong checksum, or no licence has it.
     pub const fn without_license(request: &Request) -> Self {
         Self {
             code: if request.key.is_some() { Code::NotFound } else { Code::MalformedKey },
@@ -162,17 +163,44 @@ impl Verdict {
         }
     }
 
-    /// Whether the software may run: true for [`Code::Valid`] alone.
+    /// Whether the software may run: only if the code is [`Code::Valid`].
     pub fn is_valid(&self) -> bool {
         self.code == Code::Valid
     }
 
-    /// The answer in JSON: the verdict, what the licence that it is about says, and what was asked for, as it was understood.
+    /// The answer as JSON: the verdict, the licence that it is about, and the request as it was
+    /// understood.
+    ///
+    /// ```
+    /// # use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State};
+    /// # use countersign::time::Timestamp;
+    /// # let record = br#"{"format":1,"generation":1,"id":"lic_00000000000000000000000000","product":"acme",
+    /// #     "status":"active","plan":"pro","issuedAt":"2026-01-01T00:00:00Z","expiresAt":"2026-06-01T00:00:00Z",
+    /// #     "graceSeconds":604800,"features":["export"],"domains":[],"requires":[],
+    /// #     "allowances":[{"name":"credits","limit":1000,"period":"month"}]}"#;
+    /// # let license = License::from_json(record)?;
+    /// # let now = Timestamp::parse("2026-06-02T00:00:00Z")?;
+    /// let body = br#"{"key":"an existing key","domain":"WWW.example.com","allowance":"credits","nonce":"n-1"}"#;
+    /// let request = Request::from_json(Verb::Validate, body)?;
+    /// let verdict = Case::new(&license, &request).decide(&State::default(), now);
+    /// let json = r#"{"valid":true,"code":"VALID","detail":"The licence is valid.",
+    ///     "plan":"pro","features":["export"],"expiresAt":"2026-06-01T00:00:00Z","grace":true,
+    ///     "licenseId":"lic_00000000000000000000000000","product":"acme","domain":"www.example.com",
+    ///     "allowance":{"name":"credits","limit":1000,"used":0,"remaining":1000,"resetsAt":"2026-07-01T00:00:00Z"},
+    ///     "nonce":"n-1"}"#;
+    /// assert_eq!(verdict.to_json(Some(&license), &request), json.replace("\n    ", ""));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// `grace`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance` and `nonce` are
+    /// left out if they do not apply. Without a licence only `valid`, `code`, `detail` and `nonce`
+    /// are written.
     pub fn to_json(&self, license: Option<&License>, request: &Request) -> String {
         self.to_json_with(license, request, None)
     }
 
-    /// As [`to_json`](Self::to_json), with whether a change of an allowance was made.
+    /// As [`to_json`](Self::to_json), with `applied`: whether the request's change of an allowance
+    /// was applied.
     pub fn to_json_with(&self, license: Option<&License>, request: &Request, applied: Option<bool>) -> String {
         to_json(&Answer {
             valid: self.is_valid(),
@@ -235,13 +263,13 @@ struct Facts<'a> {
     applied: Option<bool>,
 }
 
-/// A seat, as its holder is told of it.
+/// A seat, as written in answers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivationFacts {
     id: ActivationId,
     activated_at: Timestamp,
-    /// Null where there is no lease.
+    /// Null without a lease.
     lease_ends_at: Option<Timestamp>,
 }
 
@@ -257,15 +285,15 @@ struct AllowanceFacts<'a> {
     name: &'a Label,
     limit: u64,
     used: u64,
-    /// Of the limit: overage is not counted.
+    /// Without overage.
     remaining: u64,
-    /// Null where there is never more.
+    /// Null if there is only one period.
     resets_at: Option<Timestamp>,
 }
 
 impl<'a> From<&'a Remaining> for AllowanceFacts<'a> {
-    fn from(left: &'a Remaining) -> Self {
-        let Remaining { name, limit, used, resets_at, ceiling: _ } = left;
-        Self { name, limit: *limit, used: *used, remaining: left.amount(), resets_at: *resets_at }
+    fn from(allowance: &'a Remaining) -> Self {
+        let Remaining { name, limit, used, resets_at, ceiling: _ } = allowance;
+        Self { name, limit: *limit, used: *used, remaining: allowance.amount(), resets_at: *resets_at }
     }
 }

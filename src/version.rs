@@ -1,38 +1,45 @@
-//! Versions of the licensed program, and the range of them that a licence covers.
+//! Versions of the licensed program, and the range that a licence covers.
 
 use crate::limits::MAX_VERSION_BYTES;
 use alloc::{borrow::ToOwned, string::String};
 use core::{cmp::Ordering, fmt};
 use serde::{Deserialize, Serialize};
 
-/// A version by Semantic Versioning 2.0.0, of which minor and patch may be left out and are then 0.
+/// A version as in Semantic Versioning 2.0.0, except that minor and patch are optional and default
+/// to 0.
 ///
-/// Printed as it was given. Compared by precedence (section 11), so `1.2` equals `1.2.0` and `1.2.0+build`.
+/// It is printed as it was given and compared by precedence (section 11): `1.2` equals `1.2.0` and
+/// `1.2.0+build`.
 #[derive(Clone, Debug)]
 pub struct Version {
     text: String,
     /// Major, minor and patch.
     core: [u64; 3],
-    /// Where in `text` the pre-release stands; an empty stretch if there is none.
+    /// The range of the pre-release in `text`; empty without one.
     pre: core::ops::Range<usize>,
 }
 
-/// Why a text is no version.
+/// Why a text is not a valid [`Version`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// It has more than 255 bytes.
     #[error("is longer than {MAX_VERSION_BYTES} bytes")]
     TooLong,
-    /// It does not have the form of Semantic Versioning.
+    /// It is not a semantic version.
     #[error("must be a semantic version, such as 2.1.0 or 2.1.0-rc.1")]
     Form,
-    /// A number in it has no room in 64 bits.
+    /// A number in it does not fit 64 bits.
     #[error("has a number of more than 64 bits")]
     Number,
 }
 
 impl Version {
-    /// Reads `1`, `1.2`, `1.2.3`, each with or without a pre-release (`-rc.1`) and build metadata (`+linux`).
+    /// Reads `1`, `1.2` or `1.2.3`, with an optional pre-release (`-rc.1`) and build metadata
+    /// (`+linux`).
+    ///
+    /// # Errors
+    ///
+    /// [`VersionError`], which says what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         if text.len() > MAX_VERSION_BYTES {
             return Err(VersionError::TooLong);
@@ -91,7 +98,8 @@ fn is_pre_release_identifier(text: &str) -> bool {
     is_identifier(text) && !(is_number(text) && text.len() > 1 && text.starts_with('0'))
 }
 
-/// Section 11.4. Numbers are compared by length first: they have no leading zeros, and need not fit 64 bits.
+/// Section 11.4. Numbers are compared by length first: they have no leading zeros, and need not fit
+/// 64 bits.
 fn compare_identifiers(left: &str, right: &str) -> Ordering {
     match (is_number(left), is_number(right)) {
         (true, true) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
@@ -145,23 +153,23 @@ impl fmt::Display for Version {
 
 text_form!(Version, VersionError, |version| &version.text);
 
-/// The versions that a licence covers; an end that is absent is open.
+/// The versions that a licence covers. An absent bound is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionRange {
     /// The first version covered.
     #[serde(default, deserialize_with = "crate::text::present", skip_serializing_if = "Option::is_none")]
     pub from: Option<Version>,
-    /// The first version no longer covered, with its pre-releases.
+    /// The first version that is not covered, and neither are its pre-releases.
     #[serde(default, deserialize_with = "crate::text::present", skip_serializing_if = "Option::is_none")]
     pub below: Option<Version>,
 }
 
 impl VersionRange {
-    /// Whether the version lies in the range.
+    /// Whether the version is in the range.
     ///
-    /// Where `below` is a release, its own pre-releases are not below it: `3.0.0-rc.1` precedes `3.0.0`, but whoever
-    /// sells "everything below 3" does not mean to give away its beta.
+    /// If `below` is a release, its own pre-releases are not covered either: `3.0.0-rc.1` precedes
+    /// `3.0.0`, but a vendor who sells "everything below 3" does not mean to include its beta.
     pub fn covers(&self, version: &Version) -> bool {
         let reached = self.from.as_ref().is_none_or(|from| version >= from);
         let passed = self

@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-/// The word is not one of those allowed.
+/// The word is not one of the allowed ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownWord {
-    /// The words that are.
+    /// The words that are allowed.
     pub allowed: &'static [&'static str],
 }
 
@@ -28,8 +28,8 @@ impl fmt::Display for UnknownWord {
 
 impl core::error::Error for UnknownWord {}
 
-/// Declares an enum of words: `as_str` returns the word, `parse` reads it, and `ALL` lists the values
-/// in the order of their declaration.
+/// Declares an enum of words: `as_str` returns the word, `parse` reads it, and `ALL` lists the
+/// values in the order of their declaration.
 macro_rules! words {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
