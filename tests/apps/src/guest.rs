@@ -1,4 +1,4 @@
-//! What an instance of a component reaches, all of it from a [`World`]; and both components, compiled.
+//! The host of a component under test: its imports reach a [`World`]. Both components, compiled.
 
 use std::env;
 use std::path::Path;
@@ -17,10 +17,10 @@ use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use crate::world::{Fault, World};
 
-/// What one instance has.
+/// The host's side of one instance.
 pub struct Guest {
     world: Arc<Mutex<World>>,
-    /// Without it, every call of the database is denied.
+    /// If absent, every call of the database is denied.
     sql: Option<Arc<Sql>>,
     wasi: WasiCtx,
     resources: ResourceTable,
@@ -39,7 +39,7 @@ pub(crate) static RUNTIME: LazyLock<Runtime> =
 pub(crate) static VALIDATOR: LazyLock<AppPre<Guest>> = LazyLock::new(|| compile("countersign-native.wasm"));
 pub(crate) static REGISTRAR: LazyLock<AppPre<Guest>> = LazyLock::new(|| compile("countersign-registrar-native.wasm"));
 
-/// The native host's engine. Nobody advances its epoch, so no call is interrupted.
+/// Configured as the native host's. Its epoch never advances, so no call is interrupted.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&engine::configure(None).unwrap()).unwrap());
 
 fn compile(file: &str) -> AppPre<Guest> {
@@ -52,7 +52,8 @@ fn compile(file: &str) -> AppPre<Guest> {
 /// Links everything that either app imports.
 ///
 /// # Errors
-/// Where an import is linked twice.
+///
+/// Fails if an import is linked twice.
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     App::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
@@ -62,13 +63,13 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 }
 
 impl Guest {
-    /// A guest of this world.
+    /// An instance's host, over this world.
     pub fn new(world: Arc<Mutex<World>>, sql: Option<Arc<Sql>>) -> Self {
         let wasi = WasiCtx::builder().wall_clock(Clock(world.clone())).inherit_stderr().build();
         Self { world, sql, wasi, resources: ResourceTable::new(), memory: Memory(0) }
     }
 
-    /// A store of the engine's, ready for an instance.
+    /// The engine's store for one instance.
     pub fn into_store(self, engine: &Engine) -> Store<Self> {
         let mut store = Store::new(engine, self);
         store.limiter(|guest| &mut guest.memory);

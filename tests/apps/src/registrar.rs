@@ -1,5 +1,6 @@
-//! The registrar, over its own database, and the validator over the same store. Every request gets a new
-//! instance; a test may send any number at once.
+//! The registrar over its own database, and the validator over the same store.
+//!
+//! Every request gets a new instance, so a test may send any number at once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use crate::guest::{Guest, REGISTRAR, RUNTIME, VALIDATOR, lock};
 use crate::world::World;
 
-/// The operator's token, from the setting `admin_token`: an administrator's.
+/// The operator's token, from the setting `admin_token`. Its role is `admin`.
 pub const OPERATOR: &str = "the operator's token, which is long enough";
 
 /// The time at which every registrar starts: 2026-11-22T10:00:00Z.
@@ -43,7 +44,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// A request that is being built.
+/// A request under construction.
 pub struct Draft<'a> {
     registrar: &'a Registrar,
     component: &'static AppPre<Guest>,
@@ -70,7 +71,7 @@ impl Registrar {
         self.world().now += seconds;
     }
 
-    /// A connection of its own to the database, as one has who can open the file.
+    /// Another connection to the database's file.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.file()).unwrap()
     }
@@ -131,7 +132,7 @@ impl Registrar {
         self.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro" })).expect(201)
     }
 
-    /// The licence that the store has for a key.
+    /// The licence that the store holds for a key.
     pub fn stored(&self, key: &str) -> Option<License> {
         let key = key::read(key).unwrap().store_key();
         self.world().entries.get(&key).map(|entry| License::from_json(&entry.value).unwrap())
@@ -163,7 +164,7 @@ impl Draft<'_> {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    /// Sets the client's address, as the host would say it.
+    /// Sets the client's address, which the host supplies.
     pub fn client(mut self, address: Option<&str>) -> Self {
         self.request.client = address.map(str::to_owned);
         self

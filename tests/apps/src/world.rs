@@ -1,4 +1,4 @@
-//! What a component sees of the world: the time, the settings, a store, and what the test lets fail.
+//! The world around a component: time, settings, a store, and the faults that a test injects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -13,7 +13,7 @@ pub struct World {
     pub now: i64,
     /// The settings, by name.
     pub settings: HashMap<String, String>,
-    /// What the store holds.
+    /// The store's entries.
     pub entries: BTreeMap<String, Entry>,
     /// The journal's events.
     pub events: Vec<journal::Event>,
@@ -28,16 +28,16 @@ pub struct World {
     /// `(n, fault)` ends the component's connections: the n-th of the next calls of the store and the
     /// database fails by this fault, and those after it by [`Fault::NotMade`].
     pub cut_off: Option<(usize, Fault)>,
-    /// The errors that the database itself returned. A missing table is not among them: it is how an app
-    /// learns that the database is new.
+    /// The errors that the database itself returned, except a missing table: an app learns from that
+    /// error that the database is new.
     pub sql_errors: Vec<sql::Error>,
     /// Calls of the database and the store.
     pub calls: usize,
-    /// Writes that the store was asked for.
+    /// Writes to the store, by apps and test, including those that conflicted.
     pub puts: u64,
 }
 
-/// What goes wrong with one call.
+/// How one call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Another client writes first, so a conditional write conflicts.

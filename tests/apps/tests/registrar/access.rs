@@ -58,7 +58,7 @@ fn each_route_admits_its_role_and_those_above() {
     for (method, path, least) in ROUTES {
         let path = if path.starts_with("/api") { path.to_owned() } else { format!("{LICENSE}{path}") };
         let context = format!("{method} {path}");
-        // What is told apart is whether the caller may ask at all: of all bodies this one is a patch that the least role may make.
+        // Only the role must matter, so the body is a patch that the lowest role of a PATCH may send.
         let ask = |token: Option<&str>| {
             let asking = registrar.anonymous(method, &path);
             let asking = if method == "GET" { asking } else { asking.json(&json!({ "owner": "somebody" })) };
@@ -133,7 +133,7 @@ fn a_token_ends_when_it_expires_or_is_revoked() {
     let shown = registrar.get("/api/v1/tokens").expect(200);
     let lasting_path = format!("/api/v1/tokens/{}", shown["items"][1]["id"].as_str().unwrap());
     ask(&lasting).expect(200);
-    // Its last character, and what is before it.
+    // A token with another last character, and one without it.
     let (begin, last) = lasting.split_at(62);
     ask(&format!("{begin}{}", if last == "0" { "1" } else { "0" })).problem(401, "UNAUTHENTICATED");
     ask(begin).problem(401, "UNAUTHENTICATED");
@@ -221,7 +221,7 @@ fn a_token_is_bound_to_its_products() {
     }
     ask("POST", "/api/v1/policies", &policy("other")).problem(403, "FORBIDDEN");
     ask("POST", "/api/v1/policies", &policy("mine")).expect(201);
-    // Nobody gets more than they have by making something of it.
+    // A bound token cannot create anything outside its products.
     ask("POST", "/api/v1/tokens", &json!({ "name": "all", "role": "admin" })).problem(403, "FORBIDDEN");
     ask("POST", "/api/v1/products", &json!({ "code": "third" })).problem(403, "FORBIDDEN");
     registrar.request("GET", "/api/v1/tokens").token(&admin).send().problem(403, "FORBIDDEN");
@@ -237,7 +237,7 @@ fn a_token_is_bound_to_its_products() {
 fn an_address_that_sends_wrong_tokens_must_wait() {
     let registrar = Registrar::start();
     let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
-    let drawn = registrar.token("reader");
+    let generated = registrar.token("reader");
     let ask = |token: &str, client: Option<&str>| {
         registrar.anonymous("GET", "/api/v1/products").token(token).client(client).send()
     };
@@ -246,7 +246,7 @@ fn an_address_that_sends_wrong_tokens_must_wait() {
     for _ in 0..9 {
         ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
     }
-    // Without a token nobody guesses.
+    // A request without a token does not count as a guess.
     for _ in 0..20 {
         registrar.anonymous("GET", "/api/v1/products").client(Some(address)).send().problem(401, "UNAUTHENTICATED");
     }
@@ -254,10 +254,10 @@ fn an_address_that_sends_wrong_tokens_must_wait() {
     ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
     ask(OPERATOR, Some(address)).problem(429, "TOO_MANY_FAILURES");
     ask(&wrong, Some(address)).problem(429, "TOO_MANY_FAILURES");
-    // A token that cannot be guessed is not shut out by who shares its address.
-    ask(&drawn, Some(address)).expect(200);
+    // A generated token cannot be guessed, so a guesser at the same address does not lock it out.
+    ask(&generated, Some(address)).expect(200);
     assert_eq!(waits(address).as_deref(), Some("1"));
-    // Others of the same network are the same customer's; all others are not.
+    // A /64 network belongs to one customer, so all its addresses wait; no others do.
     assert_eq!(waits("2001:db8:1:2:ffff::2").as_deref(), Some("1"));
     for other in [Some("2001:db8:1:3::1"), Some("192.0.2.1"), None] {
         ask(OPERATOR, other).expect(200);
@@ -271,13 +271,13 @@ fn an_address_that_sends_wrong_tokens_must_wait() {
     assert_eq!(waits(address).as_deref(), Some("1"));
     registrar.advance(1);
     ask(OPERATOR, Some(address)).expect(200);
-    // And after a while it begins anew.
+    // After 15 minutes the count starts again.
     registrar.advance(900);
     for _ in 0..9 {
         ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
     }
     ask(OPERATOR, Some(address)).expect(200);
-    // Who has no address cannot be told apart, and nobody waits for all.
+    // Callers without an address cannot be told apart, so none of them waits.
     for _ in 0..30 {
         ask(&wrong, None).problem(401, "UNAUTHENTICATED");
     }
@@ -318,8 +318,8 @@ fn an_answer_carries_the_id_of_its_request() {
     assert_eq!(ask("order-17").header("x-request-id"), Some("order-17"));
     for refused in ["", "two words", &"x".repeat(129), "ä"] {
         let answer = ask(refused);
-        let drawn = answer.header("x-request-id").unwrap();
-        assert!(drawn.starts_with("req_") && drawn.len() == 30, "{drawn}");
+        let generated = answer.header("x-request-id").unwrap();
+        assert!(generated.starts_with("req_") && generated.len() == 30, "{generated}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     let refused = registrar.anonymous("GET", "/api/v1/nothing").header("x-request-id", "n").send();

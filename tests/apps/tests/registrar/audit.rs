@@ -1,4 +1,4 @@
-//! The chain of events.
+//! The audit: every change appends to one hash chain, and tampering breaks it.
 
 use countersign::audit::{BEGINNING, link};
 use countersign::hex;
@@ -19,7 +19,7 @@ fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {
     }
 }
 
-/// The number of the first event that is not as it was written, in its place.
+/// The number of the first event that is out of place or not as it was written.
 fn first_fault(registrar: &Registrar) -> Option<u64> {
     let (events, head) = events(registrar, 100);
     let (mut previous, mut number) = (BEGINNING, 0u64);

@@ -1,4 +1,4 @@
-//! What was committed reaches the store, sooner or later, once, and never goes back.
+//! Every committed change reaches the store, once, and no older record replaces a newer one.
 
 use std::thread;
 
@@ -18,7 +18,7 @@ fn key(license: &Value) -> &str {
     license["key"].as_str().unwrap()
 }
 
-/// How many rows the outbox has.
+/// The number of rows in the outbox.
 fn depth(registrar: &Registrar) -> i64 {
     registrar.database().query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap()
 }
@@ -64,19 +64,19 @@ fn an_unavailable_store_gets_the_change_later() {
     );
     registrar.advance(60);
     assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"], json!({ "depth": 2, "oldestSeconds": 60 }));
-    assert_eq!(issue().expect(201), answer, "an answer is the same as long as nothing has changed");
+    assert_eq!(issue().expect(201), answer, "a retry gets the same answer until the record is delivered");
     assert!(registrar.stored(key(&answer)).is_none());
     assert_eq!(registrar.stored(key(&first)).unwrap().status, Status::Active);
 
     registrar.world().is_store_down = false;
-    // Any other write carries along what is older.
+    // Any later write delivers what is queued.
     registrar.token("reader");
     assert_eq!(depth(&registrar), 0);
     assert_eq!(registrar.stored(key(&answer)).unwrap().status, Status::Active);
     assert_eq!(registrar.stored(key(&first)).unwrap().status, Status::Suspended);
     let mut expected = answer;
     expected["propagated"] = true.into();
-    assert_eq!(issue().expect(201), expected, "and tells of what has");
+    assert_eq!(issue().expect(201), expected, "then `propagated` changes, and nothing else");
     assert_eq!(
         registrar.request("POST", "/api/v1/outbox/deliveries").send().expect(200),
         json!({ "delivered": 0, "left": 0 })
@@ -109,7 +109,7 @@ fn an_older_record_never_overwrites_a_newer_one() {
     let store_key = countersign::key::read(key(&license)).unwrap().store_key();
     let old = registrar.world().entries[&store_key].value.clone();
     verb(&registrar, &license, "suspend");
-    // A row that was left over, as if whoever delivered it had not come to delete it.
+    // A leftover row, as of a process that was killed between delivering and deleting it.
     let left =
         "INSERT INTO outbox (change, license, key, generation, record, queued_at) VALUES (x'00', ?1, ?2, 1, ?3, 0)";
     let record = String::from_utf8(old).unwrap();
@@ -119,7 +119,7 @@ fn an_older_record_never_overwrites_a_newer_one() {
         json!({ "delivered": 1, "left": 0 })
     );
     assert_eq!(registrar.stored(key(&license)).unwrap().status, Status::Suspended);
-    // What is no record is written over.
+    // A damaged value is overwritten.
     let (value, version) = (b"damaged".to_vec(), 1_000);
     registrar.world().entries.insert(store_key, Entry { value, version });
     assert_eq!(verb(&registrar, &license, "resume")["propagated"], true);
@@ -136,7 +136,7 @@ fn an_undeliverable_record_holds_back_only_its_own_licence() {
     assert_eq!(verb(&registrar, &free, "suspend")["propagated"], true);
     let new = verb(&registrar, &stuck, "rotate-key");
     assert_eq!(new["propagated"], false);
-    assert!(registrar.stored(key(&new)).is_none(), "delivered before what came first");
+    assert!(registrar.stored(key(&new)).is_none(), "delivered before an older record of the same licence");
     assert_eq!(depth(&registrar), 3);
     registrar.world().too_large.clear();
     assert_eq!(verb(&registrar, &free, "resume")["propagated"], true);
@@ -151,7 +151,7 @@ fn a_fault_after_the_commit_does_not_fail_the_request() {
     let license = registrar.issue();
     registrar.world().calls = 0;
     verb(&registrar, &license, "suspend");
-    // Of the database, the last two read what is to be delivered and delete what was; between them are two of the store.
+    // The last four calls deliver: one reads the outbox, two reach the store, one deletes the row.
     let of_sql = registrar.world().calls - 2;
     for (fault, propagated) in [(of_sql - 2, false), (of_sql - 1, true)] {
         registrar.world().sql_faults = (0..fault).map(|_| None).chain([Some(Error::Busy)]).collect();
@@ -163,7 +163,7 @@ fn a_fault_after_the_commit_does_not_fail_the_request() {
     }
 }
 
-/// As a process that is killed between any two of its calls, or after a call that was still made.
+/// Cuts the request off at each call, before or after the call takes effect, as a kill would.
 #[test]
 fn a_retry_after_any_cut_has_one_effect_that_reaches_the_store() {
     let issue = |registrar: &Registrar| -> Answer {

@@ -1,11 +1,11 @@
-//! A database that is locked, full, gone or of another time: a 503 that says so, and nothing half done.
+//! A database that is locked, full, gone or newer gives a 503 with the reason, and nothing half done.
 
 use countersign_host::bindings::sql::Error;
 use serde_json::{Value, json};
 
-use countersign_app_tests::{Answer, Registrar};
+use countersign_app_tests::{Answer, Registrar, at_once};
 
-/// The body of an answer that there is none, for this reason.
+/// The body. Panics unless the answer is a 503 with this reason.
 #[track_caller]
 fn unavailable(answer: Answer, reason: &str) -> Value {
     assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
@@ -14,7 +14,7 @@ fn unavailable(answer: Answer, reason: &str) -> Value {
     problem
 }
 
-/// All that is in the database, but for what is noted of tokens' use.
+/// All rows of the database, a string for each table.
 fn content(registrar: &Registrar) -> Vec<String> {
     let database = registrar.database();
     let mut tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
@@ -49,7 +49,7 @@ fn a_fault_of_any_call_leaves_nothing_half_done() {
         let asking = registrar.request("POST", "/api/v1/tokens").header("idempotency-key", key);
         asking.json(&json!({ "name": "shop", "role": "reader" })).send()
     };
-    // How many calls of the database it takes until the change is made: what comes after is no fault of the request.
+    // Calls up to the commit. A fault after it does not fail the request.
     let calls_before = registrar.world().calls;
     ask("counted").expect(201);
     let calls = registrar.world().calls - calls_before - 1;
@@ -70,7 +70,7 @@ fn a_fault_of_any_call_leaves_nothing_half_done() {
 fn a_conflict_that_persists_ends_as_contention() {
     let registrar = Registrar::start();
     registrar.get("/api/v1/products").expect(200);
-    // Each batch of the request is refused, for longer than it tries.
+    // Every batch conflicts, more often than the registrar retries.
     let refused = Some(Error::Constraint("a fault of the test".into()));
     let attempt = [None, None, refused];
     registrar.world().sql_faults = [None, None].into_iter().chain((0..200).flat_map(|_| attempt.clone())).collect();
@@ -86,7 +86,7 @@ fn a_locked_database_refuses_writes_and_still_reads() {
     let other = registrar.database();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     unavailable(registrar.post("/api/v1/products", &json!({ "code": "second" })), "sql-busy");
-    // Who only reads goes on reading, whose token's use cannot be noted either.
+    // Reads still work, although the token's last use cannot be recorded.
     registrar.get("/api/v1/products/acme").expect(200);
     other.execute_batch("ROLLBACK").unwrap();
     registrar.post("/api/v1/products", &json!({ "code": "second" })).expect(201);
@@ -117,10 +117,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
 #[test]
 fn concurrent_first_requests_create_the_tables_once() {
     let registrar = Registrar::start();
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| registrar.get("/api/v1/products"))).collect();
-        clients.into_iter().map(|client| client.join().unwrap()).collect()
-    });
+    let answers = at_once(16, |_| registrar.get("/api/v1/products"));
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let versions: i64 =
         registrar.database().query_row("SELECT sum(version) FROM schema", [], |row| row.get(0)).unwrap();
@@ -128,7 +125,7 @@ fn concurrent_first_requests_create_the_tables_once() {
 }
 
 #[test]
-fn corrupt_rows_are_a_fault() {
+fn corrupt_rows_give_a_503_that_says_so() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     for (damage, mend) in [

@@ -1,4 +1,4 @@
-//! The registrar component by itself: who may do what, what a retry gets, what the audit tells, and what faults leave behind.
+//! The registrar by itself: roles, retries, the audit, and what faults leave behind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 

@@ -1,34 +1,18 @@
-//! Requests that come again, and those that come at the same moment.
-
-use std::thread;
+//! Retries and concurrent requests.
 
 use serde_json::json;
 
-use countersign_app_tests::{Answer, OPERATOR, Registrar};
+use countersign_app_tests::{OPERATOR, Registrar, at_once};
 
 const CLIENTS: usize = 32;
-
-/// What so many clients are answered who ask at the same moment.
-fn at_once(ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                scope.spawn({
-                    let ask = &ask;
-                    move || ask(client)
-                })
-            })
-            .collect();
-        clients.into_iter().map(|client| client.join().unwrap()).collect()
-    })
-}
 
 #[test]
 fn concurrent_retries_have_one_effect_and_one_answer() {
     let registrar = Registrar::start();
     let body = json!({ "name": "shop", "role": "issuer" });
-    let answers =
-        at_once(|_| registrar.request("POST", "/api/v1/tokens").header("idempotency-key", "one").json(&body).send());
+    let answers = at_once(CLIENTS, |_| {
+        registrar.request("POST", "/api/v1/tokens").header("idempotency-key", "one").json(&body).send()
+    });
     let first = &answers[0];
     for answer in &answers {
         assert_eq!((answer.status, &answer.bytes), (201, &first.bytes), "{:?}", answer.body);
@@ -38,7 +22,7 @@ fn concurrent_retries_have_one_effect_and_one_answer() {
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed").is_none()).count(), 1);
     assert_eq!(registrar.get("/api/v1/tokens").expect(200)["items"].as_array().unwrap().len(), 1);
     assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 1);
-    // The token works, and is in no file.
+    // The token works, and the database's file does not contain it.
     let token = first.body["token"].as_str().unwrap();
     registrar.anonymous("GET", "/api/v1/products").token(token).send().expect(200);
     registrar.database().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -52,8 +36,9 @@ fn concurrent_retries_issue_one_licence() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
     let body = json!({ "product": "acme", "plan": "pro" });
-    let answers =
-        at_once(|_| registrar.request("POST", "/api/v1/licenses").header("idempotency-key", "one").json(&body).send());
+    let answers = at_once(CLIENTS, |_| {
+        registrar.request("POST", "/api/v1/licenses").header("idempotency-key", "one").json(&body).send()
+    });
     for answer in &answers {
         assert_eq!((answer.status, &answer.bytes), (201, &answers[0].bytes), "{:?}", answer.body);
     }
@@ -66,8 +51,9 @@ fn concurrent_retries_issue_one_licence() {
 fn a_retry_that_would_conflict_with_itself_replays_its_answer() {
     let registrar = Registrar::start();
     let body = json!({ "code": "acme" });
-    let answers =
-        at_once(|_| registrar.request("POST", "/api/v1/products").header("idempotency-key", "one").json(&body).send());
+    let answers = at_once(CLIENTS, |_| {
+        registrar.request("POST", "/api/v1/products").header("idempotency-key", "one").json(&body).send()
+    });
     for answer in &answers {
         assert_eq!((answer.status, &answer.bytes), (201, &answers[0].bytes));
     }
@@ -93,8 +79,8 @@ fn an_idempotency_key_lasts_a_day_for_one_request_of_one_token() {
     assert_eq!(ask(OPERATOR, "one", "a").expect(201), first);
     registrar.advance(1);
     assert_ne!(ask(OPERATOR, "one", "b").expect(201)["id"], first["id"]);
-    let kept: i64 = registrar.database().query_row("SELECT count(*) FROM operations", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 1, "those that are over were not thrown away");
+    let stored: i64 = registrar.database().query_row("SELECT count(*) FROM operations", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, 1, "expired keys are deleted");
     for refused in ["", "\"\"", "two words", &"x".repeat(256)] {
         ask(OPERATOR, refused, "a").problem(400, "INVALID_REQUEST");
     }
@@ -116,7 +102,7 @@ fn a_refused_request_may_be_retried() {
 fn one_of_concurrent_changes_to_one_revision_is_made() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
-    let answers = at_once(|client| {
+    let answers = at_once(CLIENTS, |client| {
         let asking = registrar.request("PATCH", "/api/v1/products/acme").header("if-match", "\"1\"");
         asking.json(&json!({ "name": format!("client {client}") })).send()
     });
@@ -133,7 +119,7 @@ fn one_of_concurrent_changes_to_one_revision_is_made() {
 fn changes_without_if_match_are_all_made() {
     let registrar = Registrar::start();
     registrar.post("/api/v1/products", &json!({ "code": "acme" })).expect(201);
-    let answers = at_once(|client| {
+    let answers = at_once(CLIENTS, |client| {
         registrar.patch("/api/v1/products/acme", &json!({ "metadata": { format!("client-{client}"): "was here" } }))
     });
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
@@ -155,7 +141,7 @@ fn if_match_must_name_the_current_revision() {
     ask("\"2\"", "c").problem(412, "PRECONDITION_FAILED");
     ask("W/\"3\"", "c").problem(412, "PRECONDITION_FAILED");
     ask("3", "c").problem(400, "INVALID_REQUEST");
-    // Nothing to change is no change.
+    // A patch that changes nothing makes no revision and no event.
     let same = ask("\"3\"", "b");
     assert_eq!(same.header("etag"), Some("\"3\""));
     let events = registrar.get("/api/v1/events").expect(200)["head"]["number"].clone();

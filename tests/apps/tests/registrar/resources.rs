@@ -1,4 +1,4 @@
-//! Products and policies: what they take and show, pages, and what is refused.
+//! Products and policies: their fields, their pages, and what is refused.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn a_product_can_be_created_read_changed_and_deleted() {
 }
 
 #[test]
-fn fields_are_refused_by_name() {
+fn a_refusal_names_the_field() {
     let registrar = Registrar::start();
     let many: Value = (0..33).map(|number| (number.to_string(), json!("x"))).collect::<serde_json::Map<_, _>>().into();
     let cases = [
@@ -167,7 +167,7 @@ fn a_list_pages_in_the_order_of_creation() {
         found.extend(items);
         let Some(next) = next else { break };
         query = format!("?limit=5&cursor={next}");
-        // What is deleted meanwhile moves nothing else.
+        // A deletion meanwhile does not shift the next page.
         if found.len() == 10 {
             registrar.delete(&format!("/api/v1/products/{}", codes[3])).expect(204);
             registrar.delete(&format!("/api/v1/products/{}", codes[9])).expect(204);

@@ -1,4 +1,4 @@
-//! What a test case consists of: a licence, and the steps that its vendor and its holders take.
+//! A test case: a licence, and the steps of its vendor and its holders.
 
 use std::collections::{BTreeMap, BTreeSet};
 

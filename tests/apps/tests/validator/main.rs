@@ -1,5 +1,5 @@
-//! The validator agrees with a plain model at every step of random sequences: requests, changes by the
-//! vendor, time, and faults of the store.
+//! The validator agrees with a plain model at every step of random sequences of requests, vendor's
+//! changes, time and store faults.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -22,10 +22,10 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use serde_json::{Value, json};
 
-/// An existing key: it is looked up as given.
+/// An existing key, which is looked up as given.
 const KEY: &str = "the key of the licence under test";
 
-/// 2026-12-31T12:00:00Z: a period of every kind ends soon after.
+/// 2026-12-31T12:00:00Z, shortly before a period of every kind ends.
 const BEGIN: i64 = 1_798_718_400;
 
 /// Runs a sequence, with faults of the store at some steps, and compares every answer with the model's.
@@ -114,8 +114,8 @@ fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), Te
     Ok(())
 }
 
-/// Checks that the stored state is within every limit, and that no lease ends later than one that was
-/// taken at the latest time so far.
+/// Checks that the stored state is within every limit, and that no lease ends later than one taken
+/// at the latest time so far.
 fn holds_its_limits(validator: &Validator, licence: &Licence, latest: i64) -> Result<(), String> {
     let world = validator.world();
     let Some(entry) = world.entries.get(&LicenseId::parse(case::ID).unwrap().state_key()) else { return Ok(()) };
@@ -197,7 +197,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn fault() -> impl Strategy<Value = Option<Fault>> {
     prop_oneof![
-        5 => Just(None), 3 => Just(Some(Fault::Overtaken)), 1 => Just(Some(Fault::NotMade)), 1 => Just(Some(Fault::AnswerLost))
+        5 => Just(None),
+        3 => Just(Some(Fault::Overtaken)),
+        1 => Just(Some(Fault::NotMade)),
+        1 => Just(Some(Fault::AnswerLost)),
     ]
 }
 
@@ -209,8 +212,7 @@ proptest! {
         run(&licence, &steps)?;
     }
 
-    /// An acknowledged change is applied, a failed one is applied once or not at all, and no limit is
-    /// passed.
+    /// An acknowledged change is applied, a failed one at most once, and no limit is passed.
     #[test]
     fn the_component_agrees_with_the_model_over_a_faulty_store(licence in licence(), steps in vec((step(), vec(fault(), 0..8)), 1..40)) {
         run(&licence, &steps)?;
@@ -241,8 +243,8 @@ proptest! {
     }
 }
 
-/// 1,000 seats of five components each, 8 allowances with the longest names, 64 remembered changes. The
-/// next machine is refused. Prints what such a licence costs beside one with a single seat.
+/// 1,000 seats of five components each, 8 allowances with the longest names, 64 remembered changes.
+/// The next machine is refused. Prints the time of a call, beside that of a single seat.
 #[test]
 fn the_largest_state_fits_one_value() {
     let allowance = |number: usize| format!("{number:064}");

@@ -1,4 +1,4 @@
-//! Seats, leases and usage once more, as plainly as possible: what the component must agree with.
+//! Seats, leases and usage as plainly as possible: the model that the component must agree with.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ const DAY: i64 = 86_400;
 pub(crate) struct Model {
     pub(crate) status: &'static str,
     begun: Option<i64>,
-    /// In the order in which they were taken, those with an ended lease included.
+    /// In the order in which they were taken, including those whose lease has ended.
     seats: Vec<Seat>,
     used: u64,
     /// The first second of the period that `used` is of.
     period: Option<i64>,
-    /// The changes that were applied, by their idempotency keys, and when.
+    /// The applied changes with their times, by idempotency key.
     applied: BTreeMap<&'static str, (Change, i64)>,
     /// When the state last changed.
     changed: Option<i64>,
@@ -265,8 +265,8 @@ impl Model {
             }
             names = self.seats.remove(at).names;
         }
-        // A seat whose lease ended is kept, for a revival or a clock that goes back, until another
-        // holder needs it.
+        // A seat whose lease has ended stays until another holder needs it: it may be revived, and
+        // the clock may go back.
         while self.seats.len() >= seats.ceiling() {
             let ended = self.seats.iter().enumerate().filter(|(_, seat)| !seat.is_live(now));
             let Some((earliest, _)) = ended.min_by_key(|(_, seat)| seat.until) else { break };

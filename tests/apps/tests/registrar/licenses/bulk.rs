@@ -1,4 +1,4 @@
-//! Imports and exports: good lines and bad ones, other systems' keys, and the way there and back.
+//! Imports and exports: good and bad lines, keys of other systems, and the round trip.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn import(registrar: &Registrar, query: &str, media_type: &str, body: &str) -> A
     registrar.request("POST", &format!("/api/v1/licenses/import{query}")).body(media_type, body.as_bytes()).send()
 }
 
-/// The numbers of lines that failed, with their codes and fields.
+/// The failed lines: number, code and field of each.
 fn errors(report: &Value) -> Vec<String> {
     let error = |error: &Value| {
         format!("{} {} {}", error["line"], error["code"].as_str().unwrap(), error["field"].as_str().unwrap_or("-"))
@@ -79,7 +79,7 @@ fn a_bad_line_changes_nothing_else() {
     assert_eq!(events["items"].as_array().unwrap().len(), 4);
 
     let again = import(&registrar, "", NDJSON, body).expect(200);
-    assert_eq!(again["imported"], 1, "the line with no key, and no id, is another licence");
+    assert_eq!(again["imported"], 1, "only the line without key and id makes another licence");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_full_import_is_idempotent() {
     assert_eq!(registrar.get("/api/v1/stats").expect(200)["licenses"]["active"], 500);
 }
 
-/// Every kind of licence, with terms that its policy has otherwise by now.
+/// Licences of every status and two products, with every term among them.
 fn varied() -> Registrar {
     let registrar = start();
     registrar.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
@@ -172,7 +172,7 @@ fn export(registrar: &Registrar, format: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_export_survives_the_way_to_another_registrar() {
+fn an_export_can_be_imported_into_another_registrar_unchanged() {
     let from = varied();
     for (format, media_type) in [("ndjson", NDJSON), ("csv", CSV)] {
         let pages = export(&from, format);
@@ -212,7 +212,7 @@ fn an_export_does_not_depend_on_its_policy() {
         "activation": { "per": "machine", "limit": 1 }, "allowances": [{ "name": "n", "limit": 1 }], "requires": ["version"] });
     registrar.patch(&format!("/api/v1/policies/{}", policy["id"].as_str().unwrap()), &terms).expect(200);
     for (page, (media_type, key)) in pages.into_iter().zip([(NDJSON, "1"), (CSV, "2")]) {
-        // As another licence.
+        // The same line with another id and another key's hash: a copy.
         let id = made["id"].as_str().unwrap();
         let other = format!("{}{key}", &id[..id.len() - 1]);
         let hash = key.repeat(64);

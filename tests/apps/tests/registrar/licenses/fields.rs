@@ -1,4 +1,4 @@
-//! What issuing and patching take, and what they refuse.
+//! The fields of issuing and patching: accepted values and refusals.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn a_licence_overrides_single_terms_of_its_policy() {
 }
 
 #[test]
-fn fields_are_refused_by_name() {
+fn a_refusal_names_the_field() {
     let registrar = start();
     let policy = policy(&registrar, json!({ "plan": "pro", "expiryBasis": "first-validation", "durationSeconds": 60 }));
     registrar.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
@@ -80,7 +80,7 @@ fn fields_are_refused_by_name() {
         let problem = registrar.post("/api/v1/licenses", body).problem(422, "UNPROCESSABLE");
         assert_eq!(problem["field"], *field, "{problem}");
     }
-    assert!(registrar.world().entries.is_empty(), "nothing of all that was written");
+    assert!(registrar.world().entries.is_empty(), "a refused request wrote to the store");
     assert_eq!(registrar.get("/api/v1/licenses").expect(200), json!({ "items": [] }));
 }
 
@@ -120,7 +120,7 @@ fn a_batch_is_issued_whole_or_not_at_all() {
     }
 }
 
-/// Within the memory that the host gives the component.
+/// The instance has the memory that the host allows it.
 #[test]
 fn a_hundred_licences_with_a_thousand_domains_fit_every_answer() {
     let registrar = start();
@@ -143,7 +143,7 @@ fn a_hundred_licences_with_a_thousand_domains_fit_every_answer() {
         body["cursor"] = next.into();
         steps += 1;
     }
-    assert!(steps > 1, "a hundred such records are too many for one step");
+    assert!(steps > 1, "a hundred records of this size take more than one step");
     while registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200)["left"] != 0 {}
     assert_eq!(registrar.world().entries.len(), 100);
     let other = Registrar::start();
@@ -173,7 +173,11 @@ fn a_patch_changes_only_the_fields_it_names() {
     let patch = |body: Value| registrar.patch(&path(&licence), &body);
     let changed = patch(json!({ "owner": null, "metadata": { "a": null, "c": "3" } })).expect(200);
     assert_eq!((changed.get("owner"), &changed["metadata"]), (None, &json!({ "b": "2", "c": "3" })));
-    assert_eq!((&changed["revision"], &changed["generation"]), (&json!(2), &json!(1)), "the record is as it was");
+    assert_eq!(
+        (&changed["revision"], &changed["generation"]),
+        (&json!(2), &json!(1)),
+        "`owner` and `metadata` are not in the record, so its generation stays"
+    );
     let changed = patch(json!({
         "plan": "max", "features": ["x", "y"], "expiresAt": null, "notBefore": "2026-01-01T00:00:00Z", "graceSeconds": 9,
         "expiryStrategy": "allow", "requires": ["product"], "versions": { "below": "3.0.0" }, "maxDomains": 2,
@@ -230,7 +234,7 @@ fn if_match_guards_each_change() {
 fn a_domain_that_became_a_public_suffix_stays() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "domains": ["example.com"] }));
-    // As if `com` had been no public suffix when it was written.
+    // Simulates a record from before `com` was a public suffix.
     let database = registrar.database();
     database.execute("UPDATE licenses SET record = replace(record, 'example.com', 'com')", []).unwrap();
     let patch = |domains: Value| registrar.patch(&path(&licence), &json!({ "domains": domains }));

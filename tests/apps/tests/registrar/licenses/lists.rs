@@ -1,4 +1,4 @@
-//! Lists, filters and searches: what they find, in what order, and by which index.
+//! Lists, filters and searches: what they find, in which order, by which index.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ fn every_filter_finds_what_it_names() {
         ("domain=EXAMPLE.com", "ac"),
         ("domain=*.example.com", "d"),
         ("domain=www.example.com", ""),
-        // By their end, and of those with the same in order.
+        // Ordered by expiry, then by creation.
         ("expiringBefore=2027-02-15T00:00:00Z", "bed"),
         ("expiringBefore=2027-01-01T00:00:00Z", ""),
         ("expiringBefore=2027-01-01T01:00:01%2B01:00", "be"),
@@ -92,7 +92,7 @@ fn every_filter_finds_what_it_names() {
     let other = format!("/api/v1/licenses?expiringBefore=2028-01-01T00:00:00Z&cursor={next}");
     assert_eq!(registrar.get(&other).problem(400, "INVALID_REQUEST")["field"], "cursor");
 
-    // What is changed is found as it is now, and what is deleted not at all.
+    // A changed licence is found by its new values, and a deleted one by none.
     registrar.patch(&path(&a), &json!({ "domains": ["example.net"], "owner": "z" })).expect(200);
     assert_eq!(owners(&registrar, "domain=example.com"), ["c"]);
     assert_eq!(owners(&registrar, "domain=example.net"), ["z"]);
@@ -154,20 +154,20 @@ fn writes_do_not_shift_a_page() {
         let first = registrar.get(&format!("/api/v1/licenses?limit=4&{query}")).expect(200);
         let next = first["next"].as_str().unwrap();
         let second = read(next);
-        // More at the end, the last of the first page gone, and one of it changed.
+        // Add one at the end, change one of the first page and delete its last.
         let more = issue(&registrar, json!({ "owner": "zz", "expiresAt": "2027-12-01T00:00:00Z" }));
         let last = registrar.get(&path(&first["items"][3])).expect(200);
         registrar.delete(&path(&last)).expect(204);
         assert_eq!(read(next)["items"], second["items"], "{query}");
         registrar.delete(&path(&more)).expect(204);
-        // For the next query it is there again.
+        // Replace the deleted one for the next query.
         let fields = json!({ "owner": last["owner"], "expiresAt": last["expiresAt"], "domains": last["domains"] });
         issue(&registrar, fields);
     }
     assert_eq!(made.len(), 10);
 }
 
-/// No list looks through all licences for those it wants, nor sorts what it found.
+/// No list scans all licences, and none sorts what it found.
 #[test]
 fn every_list_follows_an_index() {
     let registrar = start();
@@ -188,8 +188,8 @@ fn every_list_follows_an_index() {
         let plan = plan(&database, query);
         assert!(plan[0].starts_with(&format!("SEARCH {driver}")), "{plan:#?}\n{query}");
         for step in &plan {
-            let looks_through = step.starts_with("SCAN") && !step.contains("json_each");
-            assert!(!looks_through && !step.contains("TEMP B-TREE"), "{plan:#?}\n{query}");
+            let scans_all = step.starts_with("SCAN") && !step.contains("json_each");
+            assert!(!scans_all && !step.contains("TEMP B-TREE"), "{plan:#?}\n{query}");
         }
     }
 }
@@ -201,7 +201,7 @@ fn plan(database: &rusqlite::Connection, query: &str) -> Vec<String> {
     steps.map(Result::unwrap).collect()
 }
 
-/// Not a check but a measurement: how much longer lists take with a hundred times as many licences.
+/// Prints how much longer lists take with a hundred times as many licences; checks nothing.
 #[test]
 #[ignore = "takes minutes"]
 fn measure_lists_of_many_licences() {
@@ -257,7 +257,7 @@ fn median(mut call: impl FnMut()) -> Duration {
     times[25]
 }
 
-/// Licences as the component writes them, at the speed of a copy.
+/// Copies one licence `count - 1` times in SQL, which is faster than issuing them.
 fn fill(registrar: &Registrar, count: i64) {
     let fields = json!({ "owner": "owner-00000", "domains": ["d0.example"], "expiresAt": "2027-01-01T00:00:00Z" });
     issue(registrar, fields);

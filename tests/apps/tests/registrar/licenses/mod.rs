@@ -1,4 +1,4 @@
-//! Licences as their vendor has them, and what becomes of them at the validator.
+//! Licences, as their vendor manages them and as the validator then answers.
 
 mod bulk;
 mod fields;
@@ -39,7 +39,7 @@ fn path(licence: &Value) -> String {
     format!("/api/v1/licenses/{}", licence["id"].as_str().unwrap())
 }
 
-/// The code that a holder of the key is told.
+/// The code of the verdict that a holder of the key gets.
 fn code(registrar: &Registrar, key: &Value) -> Value {
     registrar.holder("validate", &json!({ "key": key }))["code"].clone()
 }

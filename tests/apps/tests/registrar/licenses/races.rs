@@ -1,26 +1,11 @@
-//! Many who change the same licence at the same moment.
+//! Concurrent changes of the same licence.
 
 use std::collections::BTreeSet;
-use std::thread;
 
 use serde_json::{Value, json};
 
 use super::{code, issue, path, start};
-use countersign_app_tests::{Answer, Registrar};
-
-fn at_once(count: usize, ask: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..count)
-            .map(|number| {
-                scope.spawn({
-                    let ask = &ask;
-                    move || ask(number)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
+use countersign_app_tests::{Answer, Registrar, at_once};
 
 #[test]
 fn concurrent_first_writes_create_the_tables_once() {
@@ -88,7 +73,7 @@ fn a_key_that_is_adopted_and_imported_becomes_one_licence() {
         issue(&from, json!({ "key": "a key from elsewhere" }));
         let registrar = start();
         registrar.world().entries = from.world().entries.clone();
-        // It begins in the store's own list.
+        // Start the adoption at the step that lists the store, the one that adopts.
         let adoption = registrar.post("/api/v1/reconcile", &json!({ "dryRun": true })).expect(200);
         let adoption = json!({ "adopt": true, "cursor": adoption["next"] });
         let line = json!({ "product": "acme", "plan": "pro", "key": "a key from elsewhere" });
@@ -109,7 +94,7 @@ fn a_key_that_is_adopted_and_imported_becomes_one_licence() {
         let licences = registrar.get("/api/v1/licenses").expect(200)["items"].take();
         assert_eq!(licences.as_array().unwrap().len(), 1, "{licences}");
         let events = registrar.get("/api/v1/events").expect(200);
-        assert_eq!(events["head"]["number"], 2, "the product's, and one");
+        assert_eq!(events["head"]["number"], 2, "one for the product and one for the licence");
         assert_eq!(code(&registrar, &line["key"]), "VALID");
     }
 }

@@ -1,4 +1,4 @@
-//! The store is brought to what the database says.
+//! Reconciling brings the store to the database's records; adopting brings the store's to the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::{code, issue, path, policy, start};
 use countersign_app_tests::{Fault, Registrar};
 
-/// All pages: what was checked, repaired, and unknown.
+/// Reconciles page by page. Returns how many keys were checked, repaired and unknown.
 fn reconcile(registrar: &Registrar, dry_run: bool, limit: u32) -> (u64, u64, u64) {
     let (mut checked, mut repaired, mut unknown) = (0, 0, 0);
     let mut body = json!({ "limit": limit, "dryRun": dry_run });
     loop {
         let report = registrar.post("/api/v1/reconcile", &body).expect(200);
         let number = |name: &str| report[name].as_u64().unwrap_or_default();
-        // The store's own keys come after those that were given out.
+        // The pages over the store's own list follow, and count the same keys again.
         checked += if report.get("unknown").is_some() { 0 } else { number("checked") };
         repaired += number("repaired");
         unknown += number("unknown");
@@ -28,7 +28,7 @@ fn reconcile(registrar: &Registrar, dry_run: bool, limit: u32) -> (u64, u64, u64
     }
 }
 
-/// Active, suspended, rotated and deleted licences: six keys. With what each key's holder is to be told.
+/// Active, suspended, rotated and deleted licences: six keys, each with the code its holder gets.
 fn varied(registrar: &Registrar) -> Vec<(Value, &'static str)> {
     let active = issue(registrar, json!({ "domains": ["example.com"] }));
     let suspended = issue(registrar, json!({}));
@@ -81,7 +81,7 @@ fn an_emptied_store_is_refilled() {
 fn older_other_newer_and_missing_records_are_repaired() {
     let registrar = start();
     let keys = varied(&registrar);
-    // One each: as it was two generations ago, changed without one, far ahead, no record at all.
+    // An older generation, another value of the same one, a newer one, and damaged values.
     let changes: [fn(&str) -> String; 6] = [
         |record| record.replace("\"generation\":1", "\"generation\":0").replace("active", "revoked"),
         |record| record.replace("\"plan\":\"pro\"", "\"plan\":\"max\""),
@@ -113,8 +113,8 @@ fn older_other_newer_and_missing_records_are_repaired() {
     }
 }
 
-/// Makes the database what it was when the copy was made.
-fn put_back(registrar: &Registrar, copy: &Path) {
+/// Restores the database from a copy.
+fn restore(registrar: &Registrar, copy: &Path) {
     let database = registrar.database();
     database.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
     let tables: String = database
@@ -128,7 +128,7 @@ fn put_back(registrar: &Registrar, copy: &Path) {
     database.execute_batch(&format!("BEGIN; {tables}; COMMIT")).unwrap();
 }
 
-/// As after the database was put back from a copy that is older than the revocation, the key's change, or the deletion.
+/// The database was restored from a copy older than the revocation, the rotation and the deletion.
 #[test]
 fn a_revocation_missing_from_the_database_is_not_undone() {
     let registrar = start();
@@ -138,7 +138,7 @@ fn a_revocation_missing_from_the_database_is_not_undone() {
     registrar.post(&format!("{}/revoke", path(&licences[0])), &json!({})).expect(200);
     registrar.post(&format!("{}/rotate-key", path(&licences[1])), &json!({})).expect(200);
     registrar.delete(&path(&licences[2])).expect(204);
-    put_back(&registrar, &copy);
+    restore(&registrar, &copy);
     assert_eq!(reconcile(&registrar, false, 500), (3, 3, 1));
     for licence in &licences {
         assert_eq!(code(&registrar, &licence["key"]), "REVOKED");
@@ -185,7 +185,7 @@ fn an_unknown_cursor_is_refused() {
     }
 }
 
-/// All steps of an adoption: the sums of what they tell of the store's own list, and the products that they name.
+/// Adopts step by step. Returns the sums over the store's own list, and the products that it names.
 fn adopt(registrar: &Registrar, dry_run: bool, limit: u32) -> (BTreeMap<String, u64>, BTreeSet<String>) {
     let (mut sums, mut products) = (BTreeMap::new(), BTreeSet::new());
     let mut body = json!({ "limit": limit, "dryRun": dry_run, "adopt": true });
@@ -225,7 +225,7 @@ fn values(registrar: &Registrar) -> BTreeMap<String, (Vec<u8>, u64)> {
     entries.iter().map(|(key, entry)| (key.clone(), (entry.value.clone(), entry.version))).collect()
 }
 
-/// What licences are, by their ids, as far as their records tell.
+/// The licences by id, reduced to what their records hold.
 fn recorded(registrar: &Registrar) -> BTreeMap<String, Value> {
     let mut page = registrar.get("/api/v1/licenses?limit=100").expect(200);
     let items = page["items"].as_array_mut().unwrap();
@@ -267,7 +267,7 @@ fn licences_found_only_in_the_store_are_adopted() {
     let before = values(&registrar);
     check(&registrar, &keys);
 
-    assert_eq!(reconcile(&registrar, false, 500), (0, 0, 10), "which changes nothing");
+    assert_eq!(reconcile(&registrar, false, 500), (0, 0, 10), "reconciling alone changes nothing");
     let expected = sums([("checked", 10), ("unknown", 10), ("adopted", 6), ("retired", 2), ("unreadable", 2)]);
     let products = BTreeSet::from(["acme".to_owned(), "other".to_owned()]);
     assert_eq!(adopt(&registrar, true, 4), (expected.clone(), products.clone()));
@@ -291,9 +291,9 @@ fn licences_found_only_in_the_store_are_adopted() {
         adopt(&registrar, false, 500).0,
         sums([("checked", 10), ("unknown", 4), ("retired", 2), ("unreadable", 2)])
     );
-    assert_eq!(reconcile(&registrar, false, 500), (6, 0, 4), "what was adopted is as it is to be");
+    assert_eq!(reconcile(&registrar, false, 500), (6, 0, 4), "adopted records need no repair");
     assert_eq!(registrar.world().puts, 0);
-    // They are licences as any others.
+    // An adopted licence behaves as any other.
     let (key, _) = &keys[0];
     let found = registrar.post("/api/v1/licenses/lookup", &json!({ "key": key })).expect(200);
     registrar.post(&format!("{}/suspend", path(&found)), &json!({})).expect(200);
@@ -322,7 +322,7 @@ fn two_records_with_one_id_conflict() {
     let other = Registrar::start();
     let licence = registrar.world().entries[&store_key(&licence)].clone();
     other.world().entries = ["2", "3"].map(|digit| (format!("license:{}", digit.repeat(64)), licence.clone())).into();
-    // In one step, and in two.
+    // The conflict is found within one step and across two.
     assert_eq!(adopt(&other, true, 500).0, sums([("checked", 2), ("unknown", 2), ("adopted", 1), ("conflicting", 1)]));
     assert_eq!(adopt(&other, false, 1).0, sums([("checked", 2), ("unknown", 2), ("adopted", 1), ("conflicting", 1)]));
     assert_eq!(recorded(&other).len(), 1);
@@ -346,7 +346,11 @@ fn an_adoption_is_all_or_nothing_after_any_cut() {
                 "{calls}: {status}, {found}"
             );
             assert_eq!(adopt(&registrar, false, 500).0.get("adopted").copied().unwrap_or_default(), 4 - found as u64);
-            assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 5, "four, and their product");
+            assert_eq!(
+                registrar.get("/api/v1/events").expect(200)["head"]["number"],
+                5,
+                "four licences and their product"
+            );
             if status == 200 {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What a token that is bound to products sees and does.
+//! Tokens bound to products: what they see and may do.
 
 use serde_json::{Value, json};
 

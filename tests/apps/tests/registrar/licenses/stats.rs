@@ -1,4 +1,4 @@
-//! What is counted.
+//! Statistics: licences by status and expiry, validations by licence, day and code.
 
 use serde_json::{Value, json};
 
@@ -61,14 +61,14 @@ fn validations_are_counted_by_licence_day_and_code() {
     assert_eq!(days("since=2026-11-22")["days"][0]["codes"]["VALID"], 15);
     assert_eq!(days("since=2026-11-23&until=2026-12-01"), json!({ "lost": 0, "days": [] }));
 
-    // Once, however often it comes.
+    // A retried report counts once.
     let asking = registrar.request("POST", "/api/v1/stats/validations").header("idempotency-key", "1");
     let asking = asking.json(&json!({ "counts": [count(a, "2026-11-22", "VALID", 100)] }));
     asking.send().expect(204);
     asking.send().expect(204);
     assert_eq!(days("since=2026-11-22")["days"][0]["codes"]["VALID"], 115);
 
-    // Over a year later the first days are gone.
+    // Counts are deleted after 400 days.
     registrar.advance(400 * 86_400);
     add(json!([]), 0).expect(204);
     assert_eq!(days("since=2026-11-01&until=2026-12-01")["days"].as_array().unwrap().len(), 1);
