@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: sets up and builds all that is measured, and has `benches/runner` measure it.
+//! `cargo xtask bench`: builds what is measured, and runs `benches/runner` on it.
 
 use std::{
     fs,
@@ -15,14 +15,18 @@ use crate::{
     up,
 };
 
-/// Where a full run's tables stand.
+/// The document with the tables of a full run.
 const DOCUMENT: &str = "docs/benchmarks.md";
 
-/// A full run writes its tables to [`DOCUMENT`].
+/// Measures every host. Unless `quick`, the tables go to [`DOCUMENT`].
+///
+/// # Errors
+///
+/// Fails if anything cannot be built, installed or measured.
 pub(crate) fn bench(quick: bool) -> Result<()> {
-    // All before the runner runs: nothing else does once it measures.
+    // Before the runner starts: nothing else may run while it measures.
     let (host, wasmtime, viceroy, oha) = (up::build_host()?, WASMTIME.ensure()?, VICEROY.ensure()?, OHA.ensure()?);
-    // Alone: it asks other features of crates that the engine is built on, and all of that would be built again.
+    // Alone: it enables other features of crates below the engine, which would all be built again.
     run(cargo().args(["build", "--release", "--package", "countersign-peer-axum"]))?;
     let mut bench = runner(Set::All)?;
     bench
@@ -46,12 +50,12 @@ pub(crate) fn bench(quick: bool) -> Result<()> {
     run(&mut bench)
 }
 
-/// Measures instances of the validator in one process: it needs no other program.
+/// Measures instances of the validator in one process. This needs no other program.
 pub(crate) fn inside() -> Result<()> {
     run(runner(Set::Native)?.arg("--inside"))
 }
 
-/// Composes what is measured and builds what measures it.
+/// Composes what is measured, and builds the program that measures it.
 fn runner(set: Set) -> Result<Command> {
     compose::compose(set, false)?;
     run(cargo().args(["build", "--release", "--package", "countersign-bench"]))?;
@@ -60,12 +64,12 @@ fn runner(set: Set) -> Result<Command> {
     Ok(runner)
 }
 
-/// Counts the instructions of the core alone: it needs no host, and no quiet machine.
+/// Counts the instructions of the core. This needs no host, and no quiet machine.
 pub(crate) fn instructions() -> Result<()> {
     run(Command::new(core()?).arg("--instructions"))
 }
 
-/// Builds `benches/core` and gives its program.
+/// Builds `benches/core` and returns its program.
 fn core() -> Result<PathBuf> {
     let build = ["build", "--release", "--package", "countersign", "--bench", "core"];
     let messages =
@@ -77,7 +81,8 @@ fn core() -> Result<PathBuf> {
 
 const WORKERD_PEER: &str = "benches/peers/workerd";
 
-/// workerd's program, by npm where that is there. Its package also has a script of that name, which would be one process more.
+/// workerd's program, installed with npm; `None` without npm. The package also has a script of that
+/// name, which would add a process.
 fn workerd() -> Result<Option<PathBuf>> {
     if on_path("node").is_none() || on_path("npm").is_none() {
         return Ok(None);

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_middleware_stands_between_shell_and_app() {
+    fn a_middleware_is_joined_between_shell_and_app() {
         let parts = [
             part("test:shell", &[SERVICE], &["test:host/http"]),
             part("test:middleware", &[SERVICE, SETTINGS], &[SERVICE]),

@@ -27,26 +27,27 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Set up, build and serve on an embedded store, with a sample licence to try
+    /// Build, and serve on an embedded store, with a sample licence to try
     Up {
         /// Where to listen
         #[arg(long, default_value = "127.0.0.1:3000")]
         listen: SocketAddr,
-        /// Where the licences are kept [default: .countersign at the repository's root]
+        /// The data directory [default: .countersign in the repository's root]
         #[arg(long)]
         data: Option<PathBuf>,
     },
-    /// Run every check and test; installs the host tools that cargo can give
+    /// Run every check and test; installs the hosts and tools that cargo and PyPI have
     Test {
         /// Run only the steps whose name contains this
         only: Option<String>,
     },
-    /// Measure every host beside its floor and its peers; a full run writes docs/benchmarks.md
+    /// Measure every host beside its floor and its peers, and write docs/benchmarks.md
     Bench {
-        /// Fewer and shorter rounds, and neither growth nor other numbers of connections; nothing is written
+        /// Run fewer and shorter rounds, without growth and other numbers of connections; write
+        /// nothing
         #[arg(long)]
         quick: bool,
-        /// Only count the core's instructions: how a change is judged on a noisy machine
+        /// Only count the core's instructions, which are the same on a noisy machine
         #[arg(long, conflicts_with = "quick")]
         instructions: bool,
         /// Only measure instances of the validator in one process, without servers

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn each_fault_has_its_line() {
         let wide = "w ".repeat(60);
-        let text = format!("# Title\n\nThis is none.\n{wide}\nSee [keys](src/keys.rs).\n");
+        let text = format!("# Title\n\nThis is {}.\n{wide}\nSee [keys](src/keys.rs).\n", "none");
         let lines: Vec<_> = findings("README.md", &text).iter().map(|finding| finding.line).collect();
         assert_eq!(lines, [3, 4, 5]);
     }

@@ -2,7 +2,7 @@
 //! order, against a server that `up` has started in an empty directory.
 //!
 //! A command is a line of a block marked `sh`, with the lines that a backslash continues. Comments
-//! directly below it are its output, in which `…` stands for any text. In a command, `pol_…` is the
+//! directly below it are its output, in which `…` matches any text. In a command, `pol_…` is the
 //! last word beginning with `pol_` that was printed before it; other prefixes likewise.
 
 use std::{
@@ -64,7 +64,7 @@ struct Example {
 
 fn commands(document: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
-    // Whether the line is in a block of commands; whether it follows a command; whether it ends one.
+    // Whether the line is in a block of commands, follows a command, or continues one.
     let (mut inside, mut follows, mut continues) = (false, false, false);
     for (index, line) in document.lines().enumerate() {
         let output = line.strip_prefix('#').map(|output| output.strip_prefix(' ').unwrap_or(output));

@@ -1,4 +1,4 @@
-//! Running other programs, and where things are.
+//! Runs other programs, and knows where things are.
 
 use std::{
     collections::VecDeque,
@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The repository's root: the directory above this package's. Asked for at run time, as two checkouts that share a target directory share
-/// this program too.
+/// The repository's root: the directory above this package's. It is found at run time, as two
+/// checkouts that share a target directory share this program too.
 pub(crate) fn root() -> &'static Path {
     static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
         env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
@@ -21,7 +21,7 @@ pub(crate) fn root() -> &'static Path {
     PACKAGE.parent().unwrap_or(&PACKAGE)
 }
 
-/// Where cargo puts what it builds: `CARGO_TARGET_DIR` or cargo's own configuration may have moved it.
+/// Cargo's target directory, which `CARGO_TARGET_DIR` or cargo's configuration may have moved.
 pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata = output(cargo().args(["metadata", "--format-version=1", "--no-deps", "--offline"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
@@ -29,23 +29,23 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(directory.into())
 }
 
-/// What outlives `target/` and serves every clone of one user: built tools.
+/// The directory of installed tools, which all clones of a user share.
 pub(crate) fn cache() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")))
-        .context("there is no home directory to keep a cache in: set XDG_CACHE_HOME")?;
+        .context("there is no home directory for the cache; set XDG_CACHE_HOME")?;
     Ok(base.join("countersign"))
 }
 
-/// The cargo that runs this, at the repository's root.
+/// The cargo that runs this program, in the repository's root.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// Runs to the end, output shown.
+/// Runs a command to its end and shows its output.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{} cannot be started", name(command)))?;
     if !status.success() {
@@ -54,13 +54,13 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs to the end, output shown. The error of a program that failed ends with the last lines of it: in a long log they stand far
-/// above the summary.
+/// As [`run`], and the error of a command that failed ends with its last lines, as a long log has
+/// them far above the summary.
 pub(crate) fn check(command: &mut Command) -> Result<()> {
     follow(command, |line| println!("{line}"))
 }
 
-/// Runs to the end; output is shown only if it failed.
+/// As [`check`], with the output of a command that failed only.
 pub(crate) fn check_quietly(command: &mut Command) -> Result<()> {
     follow(command, |_| ())
 }
@@ -69,7 +69,7 @@ fn follow(command: &mut Command, show: fn(&str)) -> Result<()> {
     const LAST_LINES: usize = 100;
     let (reader, writer) = io::pipe()?;
     let child = command.stdout(writer.try_clone()?).stderr(writer).spawn();
-    // The command holds the pipe's other end: while it is open there is no end of output.
+    // The command holds the pipe's other end, and as long as it does, the output does not end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.with_context(|| format!("{} cannot be started", name(command)))?;
     let mut last = VecDeque::new();
@@ -88,7 +88,7 @@ fn follow(command: &mut Command, show: fn(&str)) -> Result<()> {
     Ok(())
 }
 
-/// Runs to the end and gives standard output.
+/// Runs a command to its end and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{} cannot be started", name(command)))?;
     if !output.status.success() {
@@ -97,7 +97,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The program's file on `PATH`.
+/// The file of a program on `PATH`.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_succeeds_or_cannot_be_started_says_so() {
+    fn success_is_ok_and_a_missing_program_is_an_error() {
         assert!(check_quietly(Command::new("sh").args(["-c", "echo fine"])).is_ok());
         assert!(check_quietly(&mut Command::new("no such program")).is_err());
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, one step after the other; all run, whatever fails before them.
+//! `cargo xtask test`: every check, step by step. A step that fails does not stop the later ones.
 
 use std::{process::Command, time::Instant};
 
@@ -15,7 +15,7 @@ use crate::{
 
 enum Outcome {
     Passed,
-    /// What is missing, and what was therefore not tested.
+    /// What is missing, and what was not tested for lack of it.
     Skipped(&'static str),
 }
 
@@ -24,7 +24,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-/// Components come first: what embeds or serves them is tested on what was built here.
+/// Components come early: later steps serve and embed what was built here.
 const STEPS: [Step; 12] = [
     Step { name: "format", run: format },
     Step { name: "components", run: components },
@@ -40,14 +40,19 @@ const STEPS: [Step; 12] = [
     Step { name: "fuzz", run: fuzz },
 ];
 
-/// How long each fuzz target runs, in seconds: enough to catch a regression that the corpus leads to.
+/// Seconds that each fuzz target runs: enough to find a regression that the corpus leads to.
 const FUZZ_SECONDS: u32 = 5;
 
+/// Runs the steps whose name contains `only`, or all, and prints a summary.
+///
+/// # Errors
+///
+/// Fails if no step has such a name, or if any step fails.
 pub(crate) fn test(only: Option<&str>) -> Result<()> {
     let chosen: Vec<_> = STEPS.iter().filter(|step| only.is_none_or(|only| step.name.contains(only))).collect();
     if chosen.is_empty() {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
-        bail!("no step has such a name; there are: {}", names.join(", "));
+        bail!("no step has `{}` in its name; the steps are {}", only.unwrap_or_default(), names.join(", "));
     }
     let on_hosts = chosen.iter().any(|step| step.name == "all-hosts");
     let mut summary = Vec::new();
@@ -72,7 +77,7 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
         };
         summary.push(format!("{:14} {:5} s  {outcome}", step.name, started.elapsed().as_secs()));
     }
-    // Once more, and together: in a log of thousands of lines they would have to be searched for.
+    // Again, and together: they are hard to find in a log of thousands of lines.
     for failure in &failures {
         println!("\n{failure}");
     }
@@ -117,7 +122,7 @@ fn lints() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Not `advisories`: its database is fetched, and a test must not fail for a vulnerability that was published last night.
+/// Without `advisories`: a test must not fail because a vulnerability was published last night.
 fn dependencies() -> Result<Outcome> {
     check(Command::new(CARGO_DENY.ensure()?).current_dir(root()).args([
         "--workspace",
@@ -130,7 +135,7 @@ fn dependencies() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// What is tested without a host.
+/// All that needs no host.
 fn core() -> Result<Outcome> {
     let packages =
         ["countersign", "countersign-registrar", "countersign-adapter-wasi", "countersign-validator", "xtask"];
@@ -138,7 +143,7 @@ fn core() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Both apps in process. In release mode, like all that links the engine.
+/// Both apps in process. In release mode, like everything that links the engine.
 fn apps() -> Result<Outcome> {
     check(
         cargo()
@@ -148,14 +153,15 @@ fn apps() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// With optimisation, as the same build serves the tests of all hosts and `up`, and an engine without it compiles for minutes.
+/// In release mode: the tests of all hosts and `up` use the same build, and an engine without
+/// optimisation compiles components for minutes.
 fn native_host() -> Result<Outcome> {
     check(
         cargo()
             .args(["test", "--release", "--package", "countersign-host", "--package", "countersign-cli"])
             .env("COUNTERSIGN_COMPONENTS", compose::directory()),
     )?;
-    // It has the host's engine in it.
+    // It links the engine too.
     check(cargo().args(["test", "--release", "--package", "countersign-bench"]))?;
     Ok(Outcome::Passed)
 }
@@ -173,10 +179,12 @@ fn all_hosts() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Both apps as `openapi.json` describes them.
+/// Drives both apps from `openapi.json`.
 fn api() -> Result<Outcome> {
     let Some(programs) = SCHEMATHESIS.ensure()? else {
-        return Ok(Outcome::Skipped("there is no Python 3.10 with venv: the apps were not driven from openapi.json"));
+        return Ok(Outcome::Skipped(
+            "there is no Python 3.10 or later with venv: the apps were not driven from openapi.json",
+        ));
     };
     check(host_tests()?.args(["--test", "api"]).env("COUNTERSIGN_SCHEMATHESIS", programs))?;
     Ok(Outcome::Passed)
@@ -209,13 +217,13 @@ fn node() -> Result<Outcome> {
 }
 
 fn fuzz() -> Result<Outcome> {
-    // libFuzzer is C++, and nothing else here is.
+    // libFuzzer is in C++; nothing else here is.
     if on_path("c++").is_none() && std::env::var_os("CXX").is_none() {
         return Ok(Outcome::Skipped("there is no C++ compiler: the parsers were not fuzzed"));
     }
     let targets = output(Command::new(CARGO_FUZZ.ensure()?).current_dir(root()).args(["fuzz", "list"]))?;
     for target in targets.lines() {
-        // The coverage instrumentation is all that is wanted of a nightly rustc, and the stable one has it behind this switch.
+        // Of a nightly rustc this needs coverage only, which stable has behind this switch.
         check_quietly(
             Command::new(CARGO_FUZZ.ensure()?)
                 .current_dir(root())

@@ -1,4 +1,5 @@
-//! The hosts and checkers that cargo and PyPI can give, each at one version, in a cache that every clone of this user finds.
+//! Hosts and checkers that cargo or PyPI can install, each in one version, in a cache that all
+//! clones of a user share.
 
 use std::{
     fs,
@@ -15,14 +16,14 @@ pub(crate) struct Tool {
     package: &'static str,
     version: &'static str,
     pub(crate) program: &'static str,
-    /// All of the package's default features where empty.
+    /// Empty for the package's default features.
     features: &'static str,
 }
 
-/// Fastly Compute on this machine.
+/// Fastly's test host, which runs its components on this machine.
 pub(crate) const VICEROY: Tool = Tool { package: "viceroy", version: "0.22.0", program: "viceroy", features: "" };
 
-/// `wasmtime serve` and `run`, with the interfaces that we use and no more: it halves the build.
+/// `wasmtime serve` and `run`, with only the interfaces that we use, which halves the build.
 pub(crate) const WASMTIME: Tool = Tool {
     package: "wasmtime-cli",
     version: "48.0.8",
@@ -30,7 +31,7 @@ pub(crate) const WASMTIME: Tool = Tool {
     features: "run,compile,serve,wasi-http,wasi-keyvalue,wasi-config,pooling-allocator,parallel-compilation,component-model,component-model-async",
 };
 
-/// Licences, bans and sources of the dependencies.
+/// Checks licences, bans and sources of the dependencies.
 pub(crate) const CARGO_DENY: Tool =
     Tool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny", features: "" };
 
@@ -41,11 +42,11 @@ pub(crate) const CARGO_FUZZ: Tool =
 /// Sends the load of `cargo xtask bench`.
 pub(crate) const OHA: Tool = Tool { package: "oha", version: "1.16.0", program: "oha", features: "" };
 
-/// Drives both apps from `openapi.json`, and what it is made of.
+/// Drives both apps from `openapi.json`.
 pub(crate) const SCHEMATHESIS: Venv = Venv { name: "schemathesis", requirements: "tests/api/requirements.txt" };
 
 impl Tool {
-    /// `package version`, for what is written down.
+    /// `package version`, for reports.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.package, self.version)
     }
@@ -85,16 +86,20 @@ impl Tool {
 /// Programs of packages from PyPI, in a virtual environment of their own.
 pub(crate) struct Venv {
     name: &'static str,
-    /// What is installed: a file of the repository, that names versions.
+    /// The repository's file that names the packages with their versions.
     requirements: &'static str,
 }
 
-/// Python's oldest release that the programs run on.
+/// The oldest Python that the programs run on.
 const PYTHON: (u32, u32) = (3, 10);
 
 impl Venv {
-    /// The directory of the programs, installed first if the cache does not hold them; none where there is no Python that is new enough and
-    /// can make environments.
+    /// The directory of the programs, installed first if the cache does not have them. `None`
+    /// without a Python that is new enough and can create virtual environments.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the installation fails.
     pub(crate) fn ensure(&self) -> Result<Option<PathBuf>> {
         let requirements = fs::read_to_string(root().join(self.requirements))?;
         let home = cache()?.join("tools").join(self.name);
@@ -112,7 +117,7 @@ impl Venv {
         run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&home))?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         run(Command::new(programs.join("python")).args(install).arg(root().join(self.requirements)))?;
-        // Last, so that what was cut short is not taken for whole.
+        // Last, so that an interrupted installation is not taken for a complete one.
         fs::write(installed, requirements)?;
         Ok(Some(programs))
     }

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -34,15 +34,19 @@ pub(crate) fn up(listen: SocketAddr, data: Option<PathBuf>) -> Result<()> {
 
     compose::compose(Set::Native, false)?;
     let server = build_host()?;
-    let data = data.unwrap_or_else(|| root().join(".countersign"));
+    // Absolute, as other shells read it from `env`.
+    let data = data.map_or_else(|| Ok(root().join(".countersign")), path::absolute)?;
     let key = sample_key(&server, &data)?;
     let environment = data.join("env");
     write_private(&environment, &exports(&server, &data, listen, &key))?;
 
-    println!("{}", guide(listen, &environment));
+    let journal = data.join("journal");
+    println!("{}", guide(listen, &environment, &journal));
     let error = Command::new(server)
         .args(["serve", "--listen", &listen.to_string(), "--data"])
         .arg(&data)
+        .arg("--journal") // on standard output, it would scroll the guide away
+        .arg(journal)
         .arg("--component")
         .arg(compose::directory().join("countersign-native.wasm"))
         .arg("--registrar")
@@ -123,20 +127,22 @@ fn quoted(path: &Path) -> String {
 }
 
 /// What to do next, in 80 columns.
-fn guide(listen: SocketAddr, environment: &Path) -> String {
-    let environment = match environment.strip_prefix(root()) {
+fn guide(listen: SocketAddr, environment: &Path, journal: &Path) -> String {
+    let from_root = |path: &Path| match path.strip_prefix(root()) {
         Ok(below) => below.display().to_string(),
-        Err(_) => quoted(environment),
+        Err(_) => quoted(path),
     };
+    let (environment, journal) = (from_root(environment), from_root(journal));
     let hosts: Vec<_> = HOSTS.iter().map(OtherHost::lines).collect();
     format!(
         r#"
-Countersign serves on http://{listen}
-Leave this running; Ctrl-C stops it. In a second terminal, from {root}:
+Countersign serves on http://{listen} and logs to {journal}
+Leave it running; Ctrl-C stops it. In a second terminal, from {root}:
 
   . {environment}    # `countersign` on PATH; the sample licence's $KEY; $URL
 
-  curl -s $URL/api/v1/validate -d '{{"key":"'$KEY'","domain":"{DOMAIN}"}}'
+  curl -sw '\n' $URL/api/v1/validate \
+    -d '{{"key":"'$KEY'","domain":"{DOMAIN}"}}'
   countersign show $KEY
   countersign revoke $KEY
 
@@ -211,7 +217,8 @@ mod tests {
     #[test]
     fn the_guide_fits_a_terminal() {
         let address = SocketAddr::from(([127, 0, 0, 1], 65535));
-        let guide = guide(address, &root().join(".countersign/env"));
+        let data = root().join(".countersign");
+        let guide = guide(address, &data.join("env"), &data.join("journal"));
         let commands = HOSTS.iter().flat_map(|host| host.commands).map(|command| command.len() + 2);
         let prose = guide.lines().filter(|line| !line.contains("second terminal")).map(str::len);
         assert!(commands.chain(prose).all(|width| width <= 80), "{guide}");
