@@ -1,6 +1,8 @@
-//! Instructions of each operation, counted by [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
+//! Instructions of each operation, counted by
+//! [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
 //!
-//! This program runs itself under valgrind, once for each operation, and callgrind counts within [`counted`] alone.
+//! This program runs itself under valgrind, once for each operation, and callgrind counts within
+//! [`counted`] alone.
 
 use std::{
     env,
@@ -44,7 +46,8 @@ pub(crate) fn once(name: &str) {
     counted(&operation.run);
 }
 
-/// Not inlined, so that callgrind sees it entered, and with something after the call, so that it sees it left.
+/// Not inlined, so that callgrind sees it entered, and with something after the call, so that it
+/// sees it left.
 #[inline(never)]
 fn counted(run: &dyn Fn()) {
     run();

@@ -1,5 +1,6 @@
-//! What a validation costs inside the core: in time, by criterion (`cargo bench --bench core`), and in instructions, by callgrind
-//! (`cargo xtask bench --instructions`), which are the same on a busy machine.
+//! What a validation costs inside the core: in time, by criterion (`cargo bench --bench core`), and
+//! in instructions, by callgrind (`cargo xtask bench --instructions`), which are the same on a busy
+//! machine.
 #![allow(clippy::expect_used, reason = "a benchmark of nothing must fail")]
 
 mod instructions;

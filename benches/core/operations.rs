@@ -67,7 +67,8 @@ pub(crate) fn all() -> Vec<Operation> {
     operations
 }
 
-/// A licence with so many seats, all but the last taken by machines of five components that lease them.
+/// A licence with so many seats, all but the last taken by machines of five components that lease
+/// them.
 fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
     let key = key();
     let license = serde_json::json!({

@@ -55,7 +55,8 @@ def before_call(context, case, kwargs):
     # The document's example, which must not have come before with another request.
     if case.headers and case.headers.get("Idempotency-Key") == "job-17":
         case.headers["Idempotency-Key"] = f"job-{next(unused)}"
-    # A list of licences that follows another index has cursors of another form, of which none can be drawn.
+    # A list of licences that follows another index has cursors of another form, of which none can
+    # be drawn.
     if case.query and not {"expiringBefore", "search"}.isdisjoint(case.query):
         case.query.pop("cursor", None)
     if case.method == "POST" and isinstance(case.body, dict):
@@ -74,8 +75,9 @@ schemathesis.openapi.media_type(
     "text/csv", st.lists(cells, max_size=5).map(lambda rows: "\n".join(["product,plan,key", *rows]).encode())
 )
 
-# An address from which wrong tokens came has to wait. Those of the check `ignored_auth` must not hold up all that follows, so each
-# connection has an address of its own, as if it came from another machine. Linux alone has 127.0.0.0/8 for that.
+# An address from which wrong tokens came has to wait. Those of the check `ignored_auth` must not
+# hold up all that follows, so each connection has an address of its own, as if it came from another
+# machine. Linux alone has 127.0.0.0/8 for that.
 if sys.platform == "linux":
     addresses = itertools.count(1)
     connect = urllib3.connection.HTTPConnection.__init__

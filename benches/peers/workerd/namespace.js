@@ -1,5 +1,6 @@
-// What answers the KV binding: workerd has no storage of its own for one, and asks a service by HTTP within the process. This one is
-// a Map, the fastest there can be; the platform's is a network away.
+// What answers the KV binding: workerd has no storage of its own for one, and asks a service by
+// HTTP within the process. This one is a Map, the fastest there can be; the platform's is a network
+// away.
 
 import licenses from "licenses.json";
 

@@ -145,10 +145,11 @@ fn leased(number: u64) -> Value {
     record
 }
 
-/// Makes a data directory of the native host with `licenses` licences, two more for many domains, and those whose seats are leased;
-/// gives its database.
+/// Makes a data directory of the native host with `licenses` licences, two more for many domains,
+/// and those whose seats are leased; gives its database.
 ///
-/// The host's own command makes the store. It would take a transaction, and a write to the disk, for each licence.
+/// The host's own command makes the store. It would take a transaction, and a write to the disk,
+/// for each licence.
 pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
     let file = directory.join(DATABASE);
     if file.exists() {

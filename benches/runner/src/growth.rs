@@ -1,4 +1,5 @@
-//! The native host over more and more licences: the same number of distinct keys asked for, spread evenly over each store.
+//! The native host over more and more licences: the same number of distinct keys asked for, spread
+//! evenly over each store.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! In this process, without HTTP: what an instance costs in time and in memory, on the native host's
-//! engine, over one licence in memory.
+//! In this process, without HTTP: what an instance costs in time and in memory, on the native
+//! host's engine, over one licence in memory.
 //!
 //! One thread does all of it, and its processor time is measured: other programs do not count.
 
@@ -39,7 +39,8 @@ use wasmtime::{
 use crate::{cases, machine, statistics::Figure};
 
 const ROUNDS: usize = 11;
-/// A round goes over all that is measured this many times, so that its ratios are between neighbours.
+/// A round goes over all that is measured this many times, so that its ratios are between
+/// neighbours.
 const TURNS: u32 = 50;
 /// Instances made in a turn, of each kind.
 const INSTANCES: u32 = 40;

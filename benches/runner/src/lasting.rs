@@ -1,4 +1,5 @@
-//! Whether anything grows: the native host's memory over a million validations of ten thousand licences, with its journal and its registrar.
+//! Whether anything grows: the native host's memory over a million validations of ten thousand
+//! licences, with its journal and its registrar.
 
 use std::path::Path;
 

@@ -16,7 +16,8 @@ use crate::{cases::Case, machine, servers::Server};
 pub(crate) struct Load {
     pub(crate) connections: u32,
     pub(crate) length: Length,
-    /// Requests a second, sent whether or not earlier ones were answered; without it each connection sends as soon as it can.
+    /// Requests a second, sent whether or not earlier ones were answered; without it each
+    /// connection sends as soon as it can.
     pub(crate) rate: Option<f64>,
 }
 

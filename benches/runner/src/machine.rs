@@ -52,7 +52,8 @@ pub(crate) fn resident(server: &Server) -> Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// `/proc/PID/stat` of each process of the group, from field 3 on: before that is the program's name, which may hold anything.
+/// `/proc/PID/stat` of each process of the group, from field 3 on: before that is the program's
+/// name, which may hold anything.
 fn stats(group: i32) -> Result<Vec<Vec<String>>> {
     let group = group.to_string();
     let mut found = Vec::new();

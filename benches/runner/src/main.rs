@@ -1,8 +1,10 @@
-//! Measures Countersign on every host beside its peers. `cargo xtask bench` builds it all, and says where it is by environment variables.
+//! Measures Countersign on every host beside its peers. `cargo xtask bench` builds it all, and says
+//! where it is by environment variables.
 //!
-//! In reading order: what is asked ([`cases`]), who is asked ([`servers`]), how ([`load`]), in which order ([`rounds`]), what else is
-//! measured ([`inside`], [`growth`], [`lasting`], [`start`]), what is said of it ([`report`]) and of the [`machine`], and what it was to
-//! come to ([`targets`]).
+//! In reading order: what is asked ([`cases`]), who is asked ([`servers`]), how ([`load`]), in
+//! which order ([`rounds`]), what else is measured ([`inside`], [`growth`], [`lasting`],
+//! [`start`]), what is said of it ([`report`]) and of the [`machine`], and what it was to come to
+//! ([`targets`]).
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -26,7 +28,8 @@ use clap::Parser;
 /// Measures Countersign beside its peers
 #[derive(Parser)]
 struct Arguments {
-    /// Fewer and shorter rounds, and neither growth, nor a million requests, nor other numbers of connections
+    /// Fewer and shorter rounds, and neither growth, nor a million requests, nor other numbers of
+    /// connections
     #[arg(long)]
     quick: bool,
     /// Only what is measured in this process, without servers

@@ -1,4 +1,5 @@
-//! In which order the load is sent: rounds over all of them in turn, so that what disturbs the machine for a while disturbs all alike.
+//! In which order the load is sent: rounds over all of them in turn, so that what disturbs the
+//! machine for a while disturbs all alike.
 
 use std::time::Duration;
 

@@ -115,8 +115,8 @@ impl Server {
     }
 }
 
-/// The native host as a server of licence checks and nothing else, as the peers are. Without these options it has a journal, and the
-/// registrar that counts what is in it.
+/// The native host as a server of licence checks and nothing else, as the peers are. Without these
+/// options it has a journal, and the registrar that counts what is in it.
 pub(crate) const BARE: [&str; 3] = ["--no-registrar", "--journal", "none"];
 
 /// The native host over `licenses` licences.
@@ -136,7 +136,8 @@ pub(crate) fn native(directory: &Path, licenses: u64, options: &[&str]) -> Resul
     Ok(Server { name: NATIVE, cases, is_peer: false, runs: Runs::Here(process) })
 }
 
-/// One of the other hosts, with the one licence that a hot row needs: some of them fill their store anew for each request.
+/// One of the other hosts, with the one licence that a hot row needs: some of them fill their store
+/// anew for each request.
 fn host(name: &'static str, host: Host, entries: Vec<(String, String)>, arguments: Vec<String>) -> Result<Server> {
     let running = host.start(&Setup { entries, arguments, ..Setup::default() })?;
     Ok(Server { name, cases: vec![FLOOR, HOT], is_peer: false, runs: Runs::Host(running) })

@@ -6,8 +6,9 @@ use anyhow::Result;
 
 use crate::{rounds::Plan, servers, statistics::Figure};
 
-/// Seconds to the first answer of each server. All are started in turn, so each has the files in the kernel's cache that it had there
-/// before, and the native host its compiled component in its own.
+/// Seconds to the first answer of each server. All are started in turn, so each has the files in
+/// the kernel's cache that it had there before, and the native host its compiled component in its
+/// own.
 pub(crate) fn measure(directory: &Path, plan: &Plan) -> Result<Vec<(&'static str, Figure)>> {
     let mut starts: Vec<(&'static str, Vec<f64>)> = Vec::new();
     for _ in 0..plan.starts {

@@ -1,8 +1,8 @@
 //! A server with a full disk reports each write that fails, continues once there is room, and loses
 //! nothing.
 //!
-//! The kernel's limit on the size of a file (`RLIMIT_FSIZE`) replaces a full disk here: writes beyond
-//! it fail (`EFBIG`) as on a full disk.
+//! The kernel's limit on the size of a file (`RLIMIT_FSIZE`) replaces a full disk here: writes
+//! beyond it fail (`EFBIG`) as on a full disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

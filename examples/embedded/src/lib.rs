@@ -1,9 +1,9 @@
 //! A program that checks its own licence: the validator is composed into it, so there is no server
 //! to ask.
 //!
-//! `embedded KEY [PRODUCT [DOMAIN]]` prints the verdict. It exits with 0 if the licence is valid, and
-//! with 1 otherwise. If the licence could not be checked, standard error says why, and nothing is
-//! printed on standard output: the program then decides by itself whether to run.
+//! `embedded KEY [PRODUCT [DOMAIN]]` prints the verdict. It exits with 0 if the licence is valid,
+//! and with 1 otherwise. If the licence could not be checked, standard error says why, and nothing
+//! is printed on standard output: the program then decides by itself whether to run.
 
 use bindings::countersign::license::validator::{Fault, Request, validate};
 use wasi::cli::{environment::get_arguments, stderr::get_stderr, stdout::get_stdout};

@@ -46,7 +46,8 @@ fn set(store: &Store, key: &str, number: u64) {
     assert!(matches!(outcome, Outcome::Stored(_)));
 }
 
-/// Not a test but the program that the tests below start beside them. Ends when nobody reads what it prints.
+/// Not a test but the program that the tests below start beside them. Ends when nobody reads what
+/// it prints.
 #[test]
 #[ignore = "started by the other tests"]
 fn other_process() {
@@ -154,8 +155,8 @@ fn no_reader_is_behind_a_writer() {
     });
 }
 
-/// Writers of one server and of others, each with a key of its own: what is kept past a commit of the server is not what it wrote, nor
-/// what others wrote between two of its commits.
+/// Writers of one server and of others, each with a key of its own: what is kept past a commit of
+/// the server is not what it wrote, nor what others wrote between two of its commits.
 #[test]
 fn no_reader_is_behind_any_of_several_writers() {
     const WRITERS: usize = 6;
@@ -236,7 +237,8 @@ fn a_restarted_log_hides_no_write() {
     assert_eq!(number(&database, "a"), Some(77));
 }
 
-/// Each connection looks at the database's file, and a process that closes a file loses its locks on it.
+/// Each connection looks at the database's file, and a process that closes a file loses its locks
+/// on it.
 #[test]
 fn no_other_process_can_seize_a_database_that_is_open() {
     let (directory, database) = new_database();

@@ -1,4 +1,5 @@
-//! The promises of `wit/store.wit`, kept by SQLite: conditions, races, expiry, lists, and faults that are never "not there".
+//! The promises of `wit/store.wit`, kept by SQLite: conditions, races, expiry, lists, and faults
+//! that are never "not there".
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -34,7 +34,8 @@ impl Fixture {
         tokio::spawn(async move { store.put(key, b"1".into(), expect, None).await })
     }
 
-    /// Puts on all keys at once, in this order and in one transaction: they gather while another process has the database locked.
+    /// Puts on all keys at once, in this order and in one transaction: they gather while another
+    /// process has the database locked.
     async fn put_together(&self, puts: &[(&str, Expectation)]) -> Vec<Answer> {
         let other = connect(self.directory.path());
         other.execute_batch("BEGIN IMMEDIATE").unwrap();

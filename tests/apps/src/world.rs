@@ -25,11 +25,11 @@ pub struct World {
     pub store_faults: VecDeque<Option<Fault>>,
     /// Errors of the database's next calls, one a call. A call that fails by this is not made.
     pub sql_faults: VecDeque<Option<sql::Error>>,
-    /// `(n, fault)` ends the component's connections: the n-th of the next calls of the store and the
-    /// database fails by this fault, and those after it by [`Fault::NotMade`].
+    /// `(n, fault)` ends the component's connections: the n-th of the next calls of the store and
+    /// the database fails by this fault, and those after it by [`Fault::NotMade`].
     pub cut_off: Option<(usize, Fault)>,
-    /// The errors that the database itself returned, except a missing table: an app learns from that
-    /// error that the database is new.
+    /// The errors that the database itself returned, except a missing table: an app learns from
+    /// that error that the database is new.
     pub sql_errors: Vec<sql::Error>,
     /// Calls of the database and the store.
     pub calls: usize,

@@ -1,22 +1,27 @@
-//! Where the build left what is tested. `cargo xtask test` builds it all and says where by environment variables.
+//! The built files under test. `cargo xtask test` builds them and passes their paths in environment
+//! variables.
 
 use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-/// Fails unless the build has said where everything is; says so loudly if Spin's trials will be ignored.
+/// Checks that all files are there, and warns if Spin is not.
+///
+/// # Errors
+///
+/// Fails if a variable is not set or a file is missing.
 pub fn check() -> Result<()> {
     for found in [component(""), countersign(), wasmtime(), viceroy()] {
         found?;
     }
     if spin().is_none() {
-        eprintln!("SKIPPED: spin is not on PATH: nothing is tested on Spin, with either of its stores or shells");
+        eprintln!("SKIPPED: all tests on Spin, because `spin` is not on PATH");
     }
     Ok(())
 }
 
-/// The composed component `name`, a path below the directory of components: `tests/contract-native.wasm`.
+/// The composed component with this path below the directory of components.
 pub fn component(name: &str) -> Result<PathBuf> {
     existing(given("COUNTERSIGN_COMPONENTS")?.join(name))
 }
@@ -36,7 +41,7 @@ pub fn viceroy() -> Result<PathBuf> {
     existing(given("COUNTERSIGN_VICEROY")?)
 }
 
-/// The `spin` binary, if there is one on `PATH`. It is the one host that cargo cannot install.
+/// The `spin` binary, if it is on `PATH`: cargo cannot install it.
 #[must_use]
 pub fn spin() -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("spin")).find(|file| file.is_file())

@@ -1,4 +1,4 @@
-//! How a host is asked: with an ordinary HTTP client, or byte by byte for what no client sends.
+//! An ordinary HTTP client, and a raw one for bytes that no client sends.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -10,9 +10,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 use ureq::Agent;
 use ureq::http::Request;
 
-/// Longer than any host's own deadline.
+/// Longer than the deadline of any host.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long one attempt may take while a host starts.
+/// For one attempt while a host starts.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One HTTP answer.
@@ -46,7 +46,7 @@ pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     send_by(&AGENT, to, method, path, headers, body)
 }
 
-/// Whether anything answers HTTP there, whatever it says.
+/// Whether an HTTP server answers there, with any status.
 #[must_use]
 pub fn answers(at: SocketAddr) -> bool {
     send_by(&agent(PROBE_TIMEOUT), at, "GET", "/healthz", &[], b"").is_ok()
@@ -75,7 +75,7 @@ fn send_by(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    // A body of length nought and no body are two things to a client: it announces the first.
+    // The client announces an empty body, but not an absent one.
     let mut response = if body.is_empty() && method != "POST" {
         agent.run(request.body(())?)?
     } else {
@@ -88,15 +88,15 @@ fn send_by(
     Ok(Answer { status: response.status().as_u16(), headers, body: response.body_mut().read_to_vec()? })
 }
 
-/// Sends `bytes` as they are and reads one answer for each of `methods`, the methods of the requests in `bytes`.
+/// Sends `bytes` as they are and reads one answer for each of `methods`, the methods of the
+/// requests in `bytes`. With `half_close`, closes the sending side after the last byte.
 ///
-/// The answers may come before all is sent, and the connection may be gone after the last: neither is an error. If
-/// `half_close`, the client says after the last byte that no more follow.
+/// Answers may arrive before all is sent, and the host may then close the connection.
 pub fn send_raw(to: SocketAddr, bytes: &[u8], methods: &[&str], half_close: bool) -> Result<Vec<Answer>> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // A host that refuses early closes its end while bytes are still under way.
+    // A host that refuses early closes the connection before it has all bytes.
     let _ = stream.write_all(bytes);
     if half_close {
         let _ = stream.shutdown(Shutdown::Write);
@@ -109,13 +109,17 @@ pub fn send_raw(to: SocketAddr, bytes: &[u8], methods: &[&str], half_close: bool
     Ok(answers)
 }
 
-/// Reads one answer, and leaves in `received` what came after it.
+/// Reads one answer. `received` keeps the bytes after it.
 fn read_answer(stream: &mut TcpStream, received: &mut Vec<u8>, headless: bool) -> Result<Answer> {
     let (status, headers, head_length) = loop {
         if let Some(head) = parse_head(received)? {
             break head;
         }
-        ensure!(read_more(stream, received)?, "the connection ended in the head of an answer: {:?}", text(received));
+        ensure!(
+            read_more(stream, received)?,
+            "the connection closed within the head of an answer: {:?}",
+            text(received)
+        );
     };
     received.drain(..head_length);
 
@@ -142,10 +146,10 @@ fn parse_head(received: &[u8]) -> Result<Option<Head>> {
     for field in head.headers.iter() {
         add_header(&mut headers, field.name, field.value);
     }
-    Ok(Some((head.code.context("an answer without a status")?, headers, length)))
+    Ok(Some((head.code.context("the answer has no status")?, headers, length)))
 }
 
-/// RFC 9112, section 7.1, without extensions and trailers: no host here sends any.
+/// RFC 9112, section 7.1, without extensions and trailers, which none of these hosts sends.
 fn read_chunked(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -153,10 +157,10 @@ fn read_chunked(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<Vec<u8
             if let Some(end) = received.windows(2).position(|pair| pair == b"\r\n") {
                 break received.drain(..end + 2).collect::<Vec<u8>>();
             }
-            ensure!(read_more(stream, received)?, "the connection ended between chunks");
+            ensure!(read_more(stream, received)?, "the connection closed between two chunks");
         };
-        let size =
-            usize::from_str_radix(text(&line).trim(), 16).map_err(|_| anyhow!("no chunk size: {:?}", text(&line)))?;
+        let size = usize::from_str_radix(text(&line).trim(), 16)
+            .map_err(|_| anyhow!("{:?} is not a chunk size; it must be hexadecimal", text(&line)))?;
         let mut chunk = take(stream, received, size + 2)?;
         chunk.truncate(size);
         body.append(&mut chunk);
@@ -168,12 +172,12 @@ fn read_chunked(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<Vec<u8
 
 fn take(stream: &mut TcpStream, received: &mut Vec<u8>, length: usize) -> Result<Vec<u8>> {
     while received.len() < length {
-        ensure!(read_more(stream, received)?, "the connection ended in the body of an answer");
+        ensure!(read_more(stream, received)?, "the connection closed within the body of an answer");
     }
     Ok(received.drain(..length).collect())
 }
 
-/// False at the end of the connection.
+/// Returns false once the host has closed the connection.
 fn read_more(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<bool> {
     let mut buffer = [0; 8192];
     let count = stream.read(&mut buffer)?;

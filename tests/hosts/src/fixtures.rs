@@ -1,4 +1,4 @@
-//! The licences that every host is given before it is asked: `scenarios/licenses.toml`.
+//! The licences that every host gets before the first request: `scenarios/licenses.toml`.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,38 @@ use serde_json::{Map, Value, json};
 
 const LICENSES: &str = include_str!("../scenarios/licenses.toml");
 
-/// Who holds seats in scenarios: `${name.seat-of.machine-one}` is the identifier of such a seat of that licence.
+/// The holders of seats in scenarios. `${name.seat-of.machine-one}` is the id of that holder's seat
+/// of the licence `name`.
 const HOLDERS: [&str; 6] =
     ["machine-one", "machine-two", "machine-three", "shop.example", "ada@users.example", "board-one+disk-one+net-one"];
 
-/// A licence and the key that opens it.
+/// A licence and its key.
 #[derive(Debug, Clone)]
 pub struct Fixture {
-    /// As scenarios call it: `${name}` is its key, `${name.id}` its identifier.
+    /// Its name in scenarios: `${name}` is its key, `${name.id}` its id.
     pub name: String,
     /// The key as printed.
     pub key: String,
     /// `lic_…`.
     pub id: String,
-    /// Where its record is stored: `license:<hash>`.
+    /// The store key of its record: `license:<hash>`.
     pub store_key: String,
-    /// What is stored there; `None` for a key that was never issued.
+    /// The record; `None` for a key that was never issued.
     pub record: Option<String>,
-    /// Where it is stored what has become of it: `state:<id>`.
+    /// The store key of its state: `state:<id>`.
     pub state_key: String,
-    /// What is stored there; mostly nothing yet.
+    /// The state; for most licences there is none yet.
     pub state: Option<String>,
 }
 
 impl Fixture {
-    /// What is in the store: keys and values.
+    /// Its entries of the store: keys and values.
     pub fn entries(&self) -> impl Iterator<Item = (String, String)> {
         let entry = |key: &String, value: &Option<String>| Some((key.clone(), value.clone()?));
         [entry(&self.store_key, &self.record), entry(&self.state_key, &self.state)].into_iter().flatten()
     }
 
-    /// The identifier of the seat that these components of a fingerprint, or that one name, take.
+    /// The id of the seat of this holder: components of a fingerprint, or one name.
     fn activation_id(&self, names: &str) -> Result<String> {
         let names: Vec<String> = names.split('+').map(str::to_owned).collect();
         Ok(Fingerprint::parse(&names)?.holder(&LicenseId::parse(&self.id)?).activation_id().to_string())
@@ -56,21 +57,22 @@ struct File {
 #[derive(Deserialize)]
 struct Entry {
     name: String,
-    /// A key of another vendor's shape, in place of one of ours.
+    /// A key in another vendor's format, in place of a generated one.
     key: Option<String>,
-    /// What stands in the store in place of a record, byte for byte.
+    /// The bytes of the record, in place of a valid one.
     stored: Option<String>,
-    /// What stands in the store in place of what has become of it, byte for byte.
+    /// The bytes of the state.
     state: Option<String>,
-    /// No record is stored at all.
+    /// Whether no record is stored.
     #[serde(default)]
     unissued: bool,
-    /// Fields of the record other than these that all have.
+    /// Fields of the record that differ from the common ones.
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
 
-/// All licences, in the order of the file. A licence's place in it is its key's randomness, so keys are the same on each host.
+/// All licences, in the order of the file. A key's random part is the licence's place in it, so
+/// every host has the same keys.
 pub fn all() -> Result<Vec<Fixture>> {
     let file: File = toml::from_str(LICENSES).context("scenarios/licenses.toml")?;
     (0_u8..).zip(file.license).map(|(place, entry)| fixture(place, entry)).collect()
@@ -96,7 +98,7 @@ fn fixture(place: u8, entry: Entry) -> Result<Fixture> {
     Ok(Fixture { name: entry.name, key, id, store_key: hash.store_key(), record, state_key, state: entry.state })
 }
 
-/// What scenarios may write in place of a fixture's parts: placeholder to text.
+/// The placeholders that scenarios may use, with their text.
 pub fn placeholders(fixtures: &[Fixture]) -> Result<BTreeMap<String, String>> {
     let mut known = BTreeMap::new();
     for fixture in fixtures {

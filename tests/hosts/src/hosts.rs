@@ -1,4 +1,4 @@
-//! The hosts, one file each, and what they have in common.
+//! The hosts, one file each, and what they share.
 
 mod native;
 mod spin;
@@ -25,7 +25,7 @@ pub enum Host {
     Native,
     /// `wasmtime serve`: shell `wasi-http`, store `wasi-keyvalue`.
     Wasmtime,
-    /// Viceroy, Fastly Compute on one's own machine: shell `fastly`, store `fastly-kv`.
+    /// Viceroy, which runs Fastly Compute locally: shell `fastly`, store `fastly-kv`.
     Viceroy,
     /// Spin: shell `wasi-http`, store `spin-kv`.
     Spin,
@@ -35,56 +35,56 @@ pub enum Host {
     Spin3,
 }
 
-/// What a host serves.
+/// The component that a host serves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum App {
-    /// The validator, which is what is tested.
+    /// The validator.
     #[default]
     Validator,
-    /// The validator and the registrar beside each other, on the paths that are theirs.
+    /// The validator and the registrar, each on its own paths.
     Registrar,
-    /// The guest `store-contract`, which shows the store.
+    /// The guest `store-contract`, which exposes the store over HTTP.
     Contract,
-    /// The guest `sql-contract`, which shows the database.
+    /// The guest `sql-contract`, which exposes the database over HTTP.
     SqlContract,
 }
 
-/// What keeps a host's store from answering.
+/// Why a host's store or database cannot answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The configuration names a store or database that is not there; on the native host its file is gone.
+    /// The configuration names one that does not exist. On the native host its file is deleted.
     Unknown,
-    /// The manifest does not give the component the store or database.
+    /// The manifest does not grant it to the component.
     Denied,
-    /// Its file is no database any more.
+    /// Its file is not a database.
     Corrupt,
 }
 
 /// What to start a host with.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// What it serves.
+    /// The component that it serves.
     pub app: App,
-    /// What keeps its store from answering, if anything.
+    /// Why its store cannot answer, if so.
     pub fault: Option<Fault>,
-    /// What is in the store: keys and values.
+    /// The store's entries: keys and values.
     pub entries: Vec<(String, String)>,
-    /// What `countersign export` wrote for this host, to be used as its help says.
+    /// The output of `countersign export` for this host, used as its help says.
     pub exported: String,
-    /// Settings by name, as the operator gives them.
+    /// The operator's settings, by name.
     pub settings: Vec<(String, String)>,
     /// Further arguments of `wasmtime serve` or `spin up`.
     pub arguments: Vec<String>,
-    /// Whether to use the repository's own manifest for the host, as it stands, in place of one for the test.
+    /// Whether to use the repository's manifest for the host rather than one for the test.
     pub repository_manifest: bool,
 }
 
-/// A host that answers. Dropping it ends it.
+/// A running host that answers. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
     /// The process.
     pub process: Process,
-    /// What the host keeps: its data, its manifest, its logs.
+    /// The host's data, manifest and logs.
     pub directory: TempDir,
 }
 
@@ -92,7 +92,7 @@ pub struct Running {
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 impl Host {
-    /// All of them.
+    /// All hosts.
     pub const ALL: [Self; 6] = [Self::Native, Self::Wasmtime, Self::Viceroy, Self::Spin, Self::SpinSqlite, Self::Spin3];
 
     /// The host's name in trials.
@@ -108,13 +108,13 @@ impl Host {
         }
     }
 
-    /// Whether it can be run here: only Spin may be missing.
+    /// Whether it is installed. Only Spin may be missing.
     #[must_use]
     pub fn is_there(self) -> bool {
         !matches!(self, Self::Spin | Self::SpinSqlite | Self::Spin3) || artifacts::spin().is_some()
     }
 
-    /// What its store adapter says of itself.
+    /// The capabilities that its store adapter must report.
     #[must_use]
     pub fn capabilities(self) -> Capabilities {
         let (name, compare_and_swap, ttl, lists, ordered_list, staleness_seconds) = match self {
@@ -128,13 +128,14 @@ impl Host {
         Capabilities { name, compare_and_swap, ttl, lists, ordered_list, staleness_seconds }
     }
 
-    /// The ways in which its store can be made not to answer, with the error's case in `store` for each.
+    /// The faults that its store can be given, each with the case of `store`'s error that results.
     #[must_use]
     pub fn faults(self) -> &'static [(Fault, &'static str)] {
         match self {
             Self::Native => &[(Fault::Unknown, "no-such-store"), (Fault::Corrupt, "other")],
             Self::Wasmtime | Self::Viceroy => &[(Fault::Unknown, "no-such-store")],
-            // Spin refuses to start with a label that its configuration does not know, and denies all others.
+            // Spin refuses to start with a label that its configuration lacks, and denies all
+            // others.
             Self::Spin | Self::SpinSqlite | Self::Spin3 => {
                 &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied")]
             }
@@ -153,7 +154,7 @@ impl Host {
             (App::Registrar, Self::Spin) => "countersign-registrar-spin.wasm",
             (App::SqlContract, Self::Native) => "tests/sql-contract-native.wasm",
             (App::SqlContract, Self::Spin) => "tests/sql-contract-spin.wasm",
-            (App::Registrar | App::SqlContract, _) => bail!("{} has no SQL", self.name()),
+            (App::Registrar | App::SqlContract, _) => bail!("{} has no SQL database", self.name()),
             (App::Contract, Self::Native) => "tests/contract-native.wasm",
             (App::Contract, Self::Wasmtime) => "tests/contract-wasi.wasm",
             (App::Contract, Self::Viceroy) => "tests/contract-fastly.wasm",
@@ -190,7 +191,7 @@ impl Host {
         Ok(Running { process, directory })
     }
 
-    /// Starts it once more, on the same data as one that runs.
+    /// Starts a second process on the data of a running one.
     pub fn start_beside(self, running: &Running, setup: &Setup) -> Result<Running> {
         let directory = tempfile::Builder::new().prefix("countersign-test-").tempdir()?;
         let data = if self == Self::Native { "data" } else { "state" };
@@ -198,18 +199,18 @@ impl Host {
         self.start_on(directory, setup)
     }
 
-    /// Starts it in a directory that an earlier run has left its data in.
+    /// Starts it in a directory with the data of an earlier run.
     pub fn start_on(self, directory: TempDir, setup: &Setup) -> Result<Running> {
         let component = artifacts::component(self.component(setup.app)?)?;
         let process = match self {
             Self::Native => native::start(&component, setup, directory.path())?,
             Self::Spin | Self::SpinSqlite | Self::Spin3 => spin::start(&component, setup, directory.path())?,
-            Self::Wasmtime | Self::Viceroy => bail!("{} keeps no data", self.name()),
+            Self::Wasmtime | Self::Viceroy => bail!("the store of {} is not persistent", self.name()),
         };
         Ok(Running { process, directory })
     }
 
-    /// Writes the entries through the store adapter itself, on hosts that keep what is written.
+    /// Writes the entries through the store adapter, on hosts whose store is persistent.
     fn fill(self, path: &Path, entries: &[(String, String)]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -226,14 +227,14 @@ impl Host {
                 .put(key, value, Expect::Any)
                 .and_then(|answered| answered.map_err(|error| anyhow!("{error:?}")))
                 .with_context(|| format!("cannot fill the store of {}\n{}", self.name(), process.log()))?;
-            ensure!(matches!(outcome, Outcome::Stored(_)), "an unconditional write made a conflict: {outcome:?}");
+            ensure!(matches!(outcome, Outcome::Stored(_)), "an unconditional write conflicted: {outcome:?}");
         }
         Ok(())
     }
 }
 
 impl Running {
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.process.address

@@ -1,10 +1,11 @@
-//! The harness of the host tests: starts each real host, gives it licences, asks it, and stops it.
+//! The harness of the host tests: starts each real host, gives it licences, sends requests, and
+//! stops it.
 //!
-//! In reading order: what is built ([`artifacts`]), the licences every host is given ([`fixtures`]), the questions with
-//! their answers ([`scenario`]), how they are asked ([`client`]), a host as a process ([`process`]), and the hosts
-//! themselves ([`hosts`]), one file each. [`session`] puts them together for `tests/scenarios.rs`; [`store`] and [`sql`] speak
-//! to the guests of `tests/contract` and `tests/sql`, [`tour`] walks a vendor's way, and [`linearizable`] judges what racing clients were told.
-#![forbid(unsafe_code)]
+//! In reading order: the built files ([`artifacts`]), the licences that every host gets
+//! ([`fixtures`]), requests with their expected answers ([`scenario`]), the HTTP client
+//! ([`client`]), a host as a process ([`process`]), and the hosts themselves ([`hosts`]), one file
+//! each. [`session`] runs all scenarios on one host. [`store`] and [`sql`] call the contract
+//! guests, [`tour`] runs a vendor's tour, and [`linearizable`] judges concurrent histories.
 
 pub mod artifacts;
 pub mod client;

@@ -1,8 +1,8 @@
-//! Whether what clients were told can have happened in one order: linearizability (Herlihy and Wing, 1990), by the search of Wing and
-//! Gong (1993) that remembers where it has been (Lowe, 2017).
+//! Whether a concurrent history is linearizable (Herlihy and Wing, 1990).
 //!
-//! An own one, as the libraries at hand take no operation whose answer never came, and such there are: a request that was answered by 503 may
-//! have been carried out or not.
+//! The search is that of Wing and Gong (1993) with a set of visited states (Lowe, 2017). The
+//! libraries at hand have no operations without an answer, and this needs them: a request answered
+//! by 503 may have been executed or not.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -11,16 +11,18 @@ use std::time::Instant;
 /// One call of a client.
 #[derive(Clone, Debug)]
 pub struct Call<O, A> {
-    /// What was asked.
+    /// The operation called.
     pub operation: O,
-    /// Before the request was sent.
+    /// The time before the request was sent.
     pub invoked: Instant,
-    /// When the answer was there, and what it was; none where it is not known whether the operation was carried out.
+    /// The time of the answer, and the answer. `None` if the operation may or may not have
+    /// happened.
     pub returned: Option<(Instant, A)>,
 }
 
-/// Whether there is an order of all calls, each somewhere between its beginning and its end, in which `apply`, from the state `start` on,
-/// gives the answers that were given. A call without an answer may stand anywhere after its beginning, or nowhere.
+/// Whether the calls have an order, each between its invocation and its return, in which `apply`,
+/// starting from `start`, gives the recorded answers. A call without an answer may be at any place
+/// after its invocation, or at none.
 pub fn is_linearizable<S, O, A>(start: &S, history: &[Call<O, A>], apply: impl Fn(&mut S, &O) -> A) -> bool
 where
     S: Clone + Eq + Hash,

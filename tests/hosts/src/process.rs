@@ -1,4 +1,4 @@
-//! A host as a process that listens on a port of its own and never outlives the test.
+//! A host as a process, which listens on its own port and never outlives the test.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,13 +16,13 @@ use signal_hook::iterator::Signals;
 
 use crate::client;
 
-/// How long a host may take from its start to its first answer. It includes compiling the component, on a busy machine.
+/// From a host's start to its first answer. Includes compiling the component, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
-/// How long a host may take to end when asked to.
+/// From SIGTERM to the host's end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
-/// Between two looks at a condition that is waited for.
+/// Between two checks of a condition.
 const POLL: Duration = Duration::from_millis(2);
-/// A port found free can be taken by another process before the host binds it.
+/// More than one, because another process may take a free port before the host binds it.
 const ATTEMPTS: usize = 3;
 
 /// A running host. Dropping it kills it and all its children.
@@ -30,17 +30,17 @@ const ATTEMPTS: usize = 3;
 pub struct Process {
     child: Child,
     group: Pid,
-    /// Where it listens: always a port of the loopback interface.
+    /// The address that it listens on, of the loopback interface.
     pub address: SocketAddr,
-    /// From its start to its first answer.
+    /// The time from its start to its first answer.
     pub ready_in: Duration,
     logs: PathBuf,
 }
 
 impl Process {
-    /// Starts what `command` makes for an address, and waits until it answers HTTP there.
+    /// Starts the command for an address, and waits until it answers HTTP there.
     ///
-    /// What it writes to standard output and error goes to files in `logs`, beside whatever log files the host keeps there.
+    /// Its standard output and error go to files in `logs`, beside any log files of the host's.
     pub fn start(logs: &Path, command: impl Fn(SocketAddr) -> Command) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let address = free_address()?;
@@ -52,7 +52,7 @@ impl Process {
                     return Ok(process);
                 }
                 Some(_) if process.log().contains("in use") => continue,
-                Some(status) => bail!("the host ended at its start with {status}\n{}", process.log()),
+                Some(status) => bail!("the host ended before its first answer, with {status}\n{}", process.log()),
             }
         }
         bail!("no free port after {ATTEMPTS} attempts")
@@ -60,7 +60,7 @@ impl Process {
 
     fn spawn(mut command: Command, address: SocketAddr, logs: &Path) -> Result<Self> {
         fs::create_dir_all(logs)?;
-        // What tells us where the build left things would be a setting of a host of ours.
+        // The harness's own variables would be settings of the host.
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"COUNTERSIGN_")) {
             command.env_remove(name);
         }
@@ -83,7 +83,7 @@ impl Process {
         self.group.as_raw_nonzero().get()
     }
 
-    /// Waits for the first answer; an exit status if the host ended instead.
+    /// Waits for the first answer. Returns the exit status if the host ended instead.
     fn await_ready(&mut self) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
@@ -98,7 +98,7 @@ impl Process {
         Err(anyhow!("no answer from {} within {READY_WITHIN:?}\n{}", self.address, self.log()))
     }
 
-    /// All that the host has written so far: its output and its log files.
+    /// The host's output and log files so far.
     #[must_use]
     pub fn log(&self) -> String {
         let mut files: Vec<PathBuf> =
@@ -111,7 +111,7 @@ impl Process {
             .collect()
     }
 
-    /// The log, once `enough` holds of it, or as it is when that takes too long: logs may be written after the answer.
+    /// The log, once `enough` is true of it or time is up: a host may log after it has answered.
     #[must_use]
     pub fn log_when(&self, enough: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + STOPPED_WITHIN;
@@ -124,7 +124,7 @@ impl Process {
         }
     }
 
-    /// Asks the host to end by SIGTERM and waits for it.
+    /// Sends SIGTERM and waits for the host's end.
     pub fn stop(mut self) -> Result<ExitStatus> {
         rustix::process::kill_process(self.group, Signal::TERM)?;
         let deadline = Instant::now() + STOPPED_WITHIN;
@@ -134,13 +134,13 @@ impl Process {
             }
             thread::sleep(POLL);
         }
-        bail!("still there {STOPPED_WITHIN:?} after SIGTERM\n{}", self.log())
+        bail!("still running {STOPPED_WITHIN:?} after SIGTERM\n{}", self.log())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails only if all of the group have ended already.
+        // Fails only if the whole group has ended.
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = self.child.wait();
         running().retain(|group| *group != self.group);
@@ -151,7 +151,7 @@ fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// The groups to kill when the test itself is told to end: they are not in the terminal's foreground group.
+/// The process groups to kill when the test gets a signal, which does not reach them itself.
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
     static WATCH: Once = Once::new();

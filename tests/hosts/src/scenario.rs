@@ -1,4 +1,4 @@
-//! One request and the answer that every host gives to it: an entry of `scenarios/*.toml`.
+//! A scenario: one request and the answer that every host must give, from `scenarios/*.toml`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::hosts::Host;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Scenario {
-    /// What is claimed, as a trial's name.
+    /// The claim, which is the trial's name.
     pub name: String,
     /// The request's method.
     #[serde(default = "post")]
@@ -23,16 +23,16 @@ pub struct Scenario {
     /// The request's path, with a query if any.
     #[serde(default = "validate")]
     pub path: String,
-    /// The request's headers beside those that the client writes.
+    /// The request's headers, beside the client's own.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The request's body, in which placeholders stand for parts of the fixtures.
+    /// The request's body. Placeholders name parts of the fixtures.
     #[serde(default)]
     pub body: String,
-    /// Bytes after `body` that no text can hold.
+    /// Bytes after `body` that are not text.
     #[serde(default)]
     pub body_bytes: Vec<u8>,
-    /// Fills the body with spaces, before all else, up to this many bytes: JSON allows them.
+    /// Pads the body at its start, up to this length in bytes, with spaces, which JSON allows.
     #[serde(default)]
     pub body_length: usize,
     /// How the request goes over the wire.
@@ -40,32 +40,33 @@ pub struct Scenario {
     pub wire: Wire,
     /// The answer's status code.
     pub status: u16,
-    /// Headers that the answer has beside those that all answers have.
+    /// The answer's headers, beside those of every answer.
     #[serde(default)]
     pub answer_headers: BTreeMap<String, String>,
-    /// The answer's JSON, all but `detail`: that is a sentence for people, whose wording may change. `<moment>` stands for any
-    /// moment of RFC 3339, and the warning `LIMIT_IS_SOFT` is due only where the store's compare-and-swap is not atomic.
+    /// The answer's JSON without `detail`, whose wording may change. `<moment>` matches any RFC
+    /// 3339 time. The warning `LIMIT_IS_SOFT` is expected only if the store's compare-and-swap is
+    /// not atomic.
     pub answer: Option<String>,
-    /// In place of `answer`: the `code`, and `field` if any, of an RFC 9457 problem.
+    /// Instead of `answer`: the members of an RFC 9457 problem, such as `code` and `field`.
     pub problem: Option<Map<String, Value>>,
-    /// The code of the journal line that the request leaves; none if absent.
+    /// The code of the journal line that the request writes, if it writes one.
     pub journal: Option<String>,
-    /// What it has to do with the seats and the usage of a licence, which a read-only store cannot keep.
+    /// How it depends on the state of a licence, which a read-only store cannot hold.
     pub state: Option<Use>,
-    /// The earlier scenario whose answer tells of a lease that has to end before this is asked.
+    /// An earlier scenario: the request waits until the lease in its answer has ended.
     pub after_lease_of: Option<String>,
-    /// Hosts that cannot be asked this, and why.
+    /// Hosts that the scenario is not run on, each with the reason.
     #[serde(default)]
     pub except: BTreeMap<String, String>,
 }
 
-/// What a request has to do with the seats and the usage of a licence.
+/// How a request depends on the state of a licence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Use {
-    /// It writes them, whatever was asked before: where the store is read-only, the answer is a 503.
+    /// It writes the state in any case. With a read-only store the answer is a 503.
     Written,
-    /// Its answer depends on what an earlier scenario wrote: not asked where the store is read-only.
+    /// It reads what an earlier scenario wrote. With a read-only store it is not run.
     Read,
 }
 
@@ -76,15 +77,15 @@ pub enum Wire {
     /// By an ordinary client.
     #[default]
     Ordinary,
-    /// The head announces the body, of which not one byte follows.
+    /// The head announces the body, and no byte of it follows.
     Announced,
-    /// In chunks, so that nothing announces its length.
+    /// In chunks, so its length is not announced.
     Chunked,
-    /// The client goes away ten bytes before the end that it announced.
+    /// The client stops ten bytes before the announced end.
     Truncated,
-    /// The client goes away before the last chunk.
+    /// The client stops before the last chunk.
     ChunkedTruncated,
-    /// Twice in one write on one connection; both answers are the same.
+    /// Twice in one write on one connection. Both answers must be the same.
     Pipelined,
 }
 
@@ -106,16 +107,16 @@ const FILES: [(&str, &str); 9] = [
     ("usage", include_str!("../scenarios/usage.toml")),
 ];
 
-/// What is asked of a host whose store does not answer.
+/// The scenarios of a host whose store cannot answer.
 const FAULTS: (&str, &str) = ("faults", include_str!("../scenarios/faults.toml"));
 
-/// The scenarios of every host, placeholders filled in.
+/// The scenarios of every host, with their placeholders filled in.
 pub fn all(placeholders: &BTreeMap<String, String>) -> Result<Vec<Scenario>> {
     let files: Result<Vec<_>> = FILES.into_iter().map(|file| read(file, placeholders)).collect();
     Ok(files?.concat())
 }
 
-/// The scenarios of a host whose store answers `error` to everything, placeholders filled in.
+/// The scenarios of a host whose store answers every call with `error`.
 pub fn faults(placeholders: &BTreeMap<String, String>, error: &str) -> Result<Vec<Scenario>> {
     let mut placeholders = placeholders.clone();
     placeholders.insert("${store-error}".into(), error.into());
@@ -141,7 +142,7 @@ fn validate() -> String {
 }
 
 impl Scenario {
-    /// As it is asked of this host, with the answer that its kind of store makes due.
+    /// The scenario for one host, with the answer that its kind of store gives.
     #[must_use]
     pub fn on(&self, host: Host) -> Self {
         let mut own = self.clone();
@@ -157,7 +158,7 @@ impl Scenario {
                 own.journal = Some("UNAVAILABLE".into());
             }
             Some(Use::Read) => {
-                own.except.insert(host.name().into(), "its store keeps nothing".into());
+                own.except.insert(host.name().into(), "its store is read-only".into());
             }
             None => {}
         }
@@ -170,7 +171,7 @@ impl Scenario {
         own
     }
 
-    /// Asks a host.
+    /// Sends the request.
     pub fn ask(&self, host: SocketAddr) -> Result<Answer> {
         let body = self.request_body();
         let method = self.method.as_str();
@@ -191,8 +192,11 @@ impl Scenario {
             Wire::Pipelined => {
                 let request = self.bytes(host, &format!("content-length: {}", body.len()), &body);
                 let answers = client::send_raw(host, &request.repeat(2), &[method, method], false)?;
-                let [first, second] = answers.try_into().ok().context("two requests have two answers")?;
-                ensure!(first.status == second.status && first.body == second.body, "{first:?} is not {second:?}");
+                let [first, second] = answers.try_into().ok().context("expected an answer to each of two requests")?;
+                ensure!(
+                    first.status == second.status && first.body == second.body,
+                    "the answers to two equal requests differ: {first:?} and {second:?}"
+                );
                 Ok(second)
             }
         }
@@ -200,7 +204,7 @@ impl Scenario {
 
     fn ask_raw(&self, host: SocketAddr, framing: &str, body: &[u8], half_close: bool) -> Result<Answer> {
         let bytes = self.bytes(host, framing, body);
-        client::send_raw(host, &bytes, &[&self.method], half_close)?.pop().context("one request has one answer")
+        client::send_raw(host, &bytes, &[&self.method], half_close)?.pop().context("expected one answer")
     }
 
     fn bytes(&self, host: SocketAddr, framing: &str, body: &[u8]) -> Vec<u8> {
@@ -212,7 +216,7 @@ impl Scenario {
         [head.as_bytes(), body].concat()
     }
 
-    /// The body that is sent.
+    /// The bytes of the request's body.
     #[must_use]
     pub fn request_body(&self) -> Vec<u8> {
         let own = self.body.len() + self.body_bytes.len();
@@ -222,7 +226,7 @@ impl Scenario {
         body
     }
 
-    /// The event and the code of each journal line that the request leaves.
+    /// The event and the code of each journal line that the request writes.
     pub fn journal_lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let event = match self.path.trim_start_matches("/api/v1/") {
             "validate" => "validation",
@@ -234,8 +238,8 @@ impl Scenario {
         self.journal.iter().flat_map(move |code| vec![(event, code.as_str()); requests])
     }
 
-    /// The answer's body without what may differ from run to run and from host to host: `<moment>` stands for each moment that is
-    /// expected to be one, and limits are not said to be soft.
+    /// The answer's body without what differs between runs and hosts: with `<moment>` for each time
+    /// expected so, and without the warning `LIMIT_IS_SOFT`.
     pub fn comparable(&self, answer: &Answer) -> Result<String> {
         Ok(without_soft_limit(&self.without_moments(answer)?))
     }
@@ -250,32 +254,32 @@ impl Scenario {
         Ok(text)
     }
 
-    /// Whether the answer is the expected one.
+    /// Fails unless the answer is the expected one.
     pub fn check(&self, answer: &Answer) -> Result<()> {
         ensure!(
             answer.status == self.status,
-            "status {} in place of {}: {}",
+            "the status is {} and must be {}: {}",
             answer.status,
             self.status,
             answer.text()
         );
         for (name, expected) in self.expected_headers() {
             let found = answer.headers.get(&name);
-            ensure!(found == Some(&expected), "header {name} is {found:?} in place of {expected:?}");
+            ensure!(found == Some(&expected), "header {name} is {found:?} and must be {expected:?}");
         }
         let Some(expected) = self.expected_body()?.filter(|_| self.method != "HEAD") else {
-            ensure!(answer.body.is_empty(), "a body where none is due: {}", answer.text());
+            ensure!(answer.body.is_empty(), "the answer must have no body, but has {}", answer.text());
             return Ok(());
         };
         let text = self.without_moments(answer)?;
-        let mut found: Value = serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))?;
+        let mut found: Value = serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))?;
         if let Some(fields) = found.as_object_mut().filter(|fields| fields.contains_key("code")) {
             match fields.remove("detail") {
                 Some(Value::String(detail)) if !detail.is_empty() => {}
-                other => bail!("detail is {other:?}, which is no sentence"),
+                other => bail!("`detail` is {other:?} and must be a sentence"),
             }
         }
-        ensure!(found == expected, "body (but for detail)\n  {found}\nin place of\n  {expected}");
+        ensure!(found == expected, "the body (without `detail`) is\n  {found}\nand must be\n  {expected}");
         Ok(())
     }
 
@@ -302,7 +306,7 @@ impl Scenario {
                 413 => "Content Too Large",
                 422 => "Unprocessable Content",
                 503 => "Service Unavailable",
-                other => bail!("no problem has status {other}"),
+                other => bail!("no title is known for a problem of status {other}"),
             };
             let mut body = json!({ "type": "about:blank", "title": title, "status": self.status });
             body.as_object_mut().context("a problem is an object")?.extend(problem.clone());
@@ -315,10 +319,10 @@ impl Scenario {
     }
 }
 
-/// In an expected answer: some moment.
+/// Matches any time in an answer.
 const MOMENT: &str = "<moment>";
 
-/// The moments in what was found, where moments are expected.
+/// The times in `found` at the places where `expected` has [`MOMENT`].
 fn moments<'a>(found: &'a Value, expected: &Value) -> Vec<&'a str> {
     match (found, expected) {
         (Value::String(text), expected) if expected == MOMENT && Timestamp::parse(text).is_ok() => vec![text],
@@ -333,7 +337,7 @@ fn moments<'a>(found: &'a Value, expected: &Value) -> Vec<&'a str> {
     }
 }
 
-/// The JSON of an answer without the warning that limits are soft.
+/// An answer's JSON without the warning `LIMIT_IS_SOFT`.
 fn without_soft_limit(json: &str) -> String {
     json.replace(r#","warnings":["LIMIT_IS_SOFT"]"#, "").replace(r#","LIMIT_IS_SOFT""#, "")
 }

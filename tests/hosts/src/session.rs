@@ -1,4 +1,4 @@
-//! All scenarios asked of one host, one after the other: recorded once, judged by many trials.
+//! A session: all scenarios in order on one host, recorded once and judged by many trials.
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,28 +10,29 @@ use crate::client::{self, Answer};
 use crate::hosts::{Host, Setup};
 use crate::scenario::Scenario;
 
-/// The most that a lease of a scenario may run when its end is waited for.
+/// The longest wait for a lease's end.
 const LONGEST_LEASE: Duration = Duration::from_secs(5);
 
-/// What a host answered, and what it wrote down.
+/// A host's answers and its log.
 #[derive(Debug)]
 pub struct Session {
-    /// An answer to each scenario, in their order, or why there is none.
+    /// The answer to each scenario, in order, or why there is none.
     pub answers: Vec<Result<Answer>>,
-    /// What it answered to `GET /readyz` after that.
+    /// The answer to `GET /readyz` afterwards.
     pub ready: Result<Answer>,
-    /// All that the host wrote to its output and its logs.
+    /// The host's output and logs.
     pub log: String,
 }
 
 impl Session {
-    /// Starts the host, asks it, and stops it. What it cannot be asked has an error in place of an answer.
+    /// Starts the host, runs the scenarios, and stops it. A scenario that is not run on this host
+    /// has an error for an answer.
     pub fn record(host: Host, setup: &Setup, scenarios: &[Scenario]) -> Result<Self> {
         let running = host.start(setup)?;
         let mut answers: Vec<Result<Answer>> = Vec::with_capacity(scenarios.len());
         for scenario in scenarios {
             let answer = match (scenario.except.get(host.name()), &scenario.after_lease_of) {
-                (Some(reason), _) => Err(anyhow!("not asked: {reason}")),
+                (Some(reason), _) => Err(anyhow!("not run: {reason}")),
                 (None, None) => scenario.ask(running.address()),
                 (None, Some(name)) => {
                     let earlier = scenarios.iter().zip(&answers).find(|(earlier, _)| earlier.name == *name);
@@ -47,20 +48,20 @@ impl Session {
         Ok(Self { answers, ready, log })
     }
 
-    /// The journal's lines: every host puts something of its own before them, or nothing.
+    /// The journal's lines, without any prefix that the host adds.
     #[must_use]
     pub fn journal(&self) -> Vec<&str> {
         journal(&self.log)
     }
 }
 
-/// Waits until the clock says that the lease is over which an answer told of.
-fn await_lease_end(told: Option<&Answer>) -> Result<()> {
-    let told = told.context("no lease was told of")?.json()?;
-    let end = told["activation"]["leaseEndsAt"].as_str().with_context(|| format!("no lease in {told}"))?;
+/// Waits until the lease in this answer has ended.
+fn await_lease_end(answer: Option<&Answer>) -> Result<()> {
+    let answer = answer.context("the earlier scenario has no answer")?.json()?;
+    let end = answer["activation"]["leaseEndsAt"].as_str().with_context(|| format!("no lease in {answer}"))?;
     let end = UNIX_EPOCH + Duration::from_secs(Timestamp::parse(end)?.unix().try_into()?);
     let wait = end.duration_since(SystemTime::now()).unwrap_or_default();
-    ensure!(wait <= LONGEST_LEASE, "a lease of {wait:?} is not waited for");
+    ensure!(wait <= LONGEST_LEASE, "the lease ends in {wait:?}, and must within {LONGEST_LEASE:?}");
     thread::sleep(wait);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The client of the guest `sql-contract`, which turns HTTP into calls of the interface `sql`.
+//! A client of the guest `sql-contract`, which makes HTTP requests into calls of `sql`.
 
 use std::net::SocketAddr;
 
@@ -11,33 +11,34 @@ use crate::client;
 /// A database behind a host that serves the contract guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Sql {
-    /// Where that host listens.
+    /// The host's address.
     pub address: SocketAddr,
 }
 
-/// An answer of the database: `Err` is an error of the interface, `kind` its case.
+/// An answer of the database; `Err` is an error of the interface.
 pub type Answered<T> = Result<T, SqlError>;
 
-/// Each row is an array of values: `null`, `{"integer": "1"}`, `{"real": 0.5}`, `{"text": "a"}`, `{"blob": [0]}`.
+/// Rows. Each is an array of values: `null`, `{"integer": "1"}`, `{"real": 0.5}`, `{"text": "a"}`
+/// or `{"blob": [0]}`.
 pub type Rows = Vec<Vec<Value>>;
 
 /// An error of the interface `sql`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SqlError {
-    /// As in WIT: `no-such-table`.
+    /// Its case in WIT, such as `no-such-table`.
     pub kind: String,
-    /// For an operator.
+    /// Its text, for an operator.
     #[serde(default)]
     pub detail: Option<String>,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome {
     /// The rows that each statement returned.
     Committed(Vec<Rows>),
-    /// Which statement returned another number of rows than it had to.
+    /// The index of the statement that returned another number of rows than it must.
     Unmet(u32),
 }
 
@@ -47,51 +48,52 @@ pub fn statement(sql: &str, parameters: &[Value]) -> Value {
     json!({ "sql": sql, "parameters": parameters })
 }
 
-/// As [`statement`], which must return so many rows.
+/// A [`statement`] that must return `rows` rows.
 #[must_use]
 pub fn expecting(rows: u32, sql: &str, parameters: &[Value]) -> Value {
     json!({ "sql": sql, "parameters": parameters, "expect": rows })
 }
 
-/// The value that is this integer.
+/// An integer as a value.
 #[must_use]
 pub fn integer(integer: i64) -> Value {
     json!({ "integer": integer.to_string() })
 }
 
-/// The value that is this text.
+/// A text as a value.
 #[must_use]
 pub fn text(text: &str) -> Value {
     json!({ "text": text })
 }
 
 impl Sql {
-    /// One statement that reads.
+    /// Runs one statement that reads.
     pub fn query(self, sql: &str, parameters: &[Value]) -> Result<Answered<Rows>> {
         self.call(&json!({ "query": statement(sql, parameters) }))
     }
 
-    /// One statement that writes.
+    /// Runs one statement that writes.
     pub fn execute(self, sql: &str, parameters: &[Value]) -> Result<Answered<Rows>> {
         self.call(&json!({ "execute": statement(sql, parameters) }))
     }
 
-    /// Statements in one transaction.
+    /// Runs statements in one transaction.
     pub fn batch(self, statements: &[Value]) -> Result<Answered<Outcome>> {
         self.call(&json!({ "batch": statements }))
     }
 
     fn call<T: serde::de::DeserializeOwned>(self, call: &Value) -> Result<Answered<T>> {
-        // Where a host gives only the registrar a database, what is below this path is the registrar's.
+        // A path of the registrar's, because a host may grant the database to that app only.
         let answer = client::send(self.address, "POST", "/api/v1/licenses/sql", &[], call.to_string().as_bytes())?;
         ensure!(answer.status == 200, "status {} to {call}: {}", answer.status, answer.text());
-        let Value::Object(mut answer) = answer.json()? else { bail!("no object answers {call}") };
+        let Value::Object(mut answer) = answer.json()? else { bail!("the answer to {call} must be an object") };
         match (answer.remove("ok"), answer.remove("error")) {
             (Some(ok), None) => {
-                Ok(Ok(serde_json::from_value(ok.clone()).with_context(|| format!("{ok} answers {call}"))?))
+                Ok(Ok(serde_json::from_value(ok.clone())
+                    .with_context(|| format!("{ok} is not a valid answer to {call}"))?))
             }
             (None, Some(error)) => Ok(Err(serde_json::from_value(error)?)),
-            _ => Err(anyhow!("neither ok nor error answers {call}")),
+            _ => Err(anyhow!("the answer to {call} has neither `ok` nor `error`")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The client of the guest `store-contract`, which turns HTTP into calls of the interface `store`.
+//! A client of the guest `store-contract`, which makes HTTP requests into calls of `store`.
 
 use std::net::SocketAddr;
 
@@ -11,119 +11,119 @@ use crate::client;
 /// A store behind a host that serves the contract guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Store {
-    /// Where that host listens.
+    /// The host's address.
     pub address: SocketAddr,
 }
 
-/// An answer of the store: `Err` is an error of the interface, `kind` its case.
+/// An answer of the store; `Err` is an error of the interface.
 pub type Answered<T> = Result<T, StoreError>;
 
 /// An error of the interface `store`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StoreError {
-    /// As in WIT: `no-such-store`.
+    /// Its case in WIT, such as `no-such-store`.
     pub kind: String,
-    /// For an operator.
+    /// Its text, for an operator.
     #[serde(default)]
     pub detail: Option<String>,
 }
 
-/// What stands under a key.
+/// The value and version of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// As text.
+    /// The value, as text.
     pub value: String,
-    /// Opaque.
+    /// The version, which is opaque.
     pub version: String,
 }
 
-/// The condition on which a `put` is applied.
+/// The condition of a `put`.
 #[derive(Debug, Clone, Copy)]
 pub enum Expect<'a> {
-    /// None.
+    /// No condition.
     Any,
     /// The key does not exist.
     Absent,
-    /// The key is in that state.
+    /// The key has this version.
     Matches(&'a str),
 }
 
-/// What became of a `put`.
+/// The outcome of a `put`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome {
-    /// Applied, with the new version where the host tells it.
+    /// Applied, with the new version if the host returns it.
     Stored(Option<String>),
-    /// Not applied, and what is there instead.
+    /// Not applied, with the current entry.
     Conflict(Option<Entry>),
 }
 
-/// Some keys, and where to go on.
+/// A page of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    /// The keys.
+    /// The page's keys.
     pub keys: Vec<String>,
     /// The cursor of the next page.
     pub next: Option<String>,
 }
 
-/// What an adapter says of itself.
+/// The capabilities of an adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Capabilities {
     /// The adapter's name.
     pub name: String,
-    /// As in WIT: `single-process`.
+    /// Its case in WIT, such as `best-effort`.
     pub compare_and_swap: String,
-    /// Whether a lifetime is honoured.
+    /// Whether a time to live is honoured.
     pub ttl: bool,
     /// Whether keys can be listed.
     pub lists: bool,
-    /// Whether they come in order.
+    /// Whether keys are listed in order.
     pub ordered_list: bool,
-    /// For how long a write may stay unseen.
+    /// How long a read may miss a write, in seconds.
     pub staleness_seconds: u32,
 }
 
-/// What came of a run of increments by one client.
+/// The outcome of one client's increments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Increments {
-    /// How many were applied.
+    /// The number applied.
     pub applied: u64,
-    /// How often another client was faster.
+    /// The number of conflicts with other clients.
     pub conflicts: u64,
 }
 
 impl Store {
-    /// One read.
+    /// Reads a key.
     pub fn get(self, key: &str) -> Result<Answered<Option<Entry>>> {
         self.call(&json!({ "op": "get", "key": key }))
     }
 
-    /// One write.
+    /// Writes a key.
     pub fn put(self, key: &str, value: &str, expect: Expect<'_>) -> Result<Answered<Outcome>> {
         self.call(&json!({ "op": "put", "key": key, "value": value, "expect": expect.to_json() }))
     }
 
-    /// One unconditional write with a lifetime in seconds.
+    /// Writes a key unconditionally, with a time to live in seconds.
     pub fn put_for(self, key: &str, value: &str, ttl: u32) -> Result<Answered<Outcome>> {
         self.call(&json!({ "op": "put", "key": key, "value": value, "expect": "any", "ttl": ttl }))
     }
 
-    /// One unconditional write of `size` bytes.
+    /// Writes `size` bytes to a key unconditionally.
     pub fn put_sized(self, key: &str, size: usize) -> Result<Answered<Outcome>> {
         self.call(&json!({ "op": "put", "key": key, "size": size, "expect": "any" }))
     }
 
-    /// One deletion.
+    /// Deletes a key.
     pub fn delete(self, key: &str) -> Result<Answered<Value>> {
         self.call(&json!({ "op": "delete", "key": key }))
     }
 
-    /// One page of keys.
+    /// Lists one page of keys.
     pub fn list(self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Answered<Page>> {
         let mut call = json!({ "op": "list", "prefix": prefix, "limit": limit });
         if let Some(cursor) = cursor {
@@ -132,29 +132,31 @@ impl Store {
         self.call(&call)
     }
 
-    /// What the adapter says of itself.
+    /// The capabilities that the adapter reports.
     pub fn capabilities(self) -> Result<Answered<Capabilities>> {
         self.call(&json!({ "op": "capabilities" }))
     }
 
-    /// Adds one to the decimal number under `key`, `times` times, each by a read and a conditional write.
+    /// Increments the decimal number under `key` `times` times, each by a read and a conditional
+    /// write.
     pub fn increment(self, key: &str, times: u32) -> Result<Answered<Increments>> {
         self.call(&json!({ "op": "increment", "key": key, "times": times }))
     }
 
     fn call<T: serde::de::DeserializeOwned>(self, call: &Value) -> Result<Answered<T>> {
-        // Where a host gives each app its own part of the store, what is below this path is the registrar's.
+        // A path of the registrar's for the keys that a host may grant to that app only.
         let is_license = call["key"].as_str().is_some_and(|key| key.starts_with("license:"));
         let path = if is_license { "/api/v1/licenses/store" } else { "/store" };
         let answer = client::send(self.address, "POST", path, &[], call.to_string().as_bytes())?;
         ensure!(answer.status == 200, "status {} to {call}: {}", answer.status, answer.text());
-        let Value::Object(mut answer) = answer.json()? else { bail!("no object answers {call}") };
+        let Value::Object(mut answer) = answer.json()? else { bail!("the answer to {call} must be an object") };
         match (answer.remove("ok"), answer.remove("error")) {
             (Some(ok), None) => {
-                Ok(Ok(serde_json::from_value(ok.clone()).with_context(|| format!("{ok} answers {call}"))?))
+                Ok(Ok(serde_json::from_value(ok.clone())
+                    .with_context(|| format!("{ok} is not a valid answer to {call}"))?))
             }
             (None, Some(error)) => Ok(Err(serde_json::from_value(error)?)),
-            _ => Err(anyhow!("neither ok nor error answers {call}")),
+            _ => Err(anyhow!("the answer to {call} has neither `ok` nor `error`")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A vendor's tour of the registrar and back (`scenarios/registrar.toml`): steps that are asked in their order, each of which may name
-//! what those before it were answered.
+//! A vendor's tour of the registrar, from `scenarios/registrar.toml`: requests in order, each of
+//! which may use values from earlier answers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use crate::client::{self, Answer};
 
 const STEPS: &str = include_str!("../scenarios/registrar.toml");
 
-/// One request with the answer that is due. The fields are described where they are written.
+/// One request with its expected answer. `scenarios/registrar.toml` describes the fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// What it shows.
+    /// The claim of the step.
     pub name: String,
     send: String,
     #[serde(default = "administrator")]
@@ -37,10 +37,10 @@ struct File {
     step: Vec<Step>,
 }
 
-/// What steps may name.
+/// The values that a step may name, by name.
 pub type Kept = BTreeMap<String, String>;
 
-/// The steps, in their order.
+/// The steps, in order.
 pub fn steps() -> Result<Vec<Step>> {
     Ok(toml::from_str::<File>(STEPS).context("scenarios/registrar.toml")?.step)
 }
@@ -50,7 +50,9 @@ fn administrator() -> String {
 }
 
 impl Step {
-    /// Asks, judges what is answered, lets `judge` do so too, given method, path and body, and keeps of it what the step says.
+    /// Sends the request, checks the answer, and stores the values that the step keeps of it.
+    ///
+    /// `judge` checks the answer too. It gets the method, the path and the body of the request.
     pub fn walk(
         &self,
         host: SocketAddr,
@@ -61,7 +63,7 @@ impl Step {
             kept.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
         };
         let send = fill(&self.send);
-        let (method, target) = send.split_once(' ').context("`send` is a method and a path")?;
+        let (method, target) = send.split_once(' ').context("`send` must be a method and a path")?;
         let token = fill(&self.token);
         let mut headers =
             vec![("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
@@ -93,7 +95,8 @@ fn found(answer: &Answer, place: &str) -> Result<Option<String>> {
     })
 }
 
-/// Whether this has at least what is due: every member of an object, and each element of an array in its place.
+/// Whether `found` has at least what is due: every member of an object, and every element of an
+/// array at its index.
 fn has(found: &Value, due: &Value) -> bool {
     match (found, due) {
         (Value::Object(found), Value::Object(due)) => {

@@ -1,4 +1,5 @@
-//! Both apps, driven from `openapi.json` by schemathesis (`tests/api`), on real hosts: `native::holder`.
+//! Both apps, driven from `openapi.json` by schemathesis (`tests/api`), on real hosts:
+//! `native::holder`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -76,7 +77,8 @@ impl Drive {
     }
 }
 
-/// A product, a policy of each kind and licences of each policy: their codes, ids and keys, by what the document calls their format.
+/// A product, a policy of each kind and licences of each policy: their codes, ids and keys, by what
+/// the document calls their format.
 fn issue(host: SocketAddr) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let mut there: BTreeMap<_, Vec<String>> = BTreeMap::new();
     let mut note = |format, made: &Value| -> Result<String> {
@@ -108,7 +110,8 @@ fn make(host: SocketAddr, what: &str, body: &Value) -> Result<Value> {
     answer.json()
 }
 
-/// Whether what is stored of it can be read. What cannot is answered with 503, which is a fault here.
+/// Whether what is stored of it can be read. What cannot is answered with 503, which is a fault
+/// here.
 fn is_sound(fixture: &Fixture) -> bool {
     fixture.record.as_ref().is_none_or(|record| License::from_json(record.as_bytes()).is_ok())
         && fixture.state.is_none()

@@ -1,5 +1,5 @@
-//! Each app is one file: its bytes stand unchanged in each composition, whatever host that is for. Our own host is given that file as
-//! the compiler wrote it.
+//! Each app is one file: its bytes stand unchanged in each composition, whatever host that is for.
+//! Our own host is given that file as the compiler wrote it.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! Limits hold when many ask at once, on every real store that says it is atomic: `native::eight-seats-have-eight-holders`.
+//! Limits hold when many ask at once, on every real store that says it is atomic:
+//! `native::eight-seats-have-eight-holders`.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -265,7 +266,8 @@ enum Operation {
     Consume(u64),
 }
 
-/// What has become of a licence with two seats and twelve credits: who holds the seats, what is used.
+/// What has become of a licence with two seats and twelve credits: who holds the seats, what is
+/// used.
 type Model = (BTreeSet<usize>, u64);
 
 /// Whether it was done, and how much is taken or used afterwards.
@@ -297,7 +299,8 @@ fn call(licence: &Licence, operation: Operation) -> Result<Call<Operation, Told>
         Operation::Activate(machine) => ("activate", fingerprint(machine), "valid", "/seats/used"),
         Operation::Deactivate(machine) => ("deactivate", fingerprint(machine), "deactivated", "/seats/used"),
         Operation::Consume(amount) => {
-            // Held by its first machine for good, as only a licence that is valid somewhere is used.
+            // Held by its first machine for good, as only a licence that is valid somewhere is
+            // used.
             let mut body = consume(amount);
             body["fingerprint"] = "machine 0".into();
             ("usage", body, "applied", "/allowance/used")
@@ -321,7 +324,8 @@ fn a_longer_history_is_linearizable(licence: &Licence) -> Result<()> {
     history_is_linearizable(licence, 8, 8)
 }
 
-/// Machine 0 holds one of the two seats throughout; the others contend for the second one and for the credits.
+/// Machine 0 holds one of the two seats throughout; the others contend for the second one and for
+/// the credits.
 fn history_is_linearizable(licence: &Licence, clients: usize, rounds: usize) -> Result<()> {
     let first = licence.ask("activate", &json!({ "fingerprint": "machine 0" }), None)?;
     ensure!(first["valid"] == true, "{first}");
@@ -346,7 +350,8 @@ fn history_is_linearizable(licence: &Licence, clients: usize, rounds: usize) -> 
     Ok(())
 }
 
-/// Three activations of two seats cannot all be granted; nor can one that ended before another began be the later one.
+/// Three activations of two seats cannot all be granted; nor can one that ended before another
+/// began be the later one.
 fn refuses_what_no_order_explains() -> Result<()> {
     let begin = Instant::now();
     let at = |milliseconds| begin + Duration::from_millis(milliseconds);

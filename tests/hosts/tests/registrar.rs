@@ -1,5 +1,5 @@
-//! The vendor's API on every host that has a database: one tour (`scenarios/registrar.toml`), `spin::its-key-is-rotated`, and what only one
-//! of them does.
+//! The vendor's API on every host that has a database: one tour (`scenarios/registrar.toml`),
+//! `spin::its-key-is-rotated`, and what only one of them does.
 
 use std::fs;
 use std::process::ExitCode;

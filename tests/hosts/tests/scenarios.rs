@@ -1,7 +1,9 @@
-//! One list of HTTP scenarios (`scenarios/*.toml`), asked of every host: `native::a-revoked-licence-is-refused`.
+//! One list of HTTP scenarios (`scenarios/*.toml`), asked of every host:
+//! `native::a-revoked-licence-is-refused`.
 //!
-//! Each host is started once and asked everything, in order; the trials judge what was recorded. Beside one trial for each scenario
-//! on each host there are those that look at a recording as a whole, and those that compare the hosts with each other.
+//! Each host is started once and asked everything, in order; the trials judge what was recorded.
+//! Beside one trial for each scenario on each host there are those that look at a recording as a
+//! whole, and those that compare the hosts with each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -79,7 +81,8 @@ impl Recording {
             None => host.name().to_owned(),
             Some(fault) => format!("{}::store-{}", host.name(), format!("{fault:?}").to_lowercase()),
         };
-        // The store of a host that cannot reach it may be empty; only the native host loses one that it had.
+        // The store of a host that cannot reach it may be empty; only the native host loses one
+        // that it had.
         let entries = fixtures.iter().flat_map(Fixture::entries);
         let entries = if fault.is_none() || host == Host::Native { entries.collect() } else { Vec::new() };
         let setup = Setup { app: App::Validator, fault, entries, ..Setup::default() };
@@ -234,7 +237,8 @@ fn key_sent(scenario: &Scenario) -> Option<String> {
     Some(body["key"].as_str()?.to_owned())
 }
 
-/// Whether the text holds the key, as it was typed or without what does not matter in a key. Words too short for a key do not count.
+/// Whether the text holds the key, as it was typed or without what does not matter in a key. Words
+/// too short for a key do not count.
 fn holds_key(text: &str, key: &str) -> bool {
     let bare =
         |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect() };

@@ -1,5 +1,6 @@
-//! The tour of the README, on the real thing: issue by command line, validate over HTTP, suspend, resume and revoke while serving,
-//! take seats and let them go, use an allowance up, and take the same licences to every other host.
+//! The tour of the README, on the real thing: issue by command line, validate over HTTP, suspend,
+//! resume and revoke while serving, take seats and let them go, use an allowance up, and take the
+//! same licences to every other host.
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -26,7 +27,8 @@ const EXPORTS: [(Host, &str); 5] = [
 /// The hosts that keep what is written, and keep writers apart.
 const KEEPING: [Host; 2] = [Host::Native, Host::SpinSqlite];
 
-/// How long is asked for what time alone brings about: some leases of two seconds, on a busy machine.
+/// How long is asked for what time alone brings about: some leases of two seconds, on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two times that it is asked for.
 const POLL: Duration = Duration::from_millis(50);

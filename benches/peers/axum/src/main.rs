@@ -1,6 +1,8 @@
-//! A licence check as a team would write it by hand: one axum handler over the same rules, and three ways to keep licences.
+//! A licence check as a team would write it by hand: one axum handler over the same rules, and
+//! three ways to keep licences.
 //!
-//! It serves what the benchmark asks and no more: no bounds on time or connections, no journal, no health of its store.
+//! It serves what the benchmark asks and no more: no bounds on time or connections, no journal, no
+//! health of its store.
 #![forbid(unsafe_code)]
 
 mod rows;
@@ -74,7 +76,8 @@ async fn healthz() -> (Headers, &'static str) {
     (HEADERS, r#"{"status":"ok"}"#)
 }
 
-/// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking calls.
+/// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking
+/// calls.
 async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
     let Ok(request) = Request::from_json(Verb::Validate, &body) else { return StatusCode::BAD_REQUEST.into_response() };
     match request.key.as_ref().map_or(Ok(None), |key| rows.get(key)) {

@@ -33,7 +33,8 @@ pub(crate) enum Rows {
 /// What a thread has of a database: nothing is shared, so nothing is locked.
 struct Reader {
     connection: Connection,
-    /// SQLite's `data_version` when `cache` was filled: another one says that somebody has written since.
+    /// SQLite's `data_version` when `cache` was filled: another one says that somebody has written
+    /// since.
     version: i64,
     cache: HashMap<String, Arc<License>>,
 }

@@ -58,7 +58,8 @@ fn each_route_admits_its_role_and_those_above() {
     for (method, path, least) in ROUTES {
         let path = if path.starts_with("/api") { path.to_owned() } else { format!("{LICENSE}{path}") };
         let context = format!("{method} {path}");
-        // Only the role must matter, so the body is a patch that the lowest role of a PATCH may send.
+        // Only the role must matter, so the body is a patch that the lowest role of a PATCH may
+        // send.
         let ask = |token: Option<&str>| {
             let asking = registrar.anonymous(method, &path);
             let asking = if method == "GET" { asking } else { asking.json(&json!({ "owner": "somebody" })) };

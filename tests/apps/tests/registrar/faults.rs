@@ -1,4 +1,5 @@
-//! A database that is locked, full, gone or newer gives a 503 with the reason, and nothing half done.
+//! A database that is locked, full, gone or newer gives a 503 with the reason, and nothing half
+//! done.
 
 use countersign_host::bindings::sql::Error;
 use serde_json::{Value, json};

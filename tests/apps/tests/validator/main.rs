@@ -28,13 +28,15 @@ const KEY: &str = "the key of the licence under test";
 /// 2026-12-31T12:00:00Z, shortly before a period of every kind ends.
 const BEGIN: i64 = 1_798_718_400;
 
-/// Runs a sequence, with faults of the store at some steps, and compares every answer with the model's.
+/// Runs a sequence, with faults of the store at some steps, and compares every answer with the
+/// model's.
 fn run(licence: &Licence, steps: &[(Step, Vec<Option<Fault>>)]) -> Result<(), TestCaseError> {
     let hash = key::read(KEY).unwrap();
     let mut validator = Validator::start();
     validator.world().now = BEGIN;
     validator.world().write(&hash.store_key(), licence.record("active").to_string().into_bytes());
-    // The states that the licence may be in. A request that failed was applied or not, so it leaves both.
+    // The states that the licence may be in. A request that failed was applied or not, so it leaves
+    // both.
     let mut possible = vec![Model::default()];
     let mut ids: BTreeMap<Names, String> = BTreeMap::new();
     let mut latest = BEGIN;

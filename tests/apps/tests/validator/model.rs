@@ -289,7 +289,8 @@ impl Model {
         }
     }
 
-    /// The index of the holder's seat: the first whose lease runs, else the one whose lease ended last.
+    /// The index of the holder's seat: the first whose lease runs, else the one whose lease ended
+    /// last.
     fn find(&self, licence: &Licence, holder: &Names, now: i64) -> Option<usize> {
         let seats = licence.seats.as_ref()?;
         let mut found: Option<usize> = None;
@@ -304,7 +305,8 @@ impl Model {
         found
     }
 
-    /// The usage of the current period and its first second. A clock that goes back does not end it.
+    /// The usage of the current period and its first second. A clock that goes back does not end
+    /// it.
     fn usage(&self, licence: &Licence, now: i64) -> (u64, i64) {
         let (start, _) = bounds(licence.period, now);
         self.period.filter(|period| *period >= start).map_or((0, start), |period| (self.used, period))
@@ -322,8 +324,8 @@ impl Model {
     }
 }
 
-/// The first second of the period that contains a moment, and the first one after the period. Correct
-/// from 2026 on.
+/// The first second of the period that contains a moment, and the first one after the period.
+/// Correct from 2026 on.
 fn bounds(period: &str, moment: i64) -> (i64, Option<i64>) {
     let day = moment.div_euclid(DAY);
     let days = |from: i64, to: i64| (from * DAY, Some(to * DAY));

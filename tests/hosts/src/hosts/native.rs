@@ -27,11 +27,12 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
             App::Registrar | App::SqlContract => {
                 command.arg("--component").arg(&validator).arg("--registrar").arg(component)
             }
-            // In both places: what each may write is the host's to say.
+            // In both places, because the host grants each app its own part of the store.
             App::Contract => command.arg("--component").arg(component).arg("--registrar").arg(component),
         };
         command.arg("--cache").arg(&cache);
-        // In a race a loser may try for longer than a validation may take, and so may a disk that others write to.
+        // The loser of a race may retry for longer than a validation's default deadline, and a busy
+        // disk may be slow.
         command.args(["--deadline-ms", "20000"]);
         for (name, value) in &setup.settings {
             command.arg("--setting").arg(format!("{name}={value}"));
@@ -40,7 +41,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     })
 }
 
-/// Takes the database away from under the running host, or puts something else in its place.
+/// Deletes the file of the running host's store or database, or replaces it with something else.
 pub(super) fn break_store(setup: &Setup, directory: &Path) -> Result<()> {
     let is_sql = matches!(setup.app, App::Registrar | App::SqlContract);
     let database = directory.join("data").join(if is_sql { DATABASE } else { STORE });

@@ -22,14 +22,15 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     Process::start(&logs, |address| {
         let mut command = Command::new(&binary);
         command.arg("up").arg("--from").arg(&manifest).arg("--listen").arg(address.to_string());
-        // Without `--quiet`, what a component prints is in the log directory and in the output.
+        // Without `--quiet`, a component's output is in the log directory and in Spin's output.
         command.arg("--quiet").arg("--state-dir").arg(directory.join("state")).arg("--log-dir").arg(&logs);
         command.args(setup.exported.lines()).args(&setup.arguments);
         command
     })
 }
 
-/// Gives the component both stores: each adapter takes its own. Beside the registrar there is the validator.
+/// Grants the component both stores, of which its adapter imports one. The registrar gets the
+/// validator beside it.
 fn manifest(component: &Path, setup: &Setup) -> Result<Value> {
     let stores: &[&str] = if setup.fault == Some(Fault::Denied) { &[] } else { &["default"] };
     let mut settings: Map<String, Value> =

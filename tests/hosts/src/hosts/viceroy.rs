@@ -1,4 +1,4 @@
-//! Viceroy: Fastly Compute on one's own machine.
+//! Viceroy, which runs Fastly Compute locally.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::process::Process;
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::viceroy()?;
     let (manifest, exported) = if setup.repository_manifest {
-        // It names the file of licences from where Viceroy is started.
+        // Its path of the file of licences is relative to the directory that Viceroy starts in.
         (Path::new(REPOSITORY).join("deploy/fastly/fastly.toml"), directory.join(".countersign/fastly.json"))
     } else {
         (directory.join("fastly.toml"), directory.join("licenses.json"))

@@ -29,7 +29,8 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     })
 }
 
-/// The argument that puts an entry into wasmtime's store. wasmtime splits it at commas and knows no escape; the adapter decodes.
+/// The argument that adds an entry to wasmtime's store. wasmtime splits it at commas and has no
+/// escape, so the entry is percent-encoded and the adapter decodes it.
 #[must_use]
 pub fn entry(key: &str, value: &str) -> String {
     format!("-Skeyvalue-in-memory-data={key}={}", value.replace('%', "%25").replace(',', "%2C"))

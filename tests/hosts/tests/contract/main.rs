@@ -1,7 +1,8 @@
-//! What `wit/store.wit` promises, held against every adapter on its real host: `spin-sqlite::a-stale-version-conflicts`.
+//! What `wit/store.wit` promises, held against every adapter on its real host:
+//! `spin-sqlite::a-stale-version-conflicts`.
 //!
-//! An adapter is tested for what it says of itself: one that is read-only refuses to write, and only one whose compare-and-swap is
-//! atomic is raced.
+//! An adapter is tested for what it says of itself: one that is read-only refuses to write, and
+//! only one whose compare-and-swap is atomic is raced.
 
 mod claims;
 mod races;
@@ -49,7 +50,8 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the last of its trials.
+/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the
+/// last of its trials.
 struct Served {
     host: Host,
     fault: Option<Fault>,

@@ -51,7 +51,8 @@ fn a_race_for_a_version_has_one_winner(store: Store) -> Result<()> {
     one_winner(store, "contended", Expect::Matches(&start.version))
 }
 
-/// All write at once on one condition: one write is applied, the value that stays is that writer's, and all others see it.
+/// All write at once on one condition: one write is applied, the value that stays is that writer's,
+/// and all others see it.
 fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
     let outcomes = race(|writer| patiently(|| store.put(key, &writer.to_string(), expect)))?;
     let winners: Vec<_> =

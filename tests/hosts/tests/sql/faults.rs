@@ -22,7 +22,8 @@ const BEGUN_WITHIN: Duration = Duration::from_millis(500);
 pub(crate) fn of(host: Host) -> &'static [(Fault, &'static str)] {
     match host {
         Host::Native => &[(Fault::Unknown, "no-such-database"), (Fault::Corrupt, "other")],
-        // Spin refuses to start with a label that its configuration does not know, and denies all others.
+        // Spin refuses to start with a label that its configuration does not know, and denies all
+        // others.
         _ => &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied")],
     }
 }
@@ -92,7 +93,8 @@ pub(crate) fn reaches_nothing_else() -> Result<()> {
     Ok(())
 }
 
-/// A file is moved away under the running host, another is put in its place, and the first comes back.
+/// A file is moved away under the running host, another is put in its place, and the first comes
+/// back.
 pub(crate) fn comes_back() -> Result<()> {
     let running = start(Host::Native, None)?;
     let sql = Sql { address: running.address() };

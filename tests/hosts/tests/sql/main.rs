@@ -1,4 +1,5 @@
-//! What `wit/sql.wit` promises, held against every adapter on its real host: `native::a-batch-is-all-or-nothing`.
+//! What `wit/sql.wit` promises, held against every adapter on its real host:
+//! `native::a-batch-is-all-or-nothing`.
 
 mod claims;
 mod faults;
@@ -47,7 +48,8 @@ fn trial(host: Host, name: &str, holds: impl FnOnce() -> Result<()> + Send + 'st
     Trial::test(format!("{}::{name}", host.name()), run).with_ignored_flag(!host.is_there())
 }
 
-/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the last of its trials.
+/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the
+/// last of its trials.
 struct Served {
     host: Host,
     fault: Option<Fault>,

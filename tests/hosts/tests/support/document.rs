@@ -33,7 +33,8 @@ impl Document {
         Ok(Self { root, registry })
     }
 
-    /// Whether the document says that a request may be answered so: its status, its headers, the type and the shape of its body.
+    /// Whether the document says that a request may be answered so: its status, its headers, the
+    /// type and the shape of its body.
     pub(crate) fn check_answer(&self, method: &str, path: &str, answer: &Answer) -> Result<()> {
         let Some(item) = self.item(path) else {
             ensure!(answer.status == 404, "status {} on a path that the document does not have", answer.status);
@@ -77,7 +78,8 @@ impl Document {
         self.check_instance(&media.get("schema").context("no schema")?, body)
     }
 
-    /// The path's item: the one of just this path, or the one that has parameters in place of some of its segments.
+    /// The path's item: the one of just this path, or the one that has parameters in place of some
+    /// of its segments.
     fn item(&self, path: &str) -> Option<Part<'_>> {
         let path = path.split('?').next().unwrap_or_default();
         let paths = Part { value: self.root.get("paths")?, names: vec!["paths".into()] };

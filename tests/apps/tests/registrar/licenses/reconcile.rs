@@ -1,4 +1,5 @@
-//! Reconciling brings the store to the database's records; adopting brings the store's to the database.
+//! Reconciling brings the store to the database's records; adopting brings the store's to the
+//! database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,9 +1,12 @@
-//! An app for the contract suite alone: it turns each `POST` into a call of the `sql` it is composed with, whatever the path.
+//! An app for the contract suite alone: it turns each `POST` into a call of the `sql` it is
+//! composed with, whatever the path.
 //!
-//! A request is one JSON object, `{"query": …}`, `{"execute": …}` or `{"batch": […]}`, of statements `{"sql": "…", "parameters": […],
-//! "expect": …}`; the answer is `{"ok": …}` or `{"error": {"kind": …, "detail": …}}`, both with status 200. A value is one of
-//! `{"integer": "…"}`, a decimal string for it is 64 bits wide, `{"real": …}`, `{"text": "…"}`, `{"blob": […]}` and `null`. In place of a
-//! text or blob may stand `{"text-of-size": …}` or `{"blob-of-size": …}`: as many bytes `x`.
+//! A request is one JSON object, `{"query": …}`, `{"execute": …}` or `{"batch": […]}`, of
+//! statements `{"sql": "…", "parameters": […], "expect": …}`; the answer is `{"ok": …}` or
+//! `{"error": {"kind": …, "detail": …}}`, both with status 200. A value is one of `{"integer":
+//! "…"}`, a decimal string for it is 64 bits wide, `{"real": …}`, `{"text": "…"}`, `{"blob": […]}`
+//! and `null`. In place of a text or blob may stand `{"text-of-size": …}` or `{"blob-of-size": …}`:
+//! as many bytes `x`.
 
 mod answers;
 mod calls;

@@ -62,7 +62,8 @@ pub(crate) fn run(call: Call) -> Result<Value, Error> {
     }
 }
 
-/// Adds one to a decimal number, `times` times, as an app does it: read, compute, write if unchanged, else anew.
+/// Adds one to a decimal number, `times` times, as an app does it: read, compute, write if
+/// unchanged, else anew.
 fn increment(key: &str, times: u32) -> Result<Value, Error> {
     let (mut applied, mut conflicts) = (0, 0);
     for _ in 0..times {

@@ -1,7 +1,9 @@
-//! An app for the contract suite alone: it turns each `POST` into a call of the `store` it is composed with, whatever the path.
+//! An app for the contract suite alone: it turns each `POST` into a call of the `store` it is
+//! composed with, whatever the path.
 //!
-//! A request is one JSON object, `{"op": …}`; the answer is `{"ok": …}` or `{"error": {"kind": …, "detail": …}}`, both with
-//! status 200. Versions travel as decimal strings, for they are 64 bits wide.
+//! A request is one JSON object, `{"op": …}`; the answer is `{"ok": …}` or `{"error": {"kind": …,
+//! "detail": …}}`, both with status 200. Versions travel as decimal strings, for they are 64 bits
+//! wide.
 
 mod answers;
 mod calls;
