@@ -1,4 +1,5 @@
-//! Vectors: the tables of `tests/vectors`, one named trial for each row. Read the names as a list of threats.
+//! Vectors: the tables of `tests/vectors`, with one named trial for each row. The names list what
+//! the core must withstand.
 
 use countersign::{
     decide::Case,
@@ -16,7 +17,7 @@ use countersign::{
     time::Timestamp,
     transitions::{self, UsageOutcome},
     verdict::{Code, Verdict},
-    version::{Version, VersionRange},
+    version::{Version, VersionError, VersionRange},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Map, Value, json};
@@ -24,24 +25,36 @@ use std::{error::Error, process::ExitCode, sync::Arc};
 
 type Check = fn(&Value, &Value) -> Result<(), Box<dyn Error>>;
 
-/// Each table's file, its place in it, and what checks a row of it (given the row and the whole file).
+/// Each table's file, its path in that file, and the check of a row, given the row and the whole
+/// file.
 const TABLES: &[(&str, &str, Check)] = &[
-    ("keys", "/made", key_made),
-    ("keys", "/prefixes", key_prefix),
-    ("keys", "/read", key_read),
+    ("keys", "/generated", key_generated),
+    ("keys", "/prefixes", |row, _| equal(Prefix::parse(text(row, "given")).is_ok(), true)),
+    ("keys", "/prefixes_refused", |row, _| equal(Prefix::parse(text(row, "given")).is_ok(), false)),
+    ("keys", "/read_as_generated", key_read_as_generated),
+    ("keys", "/malformed", |row, _| equal(key::read(text(row, "given")), Err(ReadError::Malformed))),
+    ("keys", "/existing", key_existing),
+    ("keys", "/refused", |row, _| refused(key::read(text(row, "given")), row)),
     ("keys", "/hints", key_hint),
-    ("domains", "/covers", domain_covers),
+    ("domains", "/covered", |row, _| equal(covers(row)?, true)),
+    ("domains", "/not_covered", |row, _| equal(covers(row)?, false)),
     ("domains", "/forms", domain_form),
-    ("domains", "/malformed", domain_malformed),
-    ("domains", "/entries", domain_entry),
+    ("domains", "/malformed", |row, _| refused(Domain::parse(text(row, "given")), row)),
+    ("domains", "/rules", |row, _| Ok(rule(row)?.check_registrable()?)),
+    ("domains", "/public_suffixes", |row, _| equal(rule(row)?.check_registrable(), Err(DomainError::PublicSuffix))),
+    ("domains", "/rules_malformed", |row, _| refused(rule(row), row)),
     ("values", "/version_order", version_order),
-    ("values", "/version_malformed", version_malformed),
-    ("values", "/version_ranges", version_range),
+    ("values", "/version_malformed", |row, _| refused(Version::parse(text(row, "given")), row)),
+    ("values", "/version_covered", |row, _| equal(covers_version(row)?, true)),
+    ("values", "/version_not_covered", |row, _| equal(covers_version(row)?, false)),
     ("values", "/times", time),
+    ("values", "/times_malformed", time_malformed),
     ("values", "/periods", period),
-    ("records", "/records", record),
+    ("records", "/read", record_read),
+    ("records", "/refused", record_refused),
     ("records", "/broken", record_broken),
-    ("requests", "/bodies", request_body),
+    ("requests", "/read", request_read),
+    ("requests", "/refused", request_refused),
     ("requests", "/not_utf8", request_not_utf8),
     ("decisions", "/trials/status", decision),
     ("decisions", "/trials/beginning", decision),
@@ -103,7 +116,14 @@ fn equal<T: PartialEq + std::fmt::Debug>(got: T, expected: T) -> Result<(), Box<
     if got == expected { Ok(()) } else { Err(format!("got {got:?}, expected {expected:?}").into()) }
 }
 
-fn key_made(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+/// Compares an error with the row's column `error`: the name of the enum's variant.
+fn refused<T, E: std::fmt::Debug>(result: Result<T, E>, row: &Value) -> Result<(), Box<dyn Error>> {
+    let error = result.err().map(|error| format!("{error:?}")).ok_or("it was accepted")?;
+    let variant = error.split([' ', '(']).next();
+    equal(variant, Some(text(row, "error")))
+}
+
+fn key_generated(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let random = hex::decode(text(row, "random")).ok_or("not 16 bytes")?;
     let key = Key::generate(&Prefix::parse(text(row, "prefix"))?, random);
     equal(key.to_string().as_str(), text(row, "key"))?;
@@ -112,52 +132,33 @@ fn key_made(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal(key::read(&key.to_string())?.store_key(), format!("license:{}", text(row, "hash")))
 }
 
-fn key_prefix(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    equal(Some(Prefix::parse(text(row, "given")).is_ok()), row["accepted"].as_bool())
+fn key_read_as_generated(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+    let printed = text(row, "as");
+    let generated = file["generated"].as_array().and_then(|keys| keys.iter().find(|key| key["key"] == printed));
+    let hash = text(generated.ok_or("there is no such key")?, "hash");
+    equal(key::read(text(row, "given"))?.to_hex().as_str(), hash)
 }
 
-fn key_read(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+fn key_existing(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     use sha2::{Digest, Sha256};
     let given = text(row, "given");
-    let got = key::read(given).map(|hash| *hash.as_bytes());
-    let expected = match text(row, "as") {
-        "malformed" => Err(ReadError::Malformed),
-        "empty" => Err(ReadError::Empty),
-        "too long" => Err(ReadError::TooLong),
-        "foreign" => Ok(Sha256::digest(given).into()),
-        printed => {
-            let made = file["made"].as_array().and_then(|made| made.iter().find(|made| made["key"] == printed));
-            Ok(hex::decode(text(made.ok_or("no such key was made")?, "hash")).ok_or("not 32 bytes")?)
-        }
-    };
-    equal(got, expected)
+    equal(key::read(given)?.as_bytes(), &Sha256::digest(given).into())
 }
 
 fn key_hint(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal(key::hint(text(row, "given")).as_ref().map(key::Hint::as_str), row["hint"].as_str())
 }
 
-fn domain_covers(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let (entry, domain) = (DomainRule::parse(text(row, "entry"))?, Domain::parse(text(row, "domain"))?);
-    equal(Some(entry.covers(&domain)), row["covered"].as_bool())
+fn rule(row: &Value) -> Result<DomainRule, DomainError> {
+    DomainRule::parse(text(row, "rule"))
+}
+
+fn covers(row: &Value) -> Result<bool, DomainError> {
+    Ok(rule(row)?.covers(&Domain::parse(text(row, "domain"))?))
 }
 
 fn domain_form(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal(Domain::parse(text(row, "given"))?.as_str(), text(row, "form"))
-}
-
-fn domain_malformed(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Domain::parse(text(row, "given")).err().map(|error| format!("{error:?}"));
-    equal(error.as_deref(), row["error"].as_str())
-}
-
-fn domain_entry(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let entry = DomainRule::parse(text(row, "entry"));
-    let error = entry.as_ref().err().map(|error| format!("{error:?}"));
-    equal(error.as_deref(), row["error"].as_str())?;
-    let refusal = entry.map_or(Ok(()), |entry| entry.check_registrable());
-    let expected = if row["refused"] == true { Err(DomainError::PublicSuffix) } else { Ok(()) };
-    equal(refusal, expected)
 }
 
 fn version_order(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
@@ -174,24 +175,22 @@ fn version_order(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn version_malformed(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let error = Version::parse(text(row, "given")).err().map(|error| format!("{error:?}"));
-    equal(error.as_deref(), row["error"].as_str())
-}
-
-fn version_range(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+fn covers_version(row: &Value) -> Result<bool, VersionError> {
     let end = |column: &str| row[column].as_str().map(Version::parse).transpose();
     let range = VersionRange { from: end("from")?, below: end("below")? };
-    equal(Some(range.covers(&Version::parse(text(row, "version"))?)), row["covered"].as_bool())
+    Ok(range.covers(&Version::parse(text(row, "version"))?))
 }
 
 fn time(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let given = text(row, "given");
-    let time = Timestamp::parse(given);
-    equal(time.ok().map(Timestamp::unix), row["unix"].as_i64())?;
-    equal(time.err().map(|error| format!("{error:?}")).as_deref(), row["error"].as_str())?;
-    let date = row["date"].as_i64().or(row["unix"].as_i64());
-    equal(Timestamp::parse_date_or_time(given).ok().map(Timestamp::unix), date)
+    equal(Some(Timestamp::parse(given)?.unix()), row["unix"].as_i64())?;
+    equal(Some(Timestamp::parse_date_or_time(given)?.unix()), row["unix"].as_i64())
+}
+
+fn time_malformed(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    let given = text(row, "given");
+    refused(Timestamp::parse(given), row)?;
+    equal(Timestamp::parse_date_or_time(given).ok().map(Timestamp::unix), row["date"].as_i64())
 }
 
 fn period(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
@@ -200,7 +199,11 @@ fn period(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal(period.end(moment).map(|end| end.to_string()).as_deref(), row["end"].as_str())
 }
 
-fn record(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+/// The bytes of a row's record.
+fn record(row: &Value, file: &Value) -> Result<Vec<u8>, Box<dyn Error>> {
+    if let Some(text) = row["text"].as_str() {
+        return Ok(text.as_bytes().to_vec());
+    }
     let mut fields: Map<String, Value> = serde_json::from_str(text(file, "base"))?;
     for name in row["without"].as_array().into_iter().flatten() {
         fields.remove(name.as_str().unwrap_or_default()).ok_or("no such field")?;
@@ -208,45 +211,50 @@ fn record(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     if let Some(set) = row["set"].as_str() {
         fields.extend(serde_json::from_str::<Map<_, _>>(set)?);
     }
-    let bytes =
-        row["text"].as_str().map_or_else(|| serde_json::to_vec(&fields), |text| Ok(text.as_bytes().to_vec()))?;
-    let read = License::from_json(&bytes);
-    if let Ok(license) = &read {
-        equal(License::from_json(license.to_json().as_bytes())?, license.clone())?;
-        let written: Value = serde_json::from_str(&license.to_json())?;
-        for (name, value) in row["reads"].as_str().map_or(Ok(Map::new()), serde_json::from_str)? {
-            equal(&written[&name], &value)?;
-        }
+    Ok(serde_json::to_vec(&fields)?)
+}
+
+fn record_read(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+    let license = License::from_json(&record(row, file)?)?;
+    equal(&License::from_json(license.to_json().as_bytes())?, &license)?;
+    let written: Value = serde_json::from_str(&license.to_json())?;
+    for (name, value) in row["reads"].as_str().map_or(Ok(Map::new()), serde_json::from_str)? {
+        equal(&written[&name], &value)?;
     }
-    let error = read.err().map(|error| match error {
-        RecordError::Corrupt { .. } => "corrupt",
-        RecordError::UnknownFormat => "unknown format",
-        RecordError::TooMany => "too many",
-        RecordError::Expiry => "expiry",
-        RecordError::Bounds => "bounds",
-    });
-    equal(error, row["error"].as_str())
+    Ok(())
+}
+
+fn record_refused(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
+    refused(License::from_json(&record(row, file)?), row)
 }
 
 fn record_broken(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
-    let base = text(file, "base").strip_suffix('}').ok_or("no object")?;
+    let base = text(file, "base").strip_suffix('}').ok_or("not an object")?;
     let broken = format!("{base}{}}}{}", row["append"].as_str().unwrap_or(""), row["after"].as_str().unwrap_or(""));
     equal(matches!(License::from_json(broken.as_bytes()), Err(RecordError::Corrupt { .. })), true)
 }
 
-fn request_body(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
-    let verbs = match row["verbs"].as_str() {
-        Some(words) => words.split(' ').map(verb).collect::<Result<Vec<_>, _>>()?,
-        None => vec![Verb::Validate],
-    };
-    for verb in verbs {
+fn request_read(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    for verb in verbs(row)? {
+        Request::from_json(verb, text(row, "body").as_bytes()).map_err(|error| format!("{verb:?}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn request_refused(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    for verb in verbs(row)? {
         let error = Request::from_json(verb, text(row, "body").as_bytes()).err();
-        equal((verb, error.as_ref().map(|error| error.field.as_str())), (verb, row["field"].as_str()))?;
-        if let (Some(error), Some(detail)) = (error, row["detail"].as_str()) {
+        let error = error.ok_or_else(|| format!("{verb:?}: it was accepted"))?;
+        equal((verb, error.field.as_str()), (verb, text(row, "field")))?;
+        if let Some(detail) = row["detail"].as_str() {
             equal(error.detail.as_str(), detail)?;
         }
     }
     Ok(())
+}
+
+fn verbs(row: &Value) -> Result<Vec<Verb>, Box<dyn Error>> {
+    row["verbs"].as_str().unwrap_or("validate").split(' ').map(verb).collect()
 }
 
 fn verb(word: &str) -> Result<Verb, Box<dyn Error>> {
@@ -257,11 +265,11 @@ fn verb(word: &str) -> Result<Verb, Box<dyn Error>> {
 
 fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let bytes: Vec<u8> = serde_json::from_value(row["bytes"].clone())?;
-    let error = Request::from_json(Verb::Validate, &bytes).err().ok_or("it was read")?;
+    let error = Request::from_json(Verb::Validate, &bytes).err().ok_or("it was accepted")?;
     equal((error.field.as_str(), error.detail.as_str()), ("", "The body is not UTF-8."))
 }
 
-/// The file's base with the fields of each row changed or added.
+/// A part of the file, with the fields of each row changed or added.
 fn changed<T>(file: &Value, part: &str, rows: &[&Value], read: impl Fn(&[u8]) -> T) -> T {
     let mut fields = file[part].as_object().cloned().unwrap_or_default();
     fields.extend(rows.iter().filter_map(|row| row[part].as_object().cloned()).flatten());
@@ -272,7 +280,7 @@ fn validation(body: &[u8]) -> Result<Request, FieldError> {
     Request::from_json(Verb::Validate, body)
 }
 
-/// A moment in RFC 3339, or a time of the day that most rows are about.
+/// A moment in RFC 3339, or a time of the day on which most rows are.
 fn moment(text: &str) -> Result<Timestamp, Box<dyn Error>> {
     let is_time = text.len() == "00:00:00".len();
     Ok(Timestamp::parse(&if is_time { format!("2026-06-01T{text}Z") } else { text.to_owned() })?)
@@ -286,7 +294,7 @@ fn license_id(file: &Value) -> Result<LicenseId, Box<dyn Error>> {
     Ok(LicenseId::parse(text(&file["license"], "id"))?)
 }
 
-/// What has become of the file's licence.
+/// The usage state of the file's licence.
 fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
     let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
     let request = |verb, fields: Value| {
@@ -299,7 +307,7 @@ fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
         Ok([Per::Machine, Per::Domain, Per::User]
             .iter()
             .find_map(|per| request.holder(*per, &license))
-            .ok_or("nobody")?)
+            .ok_or("there is no holder")?)
     };
     let mut state = State { begun_at: value["begunAt"].as_str().map(moment).transpose()?, ..State::default() };
     for seat in list("seats") {
@@ -308,7 +316,7 @@ fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
         state.seats.push(Seat { holder: holder(seat)?, since, until });
     }
     for counter in list("counters") {
-        let (name, used) = (Label::parse(text(&counter, "name"))?, counter["used"].as_u64().ok_or("no number")?);
+        let (name, used) = (Label::parse(text(&counter, "name"))?, counter["used"].as_u64().ok_or("not a number")?);
         state.counters.push(Counter { name, used, period: moment_or(&counter["from"], Timestamp::MIN)? });
     }
     for operation in list("applied") {
@@ -336,7 +344,7 @@ fn applied(file: &Value, value: &Value) -> Result<AppliedOperation, Box<dyn Erro
     Ok(AppliedOperation { operation, at: moment(text(value, "at"))? })
 }
 
-/// A verb, and what comes of it.
+/// Checks the outcome of a verb.
 fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     let license = changed(file, "license", &[row], License::from_json)?;
     let request = changed(file, "request", &[row], |body| Request::from_json(verb, body))?;
@@ -355,7 +363,7 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
             equal(Some(transitions::deactivate(&case, &mut after, now)), row["held"].as_bool())?;
             return equal(after, expected);
         }
-        Verb::Activations => return Err("changes nothing".into()),
+        Verb::Activations => return Err("it changes nothing".into()),
         Verb::Usage => {
             let key = row["key"].as_str().map(IdempotencyKey::parse).transpose()?;
             let operation = key.and_then(|key| request.operation(&key, &license.id));
@@ -390,18 +398,19 @@ fn decision(row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
     equal_verdict(&Case::new(&license, &request).decide(&state(file, &row["state"])?, Timestamp::parse(now)?), row)
 }
 
-/// A trial for each two reasons that can hold at once: the first in the table's order is reported.
+/// A trial for every two reasons that can apply at once: the first in the table's order is
+/// reported.
 fn pairs_of_reasons() -> Vec<Trial> {
     let file = read_file("decisions");
     let order = file["order"].clone();
-    let reasons_there_are = order["reasons"].as_array().cloned().unwrap_or_default();
+    let reasons = order["reasons"].as_array().cloned().unwrap_or_default();
     let excludes = |pair: [&str; 2]| {
         let sets = order["exclusive"].as_array().into_iter().flatten();
         sets.filter_map(Value::as_array).any(|set| pair.iter().all(|code| set.contains(&json!(code))))
     };
     let mut trials = Vec::new();
-    for (at, first) in reasons_there_are.iter().enumerate() {
-        for second in &reasons_there_are[at + 1..] {
+    for (at, first) in reasons.iter().enumerate() {
+        for second in &reasons[at + 1..] {
             let (code, later) = (text(first, "code").to_owned(), text(second, "code").to_owned());
             if excludes([&code, &later]) {
                 continue;
@@ -424,7 +433,7 @@ fn pairs_of_reasons() -> Vec<Trial> {
     trials
 }
 
-/// Of every code there is a verdict in the tables, and the order of the reasons is that of the codes.
+/// The table of reasons has every code, in the order of [`Code::ALL`].
 fn every_code_has_a_row() -> Trial {
     trial("decisions: every code has a row, in the order of the codes".to_owned(), || {
         let file = read_file("decisions");
