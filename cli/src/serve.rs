@@ -156,6 +156,6 @@ async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Re
     };
     tokio::select! {
         () = others => {}
-        () = chores::tell_counts(&registrar, &counts, stops) => {}
+        () = chores::report_counts(&registrar, &counts, stops) => {}
     }
 }

@@ -7,7 +7,7 @@ wasmtime::component::bindgen!({
     inline: "
         package countersign:host;
 
-        /// What this host runs: any app behind `service`.
+        /// What this host runs: any app that exports `service`.
         world app {
             import countersign:license/store@0.1.0;
             import countersign:license/settings@0.1.0;
@@ -27,7 +27,7 @@ wasmtime::component::bindgen!({
 pub use self::countersign::license::{journal, settings, store};
 pub use exports::countersign::license::service;
 
-/// What the registrar is given beside.
+/// What the registrar imports besides.
 pub mod registrar {
     wasmtime::component::bindgen!({
         path: "../wit",

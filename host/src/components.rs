@@ -1,4 +1,4 @@
-//! Where the components' files are, unless the operator says otherwise.
+//! Where the components' files are, unless the operator names others.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,22 @@ pub const VALIDATOR: &str = "countersign-native.wasm";
 /// The registrar's file.
 pub const REGISTRAR: &str = "countersign-registrar-native.wasm";
 
-/// Neither beside this program nor where the build puts it.
+/// A component's file was not found.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "there is no {file} beside this program: name one with `{option}`, or make it with `cargo xtask compose native`"
+    "cannot find {file} beside this program: name it with `{option}`, or build it with `cargo xtask compose native`"
 )]
 pub struct Missing {
     file: &'static str,
     option: &'static str,
 }
 
-/// The file of a component: beside this program, in `../components` from there, or in `target/components`, where `cargo xtask compose`
-/// writes it. `option` is how an operator names another, for the error.
+/// Finds the file of a component: beside this program, in `../components` from there, or in
+/// `target/components`, where `cargo xtask compose` writes it. `option` is the option by which an
+/// operator names another file.
+///
+/// # Errors
+/// [`Missing`] if the file is in none of these places.
 pub fn find(file: &'static str, option: &'static str) -> Result<PathBuf, Missing> {
     let program = env::current_exe().unwrap_or_default();
     let beside = program.parent().unwrap_or(Path::new("."));

@@ -1,17 +1,20 @@
-//! Runs components: of each one compiled artefact, many warm instances, and bounds on each call.
+//! Runs components: compiles each once, keeps warm instances of it, and bounds each call.
 //!
 //! # Design decisions
-//! - Calls are asynchronous, on the server's own threads. A validation takes microseconds and never leaves the thread that read the
-//!   request. A guest that is still computing gives way at each tick of the epoch, and after [`FAST_TICKS`] of them it computes in
-//!   turn: of all slow calls together no more than [`Machine::new`]'s `slow_calls` run at a time, so that however many requests
-//!   spin, the other threads answer the rest. With blocking calls, as many spinning guests as there are threads would stop everything
-//!   until their deadline.
-//! - An instance is one request's at a time and is kept for the next. Whatever ends a call early (a trap, the deadline, the memory
-//!   limit) ends that instance and no other.
-//! - What an instance has touched of its memory is put back for the next in its place rather than given back to the kernel, where each
-//!   page would cost the next a fault: a first verdict takes half the time.
-//! - wasmtime's own cache holds the compiled code, by the component's content and the compiler's version. Loading it ourselves would
-//!   take the one `unsafe` in this program, to save milliseconds at a start.
+//! - Calls are asynchronous and run on the server's own threads. A validation takes microseconds
+//!   and never leaves the thread that read the request. A guest that computes for longer yields at
+//!   each tick of the epoch. After [`FAST_TICKS`] ticks it counts as slow and must queue for a
+//!   permit to compute. There are fewer permits than threads ([`Machine::new`]'s `slow_calls`), so
+//!   the other threads keep answering, however many requests spin. With blocking calls, one
+//!   spinning guest per thread would stop the server until their deadline.
+//! - An instance serves one request at a time, and is kept for the next. Whatever ends a call early
+//!   (a trap, the deadline, the memory limit) ends that instance alone.
+//! - The memory that an instance touched is reset in place for the next one in its slot, not
+//!   returned to the kernel. This saves the next instance a page fault for each page, and halves
+//!   the time of a first verdict.
+//! - wasmtime's cache holds the compiled code, by the component's content and the compiler's
+//!   version. Loading it ourselves would take the only `unsafe` in this program, and save
+//!   milliseconds at a start.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,13 +37,14 @@ use crate::limits::{
 };
 use crate::pool::Pool;
 
-/// What the components of one process run on: a compiler, a pool of instances, a clock of epochs, and turns for slow calls.
+/// What the components of one process run on: a compiler, a pool of memory for instances, the
+/// thread that advances the epoch, and permits for slow calls.
 pub struct Machine {
     engine: wasmtime::Engine,
     slow_calls: Arc<Semaphore>,
 }
 
-/// A component, ready to answer.
+/// A component that is ready to answer requests.
 pub struct Engine {
     app: AppPre<Guest>,
     imports: Arc<Imports>,
@@ -49,14 +53,14 @@ pub struct Engine {
     bounds: Bounds,
 }
 
-/// What one app may take.
+/// The bounds of one app.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Of the time for one call.
+    /// The time that one call may take.
     pub deadline: Duration,
-    /// Bytes of all linear memories of one instance; [`MAX_REGISTRAR_MEMORY`] at most.
+    /// Bytes of all linear memories of one instance together; [`MAX_REGISTRAR_MEMORY`] at most.
     pub memory: usize,
-    /// Instances that are kept between calls.
+    /// The number of idle instances to keep between calls.
     pub warm: usize,
 }
 
@@ -64,38 +68,46 @@ struct Instance {
     store: wasmtime::Store<Guest>,
     app: App,
     turn: Arc<Mutex<Turn>>,
+    /// Those that it has answered.
     calls: u32,
 }
 
-/// How far a call has come.
+/// The progress of a call.
 #[derive(Default)]
 struct Turn {
+    /// Ticks of the epoch since the call began.
     ticks: u32,
-    /// A slow call's right to compute until the next tick.
+    /// A slow call's permit to compute until the next tick.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Why a call has no answer. Its instance is gone; the next call gets another.
+/// Why a call has no answer. Its instance is dropped, and the next call gets another.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It took longer than the deadline.
-    #[error("it missed its deadline")]
+    /// The call took longer than its deadline.
+    #[error("the call missed its deadline")]
     Deadline,
-    /// It trapped, ran out of memory, or could not be started. The text is for an operator.
-    #[error("it failed: {0:#}")]
+    /// The guest trapped, ran out of memory, or could not be started. The text is for operators.
+    #[error("the call failed: {0:#}")]
     Guest(wasmtime::Error),
 }
 
 impl Machine {
-    /// `cache` is a directory for compiled components. `slow_calls` is how many slow calls may compute at once: fewer than there are
-    /// threads.
+    /// `cache` is a directory for compiled components. `slow_calls` is the number of slow calls
+    /// that may compute at once; it should be less than the number of threads.
+    ///
+    /// # Errors
+    /// If the cache's directory cannot be used, or memory or a thread cannot be had.
     pub fn new(cache: Option<&Path>, slow_calls: usize) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&configure(cache)?)?;
         tick(&engine)?;
         Ok(Self { engine, slow_calls: Arc::new(Semaphore::new(slow_calls)) })
     }
 
-    /// Compiles a component, or takes it from the cache, and starts a first instance.
+    /// Compiles a component, or loads it from the cache, and starts a first instance.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not a valid component, or imports what `imports` does not link.
     pub async fn load(&self, component: &Path, imports: Imports, bounds: Bounds) -> wasmtime::Result<Engine> {
         let component = Component::from_file(&self.engine, component)?;
         let mut linker = Linker::new(&self.engine);
@@ -109,7 +121,10 @@ impl Machine {
 }
 
 impl Engine {
-    /// Calls `service.handle` on an instance that no other call has.
+    /// Calls `service.handle` on an instance that no other call is using.
+    ///
+    /// # Errors
+    /// [`Failure`]. Whether the guest did what the request asked is then unknown.
     pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
         timeout(self.bounds.deadline, self.call_to_end(request))
             .await
@@ -143,7 +158,7 @@ impl Engine {
     }
 }
 
-/// At every tick the guest lets others run, and once it is slow it waits in line for its next turn.
+/// Makes the guest yield at every tick and, once it is slow, wait for a permit.
 fn take_turns(store: &mut wasmtime::Store<Guest>, turn: Arc<Mutex<Turn>>, slow_calls: Arc<Semaphore>) {
     store.epoch_deadline_callback(move |_| {
         let mut current = lock(&turn);
@@ -180,6 +195,9 @@ fn tick(engine: &wasmtime::Engine) -> wasmtime::Result<()> {
 }
 
 /// The engine's configuration: instances from a pool, and interruption by epoch.
+///
+/// # Errors
+/// If the cache's directory cannot be used.
 pub fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)

@@ -1,14 +1,54 @@
-//! The native host of Countersign, in the order in which a request meets it.
+//! The native host of Countersign: it runs the components over HTTP and SQLite.
 //!
-//! 1. [`http`] speaks HTTP and hands each request to one of two apps, by its path.
-//! 2. [`engine`] runs the app's component, its `service.handle`, on a warm instance.
-//! 3. [`imports`] is what the component can reach: the store, settings, the journal, and for the
+//! A request meets the modules in this order:
+//!
+//! 1. [`http`] reads the request and chooses one of two apps by its path.
+//! 2. [`engine`] calls the app's `service.handle` on a warm instance of its component.
+//! 3. [`imports`] has what the component can reach: the store, settings, the journal, and for the
 //!    registrar its SQL database.
 //!
-//! Beside them, [`registrar`] is the vendors' app in this process, for a server and for the command
-//! line; [`components`] finds the components' files; [`limits`] has every bound.
+//! The others support them: [`registrar`] is the vendors' app for callers in this process,
+//! [`components`] finds the components' files, [`bindings`] has the types of `wit/`, and [`limits`]
+//! has every bound.
 //!
-//! A program that works on a data directory itself needs [`registrar::Local`] alone:
+//! A server of licence checks, without the vendors' API:
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use countersign_host::engine::{Bounds, Machine};
+//! use countersign_host::http::{self, Apps};
+//! use countersign_host::imports::journal::{Destination, Journal};
+//! use countersign_host::imports::settings::Settings;
+//! use countersign_host::imports::store::{Shared, Store};
+//! use countersign_host::imports::{Grants, Imports};
+//! use countersign_host::{components, limits};
+//! use tokio::net::TcpListener;
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let data = Path::new("data");
+//! Store::create(data, limits::COMMAND_BUSY_TIMEOUT)?;
+//! let store = Arc::new(Shared::new(data.to_owned())?);
+//! let (journal, _) = Journal::start(&Destination::Stdout, None)?;
+//! let imports = Imports::new(store, Settings::of_process(&[]), journal, Grants::validator());
+//!
+//! let bounds = Bounds {
+//!     deadline: limits::REQUEST_DEADLINE,
+//!     memory: limits::MAX_GUEST_MEMORY,
+//!     warm: limits::WARM_INSTANCES,
+//! };
+//! let machine = Machine::new(Some(&data.join("cache")), 1)?;
+//! let component = components::find(components::VALIDATOR, "--component")?;
+//! let validator = machine.load(&component, imports, bounds).await?;
+//!
+//! let listener = TcpListener::bind("127.0.0.1:3000").await?;
+//! http::serve(listener, Arc::new(Apps::new(validator, None)), std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that works on a data directory itself needs only [`registrar::Local`]:
 //!
 //! ```no_run
 //! use countersign_host::registrar::Local;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 // HTTP.
 
-/// Connections served at once; further ones wait in the kernel's queue. Below the usual soft limit of
-/// 1,024 open files.
+/// Connections served at once; further ones wait in the kernel's queue. Below the usual soft limit
+/// of 1,024 open files.
 pub const MAX_CONNECTIONS: usize = 900;
 
 /// Bytes of a request's line and headers together. nginx takes 32 KiB by default, for browsers with
-/// large cookies; programs that check a licence send a few hundred bytes. hyper's own floor is 8 KiB.
+/// large cookies; programs that check a licence send a few hundred bytes. hyper's own floor is 8
+/// KiB.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Headers of a request.
@@ -54,12 +55,12 @@ pub const MAX_INSTANCES: u32 = 1_000;
 /// Core instances, memories and tables in the pool, for each of [`MAX_INSTANCES`].
 pub const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
 
-/// Bytes of an instance's linear memory. A request holds a body of 64 KiB and one record; the rest is
-/// stack, data and headroom.
+/// Bytes of an instance's linear memory. A request holds a body of 64 KiB and one record; the rest
+/// is stack, data and headroom.
 pub const MAX_GUEST_MEMORY: usize = 16 * 1024 * 1024;
 
-/// The same for the registrar, which holds 500 licences of a table or a body, with all their changes
-/// and results.
+/// The same for the registrar, which holds 500 licences of a table or a body, with all their
+/// changes and results.
 pub const MAX_REGISTRAR_MEMORY: usize = 64 * 1024 * 1024;
 
 /// Vendors' requests served at once; further ones wait for a permit within their deadline.
@@ -72,11 +73,12 @@ pub const RESIDENT_MEMORY: usize = 2 * 1024 * 1024;
 /// The same for a table of functions, whose entries have 8 bytes each.
 pub const RESIDENT_TABLE: usize = 64 * 1024;
 
-/// Calls to one instance before it is replaced: bounds what a leak can gather, and makes the cost of
-/// a start negligible.
+/// Calls to one instance before it is replaced: bounds what a leak can gather, and makes the cost
+/// of a start negligible.
 pub const CALLS_PER_INSTANCE: u32 = 10_000;
 
-/// Idle instances of the validator that are pooled. More are created when more requests run at once.
+/// Idle instances of the validator that are pooled. More are created when more requests run at
+/// once.
 pub const WARM_INSTANCES: usize = 64;
 
 /// The same for the registrar: each keeps the memory that its largest request took.
@@ -87,7 +89,8 @@ pub const WARM_REGISTRARS: usize = 4;
 /// Idle connections to the store that are pooled.
 pub const WARM_CONNECTIONS: usize = 16;
 
-/// Bytes of cached rows, with [`ROW_OVERHEAD`] for each: some 50,000 licences of the usual 300 bytes.
+/// Bytes of cached rows, with [`ROW_OVERHEAD`] for each: some 50,000 licences of the usual 300
+/// bytes.
 pub const MAX_ROW_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a cached row takes besides its key and value: allocations and its share of the table.
@@ -97,7 +100,8 @@ pub const ROW_OVERHEAD: usize = 256;
 /// ones wait in their requests.
 pub const WRITES_PER_COMMIT: usize = 128;
 
-/// How long a request's store call waits for a writer in another process. Below [`REQUEST_DEADLINE`].
+/// How long a request's store call waits for a writer in another process. Below
+/// [`REQUEST_DEADLINE`].
 pub const SERVE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a command waits for a writer in another process.
@@ -154,6 +158,6 @@ pub const COUNTS_PAUSE: Duration = Duration::from_secs(5);
 /// added to it.
 pub const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause while the store fails, and the pause while the outbox is empty: another process
-/// may add to it.
+/// The longest pause while the store fails, and the pause while the outbox is empty: another
+/// process may add to it.
 pub const MAX_OUTBOX_PAUSE: Duration = Duration::from_secs(30);

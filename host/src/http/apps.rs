@@ -11,7 +11,7 @@ use crate::registrar::Registrar;
 /// The apps of a server.
 pub struct Apps {
     table: Vec<(Paths, App)>,
-    /// Serves the paths that are not in the table, and answers 404 to those that it does not know.
+    /// Serves every path that is not in the table. Unknown paths get its 404.
     others: App,
 }
 

@@ -1,4 +1,4 @@
-//! HTTP in front of the apps: [`apps`] says which of them serves a path, [`server`] the rest.
+//! HTTP in front of the apps: [`server`] speaks it, [`apps`] says which app serves a path.
 
 pub mod apps;
 pub mod server;

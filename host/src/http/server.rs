@@ -1,6 +1,7 @@
-//! The shell: HTTP/1.1 in front of `service.handle`. Of routes it knows which app has them.
+//! The native shell: HTTP/1.1 in front of `service.handle`.
 //!
-//! Every wait for a client is bounded, and so is everything it sends; what ends a connection says so before it closes.
+//! Every wait for a client is bounded, and so is everything that it sends. An answer that ends a
+//! connection says so before the connection closes.
 
 use std::convert::Infallible;
 use std::io;
@@ -32,10 +33,11 @@ use crate::limits::{
     HEADER_TIMEOUT, LINGER, LINGER_BYTES, MAX_CONNECTIONS, MAX_HEADER_BYTES, MAX_HEADERS, STOP_TIMEOUT, WRITE_TIMEOUT,
 };
 
-/// How long an accept that failed for want of files or memory waits before the next.
+/// The pause after an accept that failed because files or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Headers of an answer that are the server's to write: they frame the message or hold for one connection (RFC 9110, section 7.6.1).
+/// Headers of an answer that only the server writes: they frame the message or concern one
+/// connection (RFC 9110, section 7.6.1).
 const CONNECTION_HEADERS: [header::HeaderName; 6] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -45,7 +47,7 @@ const CONNECTION_HEADERS: [header::HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// Serves until `stop` resolves, then finishes what is in flight within [`STOP_TIMEOUT`].
+/// Serves until `stop` resolves, then gives requests in flight [`STOP_TIMEOUT`] to finish.
 pub async fn serve(listener: TcpListener, apps: Arc<Apps>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, _) = watch::channel(false);
@@ -67,11 +69,11 @@ pub async fn serve(listener: TcpListener, apps: Arc<Apps>, stop: impl Future<Out
     stopping.send_replace(true);
     let all_places = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
     if timeout(STOP_TIMEOUT, places.acquire_many(all_places)).await.is_err() {
-        tracing::warn!("connections cut off at the end of the time to stop");
+        tracing::warn!("some connections did not end in time and were cut off");
     }
 }
 
-/// Waits for a free place before it takes the next connection: others wait in the kernel's queue.
+/// Waits for a free place, then for a connection. Further ones wait in the kernel's queue.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -119,13 +121,13 @@ async fn serve_connection(
     Ok(ended?)
 }
 
-/// Throws away what the client still sends, until it has seen the end: see [`LINGER`].
+/// Discards what the client still sends, until it has seen the answer's end: see [`LINGER`].
 async fn linger(mut stream: TcpStream) {
     let drain = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
     };
-    // Whether it worked makes no difference: the connection is closed next.
+    // The connection is closed next in any case.
     let _: Result<io::Result<u64>, _> = timeout(LINGER, drain).await;
 }
 
@@ -145,11 +147,11 @@ async fn answer(apps: &Apps, client: SocketAddr, request: Request<Incoming>) -> 
     };
     let mut response = match app.call(&request).await {
         Ok(response) => translate(response).unwrap_or_else(|| {
-            tracing::error!("the guest gave an answer that HTTP cannot carry");
+            tracing::error!("the app's answer has an invalid status or header");
             unavailable()
         }),
         Err(error) => {
-            tracing::error!(%error, "the guest gave no answer");
+            tracing::error!(%error, "the app gave no answer");
             unavailable()
         }
     };
@@ -159,7 +161,7 @@ async fn answer(apps: &Apps, client: SocketAddr, request: Request<Incoming>) -> 
     response
 }
 
-/// A body that announces too much is not read at all, one that turns out to be too much no further.
+/// Reads a body up to the bound, and nothing of one that announces more.
 async fn read(body: Incoming) -> service::Body {
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return service::Body::TooLarge;
@@ -188,7 +190,7 @@ fn headers(headers: &HeaderMap) -> Vec<service::Header> {
     headers.iter().filter(|(name, _)| is_passed_header(name.as_str())).map(header).collect()
 }
 
-/// The guest's answer; `None` if its status or a header is none.
+/// The guest's answer for HTTP; `None` if its status or a header is not valid.
 fn translate(response: service::Response) -> Option<Response<Full<Bytes>>> {
     let mut answer = Response::new(Full::new(Bytes::from(response.body)));
     *answer.status_mut() = StatusCode::from_u16(response.status).ok().filter(|status| !status.is_informational())?;
@@ -201,7 +203,7 @@ fn translate(response: service::Response) -> Option<Response<Full<Bytes>>> {
     Some(answer)
 }
 
-/// What a client gets where the guest gave no answer: a problem (RFC 9457) like the guest's own.
+/// What a client gets if the guest gave no answer: a problem (RFC 9457) like the guest's own.
 fn unavailable() -> Response<Full<Bytes>> {
     const PROBLEM: &[u8] = br#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The request could not be served. Try again.","code":"UNAVAILABLE"}"#;
     let mut answer = Response::new(Full::new(Bytes::from_static(PROBLEM)));

@@ -1,6 +1,7 @@
-//! Validations, summed per licence, day and code: what the registrar is told of them.
+//! Counts validations per licence, day and code, for the reports to the registrar.
 //!
-//! The journal's thread sums, as it has every event in its hands after the request was answered; a request pays nothing for it.
+//! The journal's thread counts: it handles every event anyway, after the request was answered, so
+//! counting costs a request nothing.
 
 use std::collections::HashMap;
 use std::mem;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::limits::MAX_COUNTED_LICENSES;
 
-/// The sums since they were last taken. Clones are the same sums.
+/// The counts since they were last taken. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Counts(Arc<Mutex<Sums>>);
 
@@ -28,23 +29,23 @@ struct Sum {
     count: u64,
 }
 
-/// What has been taken, in the form of `POST /api/v1/stats/validations`.
+/// The counts that were taken, in the form of `POST /api/v1/stats/validations`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Taken {
     /// One for each licence, day and code.
     pub counts: Vec<Count>,
-    /// Events that were lost before anyone looked whether they were validations.
+    /// Events that were lost before they were counted. Not all of them need be validations.
     pub lost: u64,
 }
 
 impl Taken {
-    /// How many validations these are.
+    /// The number of validations counted.
     pub(crate) fn validations(&self) -> u64 {
         self.counts.iter().map(|count| count.count).sum()
     }
 }
 
-/// How many validations of one licence had one code on one day.
+/// The number of validations of one licence with one code on one day.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
     license: Box<str>,
@@ -68,7 +69,7 @@ impl Counts {
         self.lock().lost += events;
     }
 
-    /// Takes all sums.
+    /// Takes all counts, and starts again from zero.
     pub fn take(&self) -> Taken {
         let Sums { licenses, lost } = mem::take(&mut *self.lock());
         let counts = licenses.into_iter().flat_map(|(license, sums)| {
@@ -77,8 +78,8 @@ impl Counts {
         Taken { counts: counts.collect(), lost }
     }
 
-    /// Gives back what was taken and could not be told to anyone.
-    pub fn give_back(&self, taken: Taken) {
+    /// Adds back what was taken and could not be reported.
+    pub fn put_back(&self, taken: Taken) {
         let mut sums = self.lock();
         sums.lost += taken.lost;
         for Count { license, day, code, count } in taken.counts {
@@ -179,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_added() {
+    fn counts_that_are_put_back_are_added() {
         let counts = Counts::default();
         counts.note(&validation("lic_a", "2026-01-01", "VALID"));
         let taken = counts.take();
         counts.note(&validation("lic_a", "2026-01-01", "VALID"));
-        counts.give_back(taken);
+        counts.put_back(taken);
         assert_eq!(counts.take().counts[0].count, 2);
     }
 

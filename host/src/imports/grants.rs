@@ -7,16 +7,16 @@ use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
 use super::sql::Sql;
 use crate::bindings::store::Error;
 
-/// Every prefix of the store's keys that has one writer.
+/// Every prefix of store keys that only one app may write.
 const OWNED: [&[&str]; 2] = [&WRITTEN_BY_REGISTRAR, &WRITTEN_BY_VALIDATOR];
 
 /// What one app may do.
 #[derive(Debug)]
 pub struct Grants {
-    /// The owned prefixes of the store's keys that it may write. It may write keys that nobody owns,
-    /// and read all.
+    /// The owned prefixes that it may write. It may also write keys that no app owns, and read all
+    /// keys.
     pub(super) writes: &'static [&'static str],
-    /// Whether it reads the settings that are tokens.
+    /// Whether it may read the settings that are tokens.
     pub(super) secrets: bool,
     /// Whether it gets random bits.
     pub(super) random: bool,
@@ -25,12 +25,12 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Those of the validator, which cannot issue or change a licence.
+    /// The validator's, which cannot issue or change a licence.
     pub fn validator() -> Self {
         Self { writes: &WRITTEN_BY_VALIDATOR, secrets: false, random: false, sql: None }
     }
 
-    /// Those of the registrar, which cannot change a licence's usage.
+    /// The registrar's, which cannot change a licence's usage state.
     pub fn registrar(sql: Arc<Sql>) -> Self {
         Self { writes: &WRITTEN_BY_REGISTRAR, secrets: true, random: true, sql: Some(sql) }
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_writes_its_own_prefixes_and_those_that_nobody_owns() {
+    fn an_app_writes_its_own_keys_and_those_that_no_app_owns() {
         let validator = Grants::validator();
         let registrar = Grants { writes: &WRITTEN_BY_REGISTRAR, ..Grants::validator() };
         let may_write = |grants: &Grants, prefix| grants.check_write(&format!("{prefix}0123")).is_ok();

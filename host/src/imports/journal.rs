@@ -1,4 +1,5 @@
-//! Events out: a bounded queue before one writer thread, so that no request ever waits for a disk or a pipe.
+//! The journal: a bounded queue in front of one writer thread, so that no request waits for a disk
+//! or a pipe.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -22,7 +23,8 @@ use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE};
 pub enum Destination {
     /// Standard output, for a supervisor that collects it.
     Stdout,
-    /// A file, appended to and made with mode 0600. Rotate it by copying and truncating.
+    /// A file, which is appended to and created with mode 0600. Rotate it by copying and
+    /// truncating.
     File(PathBuf),
     /// Nowhere.
     None,
@@ -31,7 +33,7 @@ pub enum Destination {
 impl FromStr for Destination {
     type Err = std::convert::Infallible;
 
-    /// `stdout`, `none`, or else a path; write `./none` for a file of that name.
+    /// Reads `stdout`, `none` or a path; `./none` is a file of that name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
             "stdout" => Self::Stdout,
@@ -52,7 +54,7 @@ pub struct Journal {
 #[allow(clippy::large_enum_variant, reason = "nearly every item is an event")]
 enum Item {
     Event(Event),
-    /// Told, once all before it is done with.
+    /// Gets a message once everything before it is written.
     Mark(SyncSender<()>),
 }
 
@@ -61,7 +63,10 @@ enum Item {
 pub struct Writer(Option<JoinHandle<()>>);
 
 impl Journal {
-    /// Opens the destination and starts its writer, which also counts validations where it is given something to count them in.
+    /// Opens the destination and starts its writer, which also counts validations in `counts`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or the thread cannot be started.
     pub fn start(destination: &Destination, counts: Option<Counts>) -> io::Result<(Self, Writer)> {
         match destination {
             Destination::None if counts.is_none() => Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
@@ -72,6 +77,9 @@ impl Journal {
     }
 
     /// As [`start`](Self::start), with any sink.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
     pub fn start_with(sink: impl Write + Send + 'static, counts: Option<Counts>) -> io::Result<(Self, Writer)> {
         let (queue, items) = sync_channel(JOURNAL_QUEUE);
         let dropped = Arc::<AtomicU64>::default();
@@ -82,8 +90,8 @@ impl Journal {
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
-    /// Hands over one event and returns at once. An event that finds the queue full, or is larger than `wit/journal.wit` allows, is
-    /// dropped and counted.
+    /// Queues one event and returns at once. If the queue is full, or the event is larger than
+    /// `wit/journal.wit` allows, the event is dropped and counted.
     pub fn append(&self, event: Event) {
         let Some(queue) = &self.queue else { return };
         if !borrow_event!(event).fits() || queue.try_send(Item::Event(event)).is_err() {
@@ -91,7 +99,8 @@ impl Journal {
         }
     }
 
-    /// Waits until everything appended before is written and counted; gives up after [`JOURNAL_FLUSH_TIMEOUT`]. Blocks its thread.
+    /// Waits until everything appended before is written and counted, or for
+    /// [`JOURNAL_FLUSH_TIMEOUT`]. Blocks its thread.
     pub fn settle(&self) {
         let Some(queue) = &self.queue else { return };
         let deadline = Instant::now() + JOURNAL_FLUSH_TIMEOUT;
@@ -104,14 +113,14 @@ impl Journal {
             item = refused;
             thread::sleep(JOURNAL_PAUSE);
         }
-        // Whether it was reached in time or not: nobody can do more.
+        // If it was not reached in time, there is nothing more to do.
         let _: Result<(), RecvTimeoutError> = reached.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
 impl Writer {
-    /// Waits until everything appended is written. To be called when every [`Journal`] is gone; gives up after
-    /// [`JOURNAL_FLUSH_TIMEOUT`], as a pipe that nobody reads is never drained.
+    /// Waits until everything appended is written, or for [`JOURNAL_FLUSH_TIMEOUT`]: a pipe that
+    /// nobody reads is never drained. Call it when every [`Journal`] was dropped.
     pub fn finish(self) {
         let Some(thread) = self.0 else { return };
         let deadline = Instant::now() + JOURNAL_FLUSH_TIMEOUT;
@@ -125,8 +134,10 @@ fn open(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Writes until every sender is gone. Flushes whenever the queue runs empty, so that a quiet journal is never behind, and then
-/// lets a busy one's events gather: a thread that waits for each would be woken, and would write, as often as there are requests.
+/// Writes until every sender is gone.
+///
+/// Flushes whenever the queue is empty, so a quiet journal is never behind. Then it pauses, so that
+/// the events of a busy one gather: otherwise every request would wake this thread for one write.
 fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Counts>, mut sink: impl Write) {
     let mut open = true;
     let mut failing = false;
@@ -147,8 +158,8 @@ fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Cou
                             }
                             next = items.try_recv();
                         }
-                        Ok(Item::Mark(told)) => {
-                            mark = Some(told);
+                        Ok(Item::Mark(reached)) => {
+                            mark = Some(reached);
                             break;
                         }
                         Err(ended) => {
@@ -167,19 +178,19 @@ fn write_events(items: &Receiver<Item>, dropped: &AtomicU64, counts: Option<&Cou
         }
         unwritten += lost;
         if unwritten > 0 {
-            // Once there is room for it. Until then "not written" has been said.
+            // While the sink fails, "cannot write the journal" is logged instead.
             if writeln!(sink, r#"{{"event":"journal-dropped","count":{unwritten}}}"#).is_ok() {
-                tracing::warn!(count = unwritten, "journal events dropped");
+                tracing::warn!(count = unwritten, "dropped events of the journal");
                 unwritten = 0;
             }
         }
         let flushed = sink.flush();
         if let (Err(error), false) = (&flushed, failing) {
-            tracing::error!(%error, "journal not written");
+            tracing::error!(%error, "cannot write the journal");
         }
         failing = flushed.is_err();
         if let Some(mark) = mark {
-            // Who asked may have given up.
+            // The caller may have given up.
             let _: Result<(), _> = mark.send(());
         } else {
             thread::sleep(JOURNAL_PAUSE);

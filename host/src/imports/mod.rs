@@ -1,12 +1,12 @@
-//! What a component can reach: `store`, `settings`, `journal`, and from WASI two clocks and the wait
-//! for one of them. The registrar also has `sql` and random bits.
+//! What a component can reach: `store`, `settings`, `journal`, and from WASI two clocks and the
+//! wait for one of them. The registrar also has `sql` and random bits.
 //!
 //! # Design decisions
-//! - A component that imports anything else, such as files, sockets, an environment or output, is
-//!   refused when it is loaded.
-//! - What an app may do is data ([`Grants`]). Each app writes its own part of the store: licences are
-//!   the registrar's, their usage state is the validator's. Only the registrar reads tokens among the
-//!   settings, and only for it the interface `sql` is linked at all.
+//! - A component that imports anything else, such as files, sockets, an environment or output, does
+//!   not load.
+//! - What an app may do is data ([`Grants`]). Each app writes its own part of the store: the
+//!   registrar writes licences, the validator writes their usage state. Only the registrar may read
+//!   the settings that are tokens, and only for it the interface `sql` is linked at all.
 
 pub mod counts;
 mod grants;
@@ -43,7 +43,7 @@ pub struct Imports {
     grants: Grants,
 }
 
-/// What one instance has to itself.
+/// What each instance has to itself.
 pub(crate) struct Guest {
     imports: Arc<Imports>,
     wasi: WasiCtx,
@@ -51,8 +51,8 @@ pub(crate) struct Guest {
     pub(crate) limits: StoreLimits,
 }
 
-/// Settings that are tokens. `token` is not a setting of the registrar: the command line reads it from
-/// the same environment.
+/// Settings that are tokens. `token` is not the registrar's: the command line reads it from the
+/// same environment.
 const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
 
 impl Imports {
@@ -62,7 +62,7 @@ impl Imports {
         Self { store, settings, journal, grants }
     }
 
-    /// Links these imports and no others.
+    /// Links these imports, and no others.
     pub(crate) fn link(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         App::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
         wall_clock::add_to_linker::<_, WasiClocks>(linker, WasiClocksView::clocks)?;
@@ -100,8 +100,8 @@ impl WasiView for Guest {
     }
 }
 
-/// A read takes microseconds and runs on the guest's thread. A write waits for the disk as a task, and
-/// the thread answers other requests meanwhile.
+/// A read takes microseconds and runs on the guest's thread. A write waits for the disk as a task,
+/// so the thread answers other requests in the meantime.
 impl bindings::store::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
         self.imports.store.get(&key)

@@ -1,4 +1,5 @@
-//! Configuration by name: `--setting name=value`, then the environment's `COUNTERSIGN_<NAME>`.
+//! Configuration by name: from `--setting name=value`, or else from the environment's
+//! `COUNTERSIGN_<NAME>`.
 
 use std::collections::HashMap;
 use std::env;
@@ -7,7 +8,7 @@ use countersign::seam::is_setting_name;
 
 use crate::bindings::settings::Error;
 
-/// What every variable of the environment that is a setting begins with.
+/// The prefix of every environment variable that is a setting.
 pub const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
 /// The settings of one process, read once at its start. Values may be secrets: there is no `Debug`.
@@ -24,37 +25,43 @@ impl Settings {
         Self(environment.chain(given.iter().cloned()).collect())
     }
 
-    /// As [`new`](Self::new), from this process' environment.
+    /// As [`new`](Self::new), from this process's environment.
     pub fn of_process(given: &[(String, String)]) -> Self {
         let variables = env::vars_os();
         Self::new(variables.filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok())), given)
     }
 
-    /// These settings, but that `name` has this value.
+    /// These settings, with this value for `name`.
     #[must_use]
     pub fn with(mut self, name: &str, value: String) -> Self {
         self.0.insert(name.to_owned(), value);
         self
     }
 
-    /// These settings but those of these names.
+    /// These settings, without those of these names.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
         self.0.retain(|name, _| !names.contains(&name.as_str()));
         self
     }
 
-    /// The value of a setting, as `wit/settings.wit` promises it.
+    /// The value of a setting, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`].
     pub fn get(&self, name: &str) -> Result<Option<String>, Error> {
         if is_setting_name(name) { Ok(self.0.get(name).cloned()) } else { Err(Error::InvalidName) }
     }
 }
 
 /// Reads `name=value` of the command line.
+///
+/// # Errors
+/// A sentence that says what is wrong.
 pub fn parse_setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("not of the form name=value")?;
+    let (name, value) = text.split_once('=').ok_or("must have the form name=value")?;
     if !is_setting_name(name) {
-        return Err("a name is 1 to 64 characters from a-z, 0-9 and _, and begins with a letter".into());
+        return Err("the name must be 1 to 64 characters from a-z, 0-9 and _, and begin with a letter".into());
     }
     Ok((name.into(), value.into()))
 }

@@ -8,8 +8,8 @@
 //!   never finds one open.
 //! - A statement that takes too long is interrupted: it would occupy its connection long after its
 //!   request has met its deadline.
-//! - The guest can neither attach another file nor begin or end a transaction: it reaches this
-//!   database and nothing else.
+//! - The guest can neither attach another file nor begin or end a transaction, so it reaches only
+//!   this database.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,7 +89,7 @@ impl Sql {
     pub async fn execute(self: &Arc<Self>, statement: Statement) -> Result<Vec<Row>, Error> {
         match self.batch(vec![Statement { expect: None, ..statement }]).await? {
             Outcome::Committed(mut rows) => Ok(rows.pop().unwrap_or_default()),
-            Outcome::Unmet(_) => Err(Error::Other("a statement without an expectation did not meet it".into())),
+            Outcome::Unmet(_) => Err(Error::Other("a statement without `expect` was not committed".into())),
         }
     }
 
@@ -131,7 +131,7 @@ impl Sql {
 /// Logs a fault of the database. After a fault of its file everything that is open is suspect.
 fn note(current: &Opened<Current>, error: &Error) {
     match error {
-        Error::Busy | Error::Full => tracing::warn!(%error, "the registrar's database refuses a call"),
+        Error::Busy | Error::Full => tracing::warn!(%error, "the registrar's database refused a call"),
         Error::Constraint(_) | Error::NoSuchTable => {}
         Error::Unavailable(_) | Error::NoSuchDatabase | Error::AccessDenied | Error::Other(_) => {
             tracing::error!(%error, "a call of the registrar's database failed");

@@ -1,4 +1,5 @@
-//! What a server does for its registrar beside passing requests on: it delivers the outbox and tells of validations.
+//! What a server does for its registrar in the background: it delivers the outbox and reports
+//! validations.
 
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -8,23 +9,26 @@ use super::{Refusal, Registrar};
 use crate::imports::counts::{Counts, Taken};
 use crate::limits::{COUNTS_PAUSE, COUNTS_PER_REQUEST, MAX_OUTBOX_PAUSE, OUTBOX_PAUSE};
 
-/// Delivers what is in the outbox, at once and then for as long as this is polled.
+/// Delivers what is in the outbox, again and again. Never returns.
 pub async fn deliver(registrar: &Registrar) {
     let mut pause = OUTBOX_PAUSE;
     loop {
         match registrar.ask("POST", "/api/v1/outbox/deliveries", Some(&json!({}))).await {
-            Ok(told) if told["left"] == 0 => {
+            Ok(progress) if progress["left"] == 0 => {
                 pause = OUTBOX_PAUSE;
-                // Nothing is there now. Another process may leave something; a request of a client's probably does.
+                // The outbox is empty. A client's request may add to it, and so may another
+                // process.
                 let idle = sleep(MAX_OUTBOX_PAUSE);
                 tokio::select! { () = idle => {}, () = registrar.changed.notified() => sleep(OUTBOX_PAUSE).await }
                 continue;
             }
-            Ok(told) if told["delivered"].as_u64().is_some_and(|delivered| delivered > 0) => pause = OUTBOX_PAUSE,
-            told => {
+            Ok(progress) if progress["delivered"].as_u64().is_some_and(|delivered| delivered > 0) => {
+                pause = OUTBOX_PAUSE;
+            }
+            failed => {
                 if pause == OUTBOX_PAUSE {
-                    let why = told.err().map_or("the store does not take it".into(), |error| error.to_string());
-                    tracing::warn!(why, "the outbox is not delivered");
+                    let reason = failed.err().map_or("the store refuses the writes".into(), |error| error.to_string());
+                    tracing::warn!(reason, "cannot deliver the outbox; retrying");
                 }
                 pause = (2 * pause).min(MAX_OUTBOX_PAUSE);
             }
@@ -33,34 +37,35 @@ pub async fn deliver(registrar: &Registrar) {
     }
 }
 
-/// Tells the registrar of validations, now and then, and a last time when `stops` says so or is dropped.
-pub async fn tell_counts(registrar: &Registrar, counts: &Counts, mut stops: oneshot::Receiver<()>) {
+/// Reports validations to the registrar every [`COUNTS_PAUSE`], and a last time when `stops` gets a
+/// message or is dropped.
+pub async fn report_counts(registrar: &Registrar, counts: &Counts, mut stops: oneshot::Receiver<()>) {
     let mut is_failing = false;
     let mut is_last = false;
     while !is_last {
         is_last = timeout(COUNTS_PAUSE, &mut stops).await.is_ok();
-        let told = tell(registrar, counts).await;
-        if let (Err(error), false) = (&told, is_failing) {
-            tracing::warn!(%error, "validations are not counted");
+        let reported = report(registrar, counts).await;
+        if let (Err(error), false) = (&reported, is_failing) {
+            tracing::warn!(%error, "cannot report validations; retrying");
         }
-        is_failing = told.is_err();
+        is_failing = reported.is_err();
     }
 }
 
-/// Tells it of all that was counted so far. What it refuses is kept for the next time; what it may have counted without saying so is
-/// lost, and counted as that.
-async fn tell(registrar: &Registrar, counts: &Counts) -> Result<(), Refusal> {
+/// Reports all that was counted so far. What the registrar refuses is kept for the next report. If
+/// it does not answer, it may have counted them, so the validations of that request count as lost.
+async fn report(registrar: &Registrar, counts: &Counts) -> Result<(), Refusal> {
     let Taken { counts: mut left, mut lost } = counts.take();
     while !left.is_empty() || lost > 0 {
         let now = Taken { counts: left.split_off(left.len().saturating_sub(COUNTS_PER_REQUEST)), lost };
         lost = 0;
-        let told = registrar.ask("POST", "/api/v1/stats/validations", Some(&json!(now))).await;
-        if let Err(error) = told {
+        let reported = registrar.ask("POST", "/api/v1/stats/validations", Some(&json!(now))).await;
+        if let Err(error) = reported {
             match error {
                 Refusal::Silent(_) => counts.note_lost(now.validations() + now.lost),
-                Refusal::Refused(..) => counts.give_back(now),
+                Refusal::Refused(..) => counts.put_back(now),
             }
-            counts.give_back(Taken { counts: left, lost: 0 });
+            counts.put_back(Taken { counts: left, lost: 0 });
             return Err(error);
         }
     }

@@ -1,4 +1,4 @@
-//! The registrar for a program that serves nobody: the command line on a data directory.
+//! The registrar for a program that is not a server, such as the command line.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::limits::COMMAND_BUSY_TIMEOUT;
 
 /// The registrar of a data directory, in this process.
 ///
-/// It may be used beside a server on the same directory: each sees at once what the other has written.
+/// A server may run on the same directory: each sees at once what the other has written.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,37 +38,44 @@ pub struct Local {
     runtime: Runtime,
 }
 
-/// Why a data directory's registrar cannot be had.
+/// Why a data directory's registrar cannot be opened. The texts are for operators.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no store, or it cannot be used.
+    /// The directory has no store, or the store cannot be used.
     #[error(transparent)]
     Store(#[from] ReaderError),
-    /// The component's file is not there.
+    /// The component's file was not found.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// The component cannot be run.
+    /// The component or its database cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Threads or files are lacking.
-    #[error("the registrar cannot be started: {0}")]
+    /// The system refused a thread or a file.
+    #[error("cannot start the registrar: {0}")]
     Io(#[from] io::Error),
     /// The engine cannot be started.
-    #[error("the registrar's engine cannot be started: {0:#}")]
+    #[error("cannot start the registrar's engine: {0:#}")]
     Engine(wasmtime::Error),
 }
 
 impl Local {
-    /// The registrar of a data directory that has a store; its own database is made if it is not there.
+    /// Opens the registrar of a data directory that has a store. Creates the registrar's own
+    /// database if it does not exist.
     ///
-    /// `component` is the component's file, if that is not to be found (see [`components::find`]). It is compiled once, and kept in `cache`,
-    /// or in the directory's `cache` if none is given.
+    /// `component` is the component's file; without it, [`components::find`] looks for the file.
+    /// The compiled component is cached in the directory `cache`, or else in `data`'s `cache`.
+    ///
+    /// # Errors
+    /// [`OpenError`]; with [`ReaderError::NoStore`] if the directory has no store.
     pub fn open(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
         Store::open(data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         Self::start(data, component, cache)
     }
 
-    /// As [`open`](Self::open); makes the directory and its store if they are not there.
+    /// As [`open`](Self::open), but creates the directory and its store if they do not exist.
+    ///
+    /// # Errors
+    /// [`OpenError`].
     pub fn create(data: &Path, component: Option<&Path>, cache: Option<&Path>) -> Result<Self, OpenError> {
         Store::create(data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         Self::start(data, component, cache)
@@ -90,10 +97,13 @@ impl Local {
         Ok(Self { registrar, runtime })
     }
 
-    /// Sends one request, as an operator with all rights: `target` is the path with its query, `/api/v1/licenses?limit=5`. A body goes as
-    /// `application/json` unless `headers`, whose names are in lower case, say otherwise.
+    /// Sends one request with all rights, and returns the answer, whatever its status.
     ///
-    /// The answer is that of the server, whatever its status; [`Failure`] where there is none, and where it is not known what was done.
+    /// `target` is the path with its query: `/api/v1/licenses?limit=5`. The names in `headers` are
+    /// in lower case. A body is sent as `application/json` unless they have another `content-type`.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no answer. Whether the request was carried out is then unknown.
     pub fn call(
         &self,
         method: &str,

@@ -1,7 +1,8 @@
-//! The registrar in this process: the vendor's app, as the server, the host itself and the command line call it.
+//! The registrar, the vendors' app, in this process.
 //!
-//! [`Registrar`] is the component with its database and a token of the host's own; [`Local`] is that for a program that serves nobody.
-//! [`chores`] is what a server does for it meanwhile.
+//! [`Registrar`] is the component with its database, and with a token that the host itself uses.
+//! [`Local`] is the same for a program that is not a server, such as the command line. [`chores`]
+//! is what a server does for its registrar in the background.
 
 pub mod chores;
 mod local;
@@ -21,7 +22,7 @@ use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, W
 
 pub use local::{Local, OpenError};
 
-/// The setting by which the component is told the host's own token.
+/// The setting in which the component gets the host's own token.
 const HOST_TOKEN: &str = "host_token";
 
 /// The component, its database, and the right to call it as the host.
@@ -32,33 +33,37 @@ pub struct Registrar {
     changed: Notify,
 }
 
-/// Why the registrar cannot be had. The texts are for an operator.
+/// Why the registrar cannot be loaded. The texts are for operators.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Its database cannot be made.
-    #[error("the registrar's database cannot be made: {0}")]
+    /// Its database cannot be created.
+    #[error("cannot create the registrar's database: {0}")]
     Sql(sql::Error),
-    /// The system gives no random bits.
-    #[error("there are no random bits for the host's token: {0}")]
+    /// The system has no random bits for the host's token.
+    #[error("cannot generate the host's token: {0}")]
     Random(#[from] getrandom::Error),
-    /// The file is not there, is no component, or asks what it is not given.
+    /// The file does not exist, is not a valid component, or imports what this host does not grant.
     #[error("cannot run {0}: {1:#}")]
     Component(std::path::PathBuf, wasmtime::Error),
 }
 
-/// Why what the host asked of the registrar was not done.
+/// Why a request of the host itself has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There was no answer: whether it was done is not known.
+    /// There was no answer. Whether the request was carried out is unknown.
     #[error("the registrar did not answer: {0}")]
     Silent(Failure),
-    /// The answer was a problem (RFC 9457), or none that is understood. Nothing was done.
-    #[error("the registrar answered {0}: {1}")]
+    /// The answer was a problem (RFC 9457): its status and text. Nothing was done.
+    #[error("the registrar answered with status {0}: {1}")]
     Refused(u16, String),
 }
 
 impl Registrar {
-    /// Runs the component over the database of a data directory, which is made if it is not there.
+    /// Runs the component over the database of a data directory. Creates the database if it does
+    /// not exist.
+    ///
+    /// # Errors
+    /// [`LoadError`].
     pub async fn load(
         machine: &Machine,
         component: &Path,
@@ -77,7 +82,10 @@ impl Registrar {
         Ok(Self { engine, token, calls: Semaphore::new(REGISTRAR_CALLS), changed: Notify::new() })
     }
 
-    /// Passes a client's request on.
+    /// Passes on a client's request.
+    ///
+    /// # Errors
+    /// [`Failure`]; also if the request waited too long for its turn.
     pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
         let place = timeout(REGISTRAR_DEADLINE, self.calls.acquire()).await.map_err(|_| Failure::Deadline)?;
         let answer = self.engine.call(request).await;
@@ -88,7 +96,11 @@ impl Registrar {
         answer
     }
 
-    /// Asks as the host itself, past the line of clients. The answer is the body of a 2xx.
+    /// Sends a request of the host itself, which does not queue behind those of clients. Returns
+    /// the body of a 2xx.
+    ///
+    /// # Errors
+    /// [`Refusal`].
     pub async fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> Result<Value, Refusal> {
         let body = body.map(Value::to_string).unwrap_or_default().into_bytes();
         let answer = self.engine.call(&self.request(method, target, &[], body)).await.map_err(Refusal::Silent)?;
@@ -101,7 +113,11 @@ impl Registrar {
         Err(Refusal::Refused(status, format!("{} ({}, {})", text("detail"), text("code"), text("reason"))))
     }
 
-    /// The first token, with all rights, if there is none yet: what an operator begins with.
+    /// Creates the first token, with all rights, for the operator. Returns `None` if the registrar
+    /// already has tokens.
+    ///
+    /// # Errors
+    /// [`Refusal`].
     pub async fn first_token(&self) -> Result<Option<String>, Refusal> {
         let tokens = self.ask("GET", "/api/v1/tokens?limit=1", None).await?;
         if tokens["items"].as_array().is_none_or(|items| !items.is_empty()) {

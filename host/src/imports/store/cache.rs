@@ -1,8 +1,8 @@
 //! Rows that were read, cached until somebody writes.
 //!
 //! # Design decisions
-//! - All valid rows are of one [`Revision`] of the database. When it changes they all become invalid
-//!   at once, except that a commit of this process invalidates only the rows that it wrote.
+//! - All valid rows are of one [`Revision`] of the database. When it changes they all become
+//!   invalid at once, except that a commit of this process invalidates only the rows that it wrote.
 //! - Rows are evicted by halves, the older half first. A row that is still in use is then read once
 //!   more, which is cheaper than recording each hit.
 

@@ -12,8 +12,8 @@
 //!   removing the log's index when they close their last connection: a new index would start
 //!   counting again, and the old one would never change.
 //! - A change that fails leaves the others of its transaction as they are: it changes rows in one
-//!   statement, and SQLite undoes that statement alone. Where it cannot, as on a full disk, it rolls
-//!   the transaction back, and all its changes have failed.
+//!   statement, and SQLite undoes that statement alone. Where it cannot, as on a full disk, it
+//!   rolls the transaction back, and all its changes have failed.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -102,8 +102,8 @@ impl Connections {
     }
 }
 
-/// Logs a fault of the store, after which everything that is open is suspect. Errors of the call
-/// itself are none.
+/// Logs a fault of the store, after which everything that is open is suspect. An error that is the
+/// call's own is not a fault.
 fn note(current: &Opened<Current>, error: &Error) {
     if !matches!(error, Error::InvalidKey | Error::TooLarge) {
         tracing::error!(%error, "a call of the store failed");

@@ -11,7 +11,7 @@ use super::Store;
 use crate::bindings::store::Error as StoreError;
 use crate::limits::{COMMAND_BUSY_TIMEOUT, LIST_PAGE};
 
-/// The licences in the store of a data directory. It holds hashes of keys, never keys.
+/// The licences in the store of a data directory. A store has hashes of keys, never keys.
 #[derive(Debug)]
 pub struct Reader(Store);
 
@@ -98,7 +98,7 @@ fn sentence(error: &StoreError) -> &str {
         StoreError::Unavailable(text) | StoreError::Other(text) => text,
         StoreError::NoSuchStore => "it does not exist",
         StoreError::AccessDenied => "the file's permissions do not allow it",
-        StoreError::Throttled => "it has too many calls",
+        StoreError::Throttled => "it gets too many calls",
         StoreError::TooLarge => "the value is too large",
         StoreError::InvalidKey => "a key has a character that is not allowed",
         StoreError::Unsupported => "it does not support this call",

@@ -1,13 +1,13 @@
 //! One connection to the store: the `store` interface over one SQLite file.
 //!
 //! # Design decisions
-//! - Write-ahead log with `synchronous = FULL`: a commit returns after its log has reached the disk,
-//!   so what was acknowledged survives a kill and a power cut. Readers wait for nobody.
+//! - Write-ahead log with `synchronous = FULL`: a commit returns after its log has reached the
+//!   disk, so what was acknowledged survives a kill and a power cut. Readers wait for nobody.
 //! - A version is the row's `AUTOINCREMENT` number, and every write creates a new row. SQLite never
 //!   reuses such a number, so a key that was deleted and created again is not mistaken for its
 //!   former self.
-//! - Every condition is checked inside one immediate transaction: of racing writers exactly one wins
-//!   each version, in this process or in another.
+//! - Every condition is checked inside one immediate transaction: of racing writers exactly one
+//!   wins each version, in this process or in another.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -164,7 +164,8 @@ impl Store {
         }
     }
 
-    /// Runs `steps` in one transaction, which is committed, and on the disk, when this returns `Ok`.
+    /// Runs `steps` in one transaction, which is committed, and on the disk, when this returns
+    /// `Ok`.
     ///
     /// # Errors
     /// Those of `steps` and of the commit; then nothing was changed.
@@ -256,7 +257,7 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
 /// An error of SQLite in the words of `wit/store.wit`. It has only the code and its fixed text: a
 /// message of SQLite may quote data.
 fn fault(error: rusqlite::Error) -> Error {
-    let Some(error) = error.sqlite_error() else { return Error::Other("the store holds unexpected data".into()) };
+    let Some(error) = error.sqlite_error() else { return Error::Other("the store has unexpected data".into()) };
     let text = error.to_string();
     match error.code {
         ErrorCode::CannotOpen
