@@ -1,5 +1,4 @@
-//! Both apps, driven from `openapi.json` by schemathesis (`tests/api`), on real hosts:
-//! `native::holder`.
+//! schemathesis (`tests/api`) tests both apps from `openapi.json` on real hosts: `native::holder`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,17 +15,17 @@ use countersign_host_tests::hosts::{App, Host, Setup};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
-/// The operator's token, at a host that is there for one trial.
+/// The operator's token of a host that runs for one trial.
 const TOKEN: &str = "an-operator-s-token-of-36-characters";
 
-/// One run.
+/// One run of schemathesis.
 #[derive(Clone, Copy)]
 struct Drive {
     host: Host,
-    /// Whose operations: a tag of the document.
+    /// The tag of the operations to test.
     tag: &'static str,
     phases: &'static str,
-    /// Cases of an operation and phase that draws them.
+    /// Generated cases, for each operation and phase.
     cases: u32,
 }
 
@@ -40,7 +39,7 @@ const DRIVES: [Drive; 4] = [
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
     let valid = || tool("openapi-spec-validator").and_then(|tool| run(Command::new(tool).arg(document())));
-    let mut trials = vec![Trial::test("the-document-is-one", move || valid().map_err(failed))];
+    let mut trials = vec![Trial::test("the-document-is-valid-openapi", move || valid().map_err(failed))];
     for drive in DRIVES {
         let name = format!("{}::{}", drive.host.name(), drive.tag);
         let trial = Trial::test(name, move || drive.run().map_err(failed));
@@ -70,15 +69,15 @@ impl Drive {
         command.args(["--url", &format!("http://{}", running.address()), "--include-tag", self.tag]);
         command.args(["--phases", self.phases, "--max-examples", &self.cases.to_string()]);
         if !cfg!(target_os = "linux") {
-            // Its wrong tokens come from elsewhere on Linux alone: see `hooks.py`.
+            // Only on Linux do its wrong tokens come from other addresses: see `hooks.py`.
             command.args(["--exclude-checks", "ignored_auth"]);
         }
         run(&mut command).with_context(|| format!("the host wrote\n{}", running.process.log()))
     }
 }
 
-/// A product, a policy of each kind and licences of each policy: their codes, ids and keys, by what
-/// the document calls their format.
+/// Creates a product, a policy of each kind and licences of each policy. Returns their codes, ids
+/// and keys, by the document's names for their formats.
 fn issue(host: SocketAddr) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let mut there: BTreeMap<_, Vec<String>> = BTreeMap::new();
     let mut note = |format, made: &Value| -> Result<String> {
@@ -110,8 +109,7 @@ fn make(host: SocketAddr, what: &str, body: &Value) -> Result<Value> {
     answer.json()
 }
 
-/// Whether what is stored of it can be read. What cannot is answered with 503, which is a fault
-/// here.
+/// Whether its record is readable. An unreadable one gives a 503, which would count as a failure.
 fn is_sound(fixture: &Fixture) -> bool {
     fixture.record.as_ref().is_none_or(|record| License::from_json(record.as_bytes()).is_ok())
         && fixture.state.is_none()
@@ -121,7 +119,7 @@ fn document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json")
 }
 
-/// A program that `cargo xtask test api` has installed.
+/// A program that `cargo xtask test api` installs.
 fn tool(name: &str) -> Result<PathBuf> {
     let programs = env::var_os("COUNTERSIGN_SCHEMATHESIS");
     Ok(PathBuf::from(programs.context("COUNTERSIGN_SCHEMATHESIS is not set: run `cargo xtask test api`")?).join(name))
@@ -129,8 +127,8 @@ fn tool(name: &str) -> Result<PathBuf> {
 
 fn run(command: &mut Command) -> Result<()> {
     let output = command.output()?;
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    ensure!(output.status.success(), "{}\n{}{}", output.status, said(&output.stdout), said(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    ensure!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
     Ok(())
 }
 

@@ -12,13 +12,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A run of the program: `embedded KEY [PRODUCT [DOMAIN]]`.
 struct Case {
     name: &'static str,
-    /// The fixture whose key is given, and what follows it.
+    /// The fixture whose key is the first argument.
     license: &'static str,
     arguments: &'static [&'static str],
-    /// The bucket that the store is told to use, if not wasmtime's own.
+    /// The bucket that the setting `store` names, if not wasmtime's own.
     store: Option<&'static str>,
     exit_code: i32,
-    /// The verdict, if there is one: the program prints its sentence.
+    /// The verdict, if there is one. The program prints its detail.
     verdict: Option<Code>,
 }
 
@@ -99,11 +99,11 @@ impl Case {
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
 
         ensure!(status.code() == Some(self.exit_code), "{status}\n{stdout}{stderr}");
-        // The journal's line is there as well: the store's adapter writes it to standard output.
+        // The store's adapter writes the journal to standard output too.
         let printed: Vec<_> = stdout.lines().filter(|line| !line.starts_with('{')).collect();
         let expected: Vec<_> = self.verdict.iter().map(|code| code.detail()).collect();
         ensure!(printed == expected, "{stdout}{stderr}");
-        ensure!(!stdout.contains(&key) && !stderr.contains(&key), "the key is written down\n{stdout}{stderr}");
+        ensure!(!stdout.contains(&key) && !stderr.contains(&key), "the program prints the key\n{stdout}{stderr}");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Limits hold when many ask at once, on every real store that says it is atomic:
+//! Limits hold under concurrent requests, on every real store that reports itself atomic:
 //! `native::eight-seats-have-eight-holders`.
 
 use std::collections::BTreeSet;
@@ -16,22 +16,22 @@ use countersign_host_tests::{artifacts, client};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
-/// Those whose store says that its compare-and-swap is atomic.
+/// The hosts whose store reports an atomic compare-and-swap.
 const HOSTS: [Host; 2] = [Host::Native, Host::SpinSqlite];
 
-/// How long a client goes on asking while it is told to come again.
+/// How long a client retries while it gets a 503.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(40);
 
-/// Clients that use an allowance at once, and how often each of them does.
+/// Clients that use an allowance at once.
 const USERS: usize = 16;
+/// Uses by each client.
 const USES: u64 = 4;
-
-/// What each of them consumes.
+/// Credits that each use consumes.
 const AMOUNT: u64 = 3;
 
 type Race = fn(&Licence) -> Result<()>;
 
-/// A licence of its own for each race: its name, how it differs, and what is to hold.
+/// The races, each with its own licence: the claim, the licence's terms, and the test.
 fn races() -> [(&'static str, Value, Race); 9] {
     let seats = |limit: u32| json!({ "activation": { "per": "machine", "limit": limit } });
     let credits = json!({ "allowances": [{ "name": "credits", "limit": 150 }] });
@@ -43,19 +43,19 @@ fn races() -> [(&'static str, Value, Race); 9] {
         ("eight-seats-have-eight-holders", seats(8), |licence| seats_have_holders(licence, 8)),
         ("fifty-seats-have-fifty-holders", seats(50), |licence| seats_have_holders(licence, 50)),
         ("one-machine-has-one-seat", seats(8), one_machine_has_one_seat),
-        ("what-is-used-sums-up", credits.clone(), what_is_used_sums_up),
-        ("what-is-sent-twice-counts-once", credits.clone(), what_is_sent_twice_counts_once),
-        ("an-allowance-is-never-passed", credits, an_allowance_is_never_passed),
-        ("time-begins-once", later, time_begins_once),
+        ("all-usage-is-counted", credits.clone(), all_usage_is_counted),
+        ("a-repeated-use-counts-once", credits.clone(), a_repeated_use_counts_once),
+        ("an-allowance-is-never-exceeded", credits, an_allowance_is_never_exceeded),
+        ("a-term-begins-once", later, a_term_begins_once),
         ("a-history-is-linearizable", both.clone(), a_history_is_linearizable),
-        ("a-history-of-more-clients-is-linearizable", both, a_longer_history_is_linearizable),
+        ("a-longer-history-is-linearizable", both, a_longer_history_is_linearizable),
     ]
 }
 
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
-    let mut trials = vec![Trial::test("checker::refuses-what-no-order-explains", || {
-        refuses_what_no_order_explains().map_err(|error| format!("{error:#}").into())
+    let mut trials = vec![Trial::test("checker::an-impossible-history-is-refused", || {
+        an_impossible_history_is_refused().map_err(|error| format!("{error:#}").into())
     })];
     for host in HOSTS {
         let running = Arc::new(OnceLock::new());
@@ -65,7 +65,7 @@ fn main() -> Result<ExitCode> {
             trials.push(Trial::test(format!("{}::{name}", host.name()), run).with_ignored_flag(!host.is_there()));
         }
     }
-    // One race at a time on two hosts: more would race for the processors only.
+    // One race at a time on each host: more would compete for the processors only.
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
@@ -102,7 +102,7 @@ struct Licence {
 }
 
 impl Licence {
-    /// Asks once; nothing where the answer is to come again.
+    /// Sends one request. `None` if the answer is a 503.
     fn ask_once(&self, verb: &str, fields: &Value, idempotency_key: Option<&str>) -> Result<Option<Value>> {
         let mut body = fields.clone();
         body["key"] = self.key.as_str().into();
@@ -113,15 +113,15 @@ impl Licence {
         match answer.status {
             200 => Ok(Some(answer.json()?)),
             503 => {
-                ensure!(answer.headers.contains_key("retry-after"), "a 503 that does not say when to come again");
-                ensure!(answer.json()?.get("valid").is_none(), "a fault that is a verdict: {}", answer.text());
+                ensure!(answer.headers.contains_key("retry-after"), "a 503 must have `Retry-After`");
+                ensure!(answer.json()?.get("valid").is_none(), "a 503 must not be a verdict: {}", answer.text());
                 Ok(None)
             }
             _ => bail!("{verb} {body}: {} {}", answer.status, answer.text()),
         }
     }
 
-    /// Asks until there is an answer.
+    /// Retries until there is an answer.
     fn ask(&self, verb: &str, fields: &Value, idempotency_key: Option<&str>) -> Result<Value> {
         let deadline = Instant::now() + ANSWERED_WITHIN;
         loop {
@@ -156,30 +156,30 @@ fn seats_have_holders(licence: &Licence, seats: usize) -> Result<()> {
         Ok((number, answer))
     })?;
     let (granted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|(_, answer)| answer["valid"] == true);
-    ensure!(granted.len() == seats, "{} seats were granted", granted.len());
+    ensure!(granted.len() == seats, "{} seats were granted, and {seats} must be", granted.len());
     for (_, answer) in refused {
         ensure!(answer["code"] == "TOO_MANY_ACTIVATIONS" && answer["seats"]["used"] == seats, "{answer}");
     }
-    let told: BTreeSet<_> = granted.iter().filter_map(|(_, answer)| answer["activation"]["id"].as_str()).collect();
+    let ids: BTreeSet<_> = granted.iter().filter_map(|(_, answer)| answer["activation"]["id"].as_str()).collect();
     let listed = licence.ask("activations", &json!({}), None)?;
     let listed = listed["activations"].as_array().context("a list of activations")?;
     let listed: BTreeSet<_> = listed.iter().filter_map(|activation| activation["id"].as_str()).collect();
-    ensure!(told == listed && told.len() == seats, "granted were {told:?}, there are {listed:?}");
+    ensure!(ids == listed && ids.len() == seats, "granted are {ids:?}, listed are {listed:?}");
     for (number, _) in &granted {
         let answer = licence.ask("validate", &json!({ "fingerprint": format!("machine {number}") }), None)?;
-        ensure!(answer["valid"] == true, "a seat that was granted is not valid: {answer}");
+        ensure!(answer["valid"] == true, "a granted seat is not valid: {answer}");
     }
     Ok(())
 }
 
 fn one_machine_has_one_seat(licence: &Licence) -> Result<()> {
     let answers = all_at_once(32, |number| {
-        // In any order of its components.
+        // The order of the components must not matter.
         let fingerprint = if number % 2 == 0 { ["board", "disk"] } else { ["disk", "board"] };
         licence.ask("activate", &json!({ "fingerprint": fingerprint }), None)
     })?;
     let seats: BTreeSet<_> = answers.iter().map(|answer| answer["activation"].to_string()).collect();
-    ensure!(seats.len() == 1, "one machine was told of {seats:?}");
+    ensure!(seats.len() == 1, "one machine has the seats {seats:?}");
     ensure!(answers.iter().all(|answer| answer["valid"] == true && answer["seats"]["used"] == 1), "{answers:?}");
     Ok(())
 }
@@ -188,8 +188,8 @@ fn consume(amount: u64) -> Value {
     json!({ "allowance": "credits", "consume": amount })
 }
 
-/// Without idempotency keys what is answered counts, and what is answered by 503 may.
-fn what_is_used_sums_up(licence: &Licence) -> Result<()> {
+/// Without idempotency keys, a use answered by 503 may count or not.
+fn all_usage_is_counted(licence: &Licence) -> Result<()> {
     let totals = all_at_once(USERS, |_| {
         let (mut acknowledged, mut unknown) = (0, 0);
         for _ in 0..USES {
@@ -208,13 +208,13 @@ fn what_is_used_sums_up(licence: &Licence) -> Result<()> {
     let used = licence.used()?.as_u64().context("a number")?;
     ensure!(
         (acknowledged..=acknowledged + unknown).contains(&used) && acknowledged > 0,
-        "{used} is used, {acknowledged} was acknowledged, of {unknown} it is not known"
+        "{used} are used, {acknowledged} were acknowledged, and {unknown} had no answer"
     );
     Ok(())
 }
 
-/// Every request is sent by two clients at once, until each of them has an answer.
-fn what_is_sent_twice_counts_once(licence: &Licence) -> Result<()> {
+/// Two clients send each request at once, until each of them has an answer.
+fn a_repeated_use_counts_once(licence: &Licence) -> Result<()> {
     all_at_once(2 * USERS, |number| {
         for round in 0..2 {
             let answer = licence.ask(
@@ -227,11 +227,11 @@ fn what_is_sent_twice_counts_once(licence: &Licence) -> Result<()> {
         Ok(())
     })?;
     let used = licence.used()?;
-    ensure!(used == AMOUNT * 2 * USERS as u64, "{used} is used");
+    ensure!(used == AMOUNT * 2 * USERS as u64, "{used} are used");
     Ok(())
 }
 
-fn an_allowance_is_never_passed(licence: &Licence) -> Result<()> {
+fn an_allowance_is_never_exceeded(licence: &Licence) -> Result<()> {
     let applied = all_at_once(USERS, |number| {
         let mut applied = 0;
         for round in 0..USES {
@@ -241,24 +241,24 @@ fn an_allowance_is_never_passed(licence: &Licence) -> Result<()> {
         }
         Ok(applied)
     })?;
-    // 50 times 3 of 150, though 64 times was asked.
+    // Of 64 requests for 3 credits, 50 use up all 150.
     ensure!(applied.iter().sum::<u64>() == 50, "{applied:?} were applied");
-    ensure!(licence.used()? == 150, "{} is used", licence.used()?);
+    ensure!(licence.used()? == 150, "{} are used", licence.used()?);
     Ok(())
 }
 
-fn time_begins_once(licence: &Licence) -> Result<()> {
+fn a_term_begins_once(licence: &Licence) -> Result<()> {
     let ends = all_at_once(32, |_| {
         let answer = licence.ask("validate", &json!({}), None)?;
         ensure!(answer["valid"] == true, "{answer}");
         Ok(answer["expiresAt"].as_str().context("an end")?.to_owned())
     })?;
     let ends: BTreeSet<_> = ends.into_iter().collect();
-    ensure!(ends.len() == 1, "its time ends at {ends:?}");
+    ensure!(ends.len() == 1, "the term ends at {ends:?}, and must have one end");
     Ok(())
 }
 
-/// What a client of a recorded history asks.
+/// An operation of a recorded history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
     Activate(usize),
@@ -266,14 +266,14 @@ enum Operation {
     Consume(u64),
 }
 
-/// What has become of a licence with two seats and twelve credits: who holds the seats, what is
+/// The state of a licence with two seats and twelve credits: the holders of seats, the credits
 /// used.
 type Model = (BTreeSet<usize>, u64);
 
-/// Whether it was done, and how much is taken or used afterwards.
-type Told = (bool, u64);
+/// Whether the operation was applied, and the seats taken or credits used after it.
+type Effect = (bool, u64);
 
-fn apply((seats, used): &mut Model, operation: &Operation) -> Told {
+fn apply((seats, used): &mut Model, operation: &Operation) -> Effect {
     match *operation {
         Operation::Activate(machine) => {
             let granted = seats.contains(&machine) || seats.len() < 2;
@@ -293,14 +293,13 @@ fn apply((seats, used): &mut Model, operation: &Operation) -> Told {
     }
 }
 
-fn call(licence: &Licence, operation: Operation) -> Result<Call<Operation, Told>> {
+fn call(licence: &Licence, operation: Operation) -> Result<Call<Operation, Effect>> {
     let fingerprint = |machine: usize| json!({ "fingerprint": format!("machine {machine}") });
     let (verb, body, done, count) = match operation {
         Operation::Activate(machine) => ("activate", fingerprint(machine), "valid", "/seats/used"),
         Operation::Deactivate(machine) => ("deactivate", fingerprint(machine), "deactivated", "/seats/used"),
         Operation::Consume(amount) => {
-            // Held by its first machine for good, as only a licence that is valid somewhere is
-            // used.
+            // Usage needs a valid holder: machine 0, which keeps its seat throughout.
             let mut body = consume(amount);
             body["fingerprint"] = "machine 0".into();
             ("usage", body, "applied", "/allowance/used")
@@ -308,12 +307,12 @@ fn call(licence: &Licence, operation: Operation) -> Result<Call<Operation, Told>
     };
     let invoked = Instant::now();
     let answer = licence.ask_once(verb, &body, None)?;
-    let told = |answer: Value| {
+    let effect = |answer: Value| {
         let done = answer[done].as_bool().with_context(|| format!("{verb} {body}: {answer}"))?;
         Ok::<_, anyhow::Error>((done, answer.pointer(count).and_then(Value::as_u64).context("a count")?))
     };
-    let told = answer.map(told).transpose()?;
-    Ok(Call { operation, invoked, returned: told.map(|told| (Instant::now(), told)) })
+    let effect = answer.map(effect).transpose()?;
+    Ok(Call { operation, invoked, returned: effect.map(|effect| (Instant::now(), effect)) })
 }
 
 fn a_history_is_linearizable(licence: &Licence) -> Result<()> {
@@ -339,37 +338,35 @@ fn history_is_linearizable(licence: &Licence, clients: usize, rounds: usize) -> 
     })?;
     let history = histories.concat();
     let start = (BTreeSet::from([0]), 0);
-    ensure!(history.iter().filter(|call| call.returned.is_some()).count() > clients, "hardly an answer: {history:#?}");
-    ensure!(is_linearizable(&start, &history, apply), "no order explains {history:#?}");
-    // It would have noticed: one more grant than there is room for is refused.
+    ensure!(history.iter().filter(|call| call.returned.is_some()).count() > clients, "too few answers: {history:#?}");
+    ensure!(is_linearizable(&start, &history, apply), "not linearizable: {history:#?}");
+    // The same history with an impossible count must be refused.
     let mut broken = history.clone();
     let granted = broken.iter_mut().filter_map(|call| call.returned.as_mut()).find(|(_, (_, count))| *count > 0);
-    let (_, (_, count)) = granted.context("something is taken or used")?;
+    let (_, (_, count)) = granted.context("no operation has taken or used anything")?;
     *count += 13;
-    ensure!(!is_linearizable(&start, &broken, apply), "an impossible history passes");
+    ensure!(!is_linearizable(&start, &broken, apply), "the checker accepts an impossible history");
     Ok(())
 }
 
-/// Three activations of two seats cannot all be granted; nor can one that ended before another
-/// began be the later one.
-fn refuses_what_no_order_explains() -> Result<()> {
+fn an_impossible_history_is_refused() -> Result<()> {
     let begin = Instant::now();
     let at = |milliseconds| begin + Duration::from_millis(milliseconds);
-    let call = |operation, invoked, returned, told| Call {
+    let call = |operation, invoked, returned, effect| Call {
         operation,
         invoked: at(invoked),
-        returned: Some((at(returned), told)),
+        returned: Some((at(returned), effect)),
     };
     let check = |history: &[_]| is_linearizable(&Model::default(), history, apply);
     use Operation::{Activate, Consume};
     let overlapping = [call(Activate(1), 0, 9, (true, 2)), call(Activate(2), 0, 9, (true, 1))];
-    ensure!(check(&overlapping), "two at once may be in either order");
+    ensure!(check(&overlapping), "two overlapping calls may have either order");
     let one_after_the_other = [call(Activate(1), 0, 1, (true, 2)), call(Activate(2), 2, 3, (true, 1))];
-    ensure!(!check(&one_after_the_other), "the first saw what came after it");
+    ensure!(!check(&one_after_the_other), "the first call cannot see a later one");
     let lost = [call(Consume(5), 0, 5, (true, 5)), call(Consume(4), 0, 5, (true, 4))];
-    ensure!(!check(&lost), "a lost update passes");
+    ensure!(!check(&lost), "the checker accepts a lost update");
     let three = [0, 1, 2].map(|machine| call(Activate(machine), 0, 9, (true, 2)));
-    ensure!(!check(&three), "a seat too many passes");
+    ensure!(!check(&three), "the checker accepts three holders of two seats");
     let unknown = Call { operation: Consume(12), invoked: at(0), returned: None };
     let refused = call(Consume(1), 1, 2, (false, 12));
     ensure!(check(&[unknown.clone(), refused.clone()]), "what was not answered may have been done");

@@ -1,5 +1,5 @@
-//! The vendor's API on every host that has a database: one tour (`scenarios/registrar.toml`),
-//! `spin::its-key-is-rotated`, and what only one of them does.
+//! The vendor's API on every host with a database: the tour of `scenarios/registrar.toml`, such as
+//! `spin::its-key-is-rotated`, and what only the native host does.
 
 use std::fs;
 use std::process::ExitCode;
@@ -21,13 +21,13 @@ use document::Document;
 #[path = "support/document.rs"]
 mod document;
 
-/// Those that have a database.
+/// The hosts with a database.
 const HOSTS: [Host; 2] = [Host::Native, Host::Spin];
 
-/// The token that Spin's operator sets.
+/// The operator's token on Spin.
 const OPERATOR: &str = "an-operator-s-token-of-more-than-32-characters";
 
-/// How long is waited for what the host does when it gets round to it.
+/// The longest wait for the host's background work.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<ExitCode> {
@@ -42,8 +42,8 @@ fn main() -> Result<ExitCode> {
         ("the-first-token-is-shown-once", the_first_token_is_shown_once as fn() -> Result<()>),
         ("each-app-writes-its-own-part-of-the-store", each_app_writes_its_own_part),
         ("validations-are-counted", validations_are_counted),
-        ("what-the-store-missed-is-delivered", what_the_store_missed_is_delivered),
-        ("without-a-registrar-there-is-none", without_a_registrar_there_is_none),
+        ("a-missed-record-is-delivered-later", a_missed_record_is_delivered_later),
+        ("without-a-registrar-its-paths-are-unknown", without_a_registrar_its_paths_are_unknown),
         ("an-operator-may-set-a-token", an_operator_may_set_a_token),
     ] {
         trials.push(Trial::test(format!("native::{name}"), move || run().map_err(failed)));
@@ -51,7 +51,7 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// A host on which the steps are walked in their order, each once.
+/// A host on which the steps run in order, each once.
 struct Tour {
     host: Host,
     steps: Arc<[Step]>,
@@ -71,7 +71,7 @@ impl Tour {
         Trial::test(name, move || tour.walk_to(place)).with_ignored_flag(!self.host.is_there())
     }
 
-    /// Walks as far as this step, if nobody has, and says how that one went.
+    /// Runs the steps up to this one that have not run, and returns this one's result.
     fn walk_to(&self, place: usize) -> Result<(), Failed> {
         let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
         let walked = match &mut *walked {
@@ -90,7 +90,7 @@ impl Tour {
     }
 }
 
-/// The answer is one that `openapi.json` has, and what was asked is too, unless it was refused.
+/// Checks the answer against `openapi.json`, and the request too if it was accepted.
 fn is_as_documented(method: &str, path: &str, body: &str, answer: &Answer) -> Result<()> {
     static DOCUMENT: OnceLock<Result<Document>> = OnceLock::new();
     let document = DOCUMENT.get_or_init(Document::load).as_ref().map_err(|error| anyhow!("{error:#}"))?;
@@ -108,7 +108,7 @@ fn start(host: Host) -> Result<Walked> {
     Ok(Walked { running, kept: Kept::from([("admin".into(), admin)]), results: Vec::new() })
 }
 
-/// What the native host prints at its first start.
+/// The administrator's token, which the native host prints at its first start.
 fn first_token(running: &Running) -> Result<String> {
     const SHOWN: &str = "admin token  ";
     let log = running.process.log_when(|log| log.contains(SHOWN));
@@ -119,18 +119,18 @@ fn first_token(running: &Running) -> Result<String> {
 fn the_first_token_is_shown_once() -> Result<()> {
     let running = native()?;
     let token = first_token(&running)?;
-    ensure!(running.process.log().matches(&token).count() == 1, "it stands in the log more than once");
+    ensure!(running.process.log().matches(&token).count() == 1, "the token must be in the log once");
     let again = Host::Native.start_beside(&running, &Setup { app: App::Registrar, ..Setup::default() })?;
-    // It has had the time to show one: it answers what is asked after that.
+    // The host prints its token before it answers.
     ask(&again, &token, "GET", "/api/v1/tokens", "")?;
     let log = again.process.log();
-    ensure!(!log.contains("admin token"), "another token is shown:\n{log}");
+    ensure!(!log.contains("admin token"), "the second start prints a token:\n{log}");
     Ok(())
 }
 
 fn each_app_writes_its_own_part() -> Result<()> {
     let running = Host::Native.start(&Setup { app: App::Contract, ..Setup::default() })?;
-    // Where the guest stands in the validator's place, and where in the registrar's.
+    // The guest is both apps: the first path is the validator's, the second the registrar's.
     for (path, mine, others) in [
         ("/store", ["state:a", "operation:a"].as_slice(), ["license:a"].as_slice()),
         ("/api/v1/licenses/store", &["license:a"], &["state:a", "operation:a"]),
@@ -156,7 +156,7 @@ fn each_app_writes_its_own_part() -> Result<()> {
         let entry = store.get(key)?.ok().flatten().with_context(|| format!("no {key}"))?;
         ensure!(entry.value == "1", "{entry:?}");
     }
-    ensure!(store.put("license:b", "1", Expect::Any)?.is_ok(), "the registrar's part is nobody's");
+    ensure!(store.put("license:b", "1", Expect::Any)?.is_ok(), "the registrar cannot write its own part");
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn validations_are_counted() -> Result<()> {
         thread::sleep(Duration::from_millis(100));
     }
 
-    // What was not told yet is told at the end.
+    // At its end the host reports the counts that it still holds.
     let body = json!({ "key": key, "domain": "a.example" }).to_string();
     client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?;
     let Running { process, directory } = running;
@@ -194,8 +194,8 @@ fn validations_are_counted() -> Result<()> {
     Ok(())
 }
 
-/// By the host alone, once the store is back: nobody asks for it.
-fn what_the_store_missed_is_delivered() -> Result<()> {
+/// The host delivers by itself once the store is back.
+fn a_missed_record_is_delivered_later() -> Result<()> {
     let running = native()?;
     let token = first_token(&running)?;
     let (key, id) = issue(&running, &token)?;
@@ -219,11 +219,14 @@ fn what_the_store_missed_is_delivered() -> Result<()> {
     }
 }
 
-fn without_a_registrar_there_is_none() -> Result<()> {
+fn without_a_registrar_its_paths_are_unknown() -> Result<()> {
     let running = Host::Native.start(&Setup::default())?;
     let answer = client::send(running.address(), "GET", "/api/v1/licenses", &[], b"")?;
     ensure!(answer.status == 404 && answer.json()?["code"] == "NO_SUCH_PATH", "{}", answer.text());
-    ensure!(!running.directory.path().join("data/registrar.db").exists(), "it has made a database");
+    ensure!(
+        !running.directory.path().join("data/registrar.db").exists(),
+        "the host has created the registrar's database"
+    );
     Ok(())
 }
 
@@ -234,7 +237,7 @@ fn an_operator_may_set_a_token() -> Result<()> {
     let authorization = format!("Bearer {}", OPERATOR.to_uppercase());
     let headers = [("authorization", authorization.as_str())];
     let answer = client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?;
-    ensure!(answer.status == 401, "the host's own token was set from outside");
+    ensure!(answer.status == 401, "a setting has replaced the host's own token");
     Ok(())
 }
 

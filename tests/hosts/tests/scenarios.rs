@@ -1,9 +1,8 @@
-//! One list of HTTP scenarios (`scenarios/*.toml`), asked of every host:
+//! One list of HTTP scenarios (`scenarios/*.toml`) on every host:
 //! `native::a-revoked-licence-is-refused`.
 //!
-//! Each host is started once and asked everything, in order; the trials judge what was recorded.
-//! Beside one trial for each scenario on each host there are those that look at a recording as a
-//! whole, and those that compare the hosts with each other.
+//! Each host starts once and runs all scenarios in order; the trials judge the recording. There is
+//! a trial for each scenario on each host, and others judge a whole recording or compare hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -40,37 +39,37 @@ fn main() -> Result<ExitCode> {
         }
     }
 
-    // Scenario by scenario and not host by host, so that several hosts are asked at the same time.
+    // Scenario by scenario, not host by host, so that several hosts run at the same time.
     let mut trials = Vec::new();
     for place in 0..scenarios.len() {
         trials.extend(sound.iter().map(|recording| recording.scenario(place)));
     }
     for (recording, error) in &broken {
-        trials.push(recording.trial("the-journal-says-why", |_, session| journal_says_why(session, error)));
+        trials.push(recording.trial("the-journal-has-the-reason", |_, session| journal_has_reason(session, error)));
     }
     for (recording, _) in &broken {
         trials.extend((0..recording.scenarios.len()).map(|place| recording.scenario(place)));
     }
     for recording in sound.iter().chain(broken.iter().map(|(recording, _)| recording)) {
         trials.push(recording.trial("the-journal-has-a-line-for-each-answer", journal_is_complete));
-        trials.push(recording.trial("no-key-and-no-name-is-written-down", nothing_secret_is_written_down));
+        trials.push(recording.trial("no-key-and-no-name-is-logged", no_key_and_no_name_is_logged));
     }
     for recording in &sound {
-        trials.push(recording.trial("readyz-tells-the-store", readyz_tells_the_store));
+        trials.push(recording.trial("readyz-describes-the-store", readyz_describes_the_store));
     }
     let sound: Arc<[_]> = sound.into_iter().filter(|recording| recording.host.is_there()).collect();
     trials.extend((0..scenarios.len()).map(|place| same_everywhere(place, sound.clone())));
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// A host and what it answered, once the first trial has wanted to know.
+/// A host and its session, which the first trial records.
 struct Recording {
     host: Host,
     label: String,
     setup: Setup,
     scenarios: Arc<[Scenario]>,
     keys: BTreeSet<String>,
-    /// Of machines and users.
+    /// The machines and users that the scenarios name.
     names: BTreeSet<String>,
     session: OnceLock<Result<Session>>,
 }
@@ -81,8 +80,8 @@ impl Recording {
             None => host.name().to_owned(),
             Some(fault) => format!("{}::store-{}", host.name(), format!("{fault:?}").to_lowercase()),
         };
-        // The store of a host that cannot reach it may be empty; only the native host loses one
-        // that it had.
+        // Only the native host loses a store at run time. The others never reach theirs, which may
+        // be empty.
         let entries = fixtures.iter().flat_map(Fixture::entries);
         let entries = if fault.is_none() || host == Host::Native { entries.collect() } else { Vec::new() };
         let setup = Setup { app: App::Validator, fault, entries, ..Setup::default() };
@@ -94,14 +93,14 @@ impl Recording {
 
     fn session(&self) -> Result<&Session> {
         let session = self.session.get_or_init(|| Session::record(self.host, &self.setup, &self.scenarios));
-        session.as_ref().map_err(|error| anyhow!("{} was not recorded: {error:#}", self.label))
+        session.as_ref().map_err(|error| anyhow!("no session on {}: {error:#}", self.label))
     }
 
     fn answer(&self, place: usize) -> Result<&Answer> {
         self.session()?.answers[place].as_ref().map_err(|error| anyhow!("{} did not answer: {error:#}", self.label))
     }
 
-    /// A trial over the whole recording.
+    /// A trial that judges the whole recording.
     fn trial(
         self: &Arc<Self>,
         name: &str,
@@ -118,7 +117,7 @@ impl Recording {
             let (scenario, answer) = (&recording.scenarios[place], recording.answer(place)?);
             scenario.check(answer).with_context(|| format!("the host wrote\n{}", end(&session.log)))?;
             if let Some(key) = key_sent(scenario) {
-                ensure!(!holds_key(&answer.text(), &key), "the answer repeats the key");
+                ensure!(!holds_key(&answer.text(), &key), "the answer contains the key");
             }
             is_as_documented(scenario, answer)
         })
@@ -126,7 +125,7 @@ impl Recording {
     }
 }
 
-/// The answer is one that `openapi.json` has, and what was asked is too, unless it was refused.
+/// Checks the answer against `openapi.json`, and the request too if it was accepted.
 fn is_as_documented(scenario: &Scenario, answer: &Answer) -> Result<()> {
     static DOCUMENT: OnceLock<Result<Document>> = OnceLock::new();
     let document = DOCUMENT.get_or_init(Document::load).as_ref().map_err(|error| anyhow!("{error:#}"))?;
@@ -137,20 +136,20 @@ fn is_as_documented(scenario: &Scenario, answer: &Answer) -> Result<()> {
     Ok(())
 }
 
-fn readyz_tells_the_store(recording: &Recording, session: &Session) -> Result<()> {
+fn readyz_describes_the_store(recording: &Recording, session: &Session) -> Result<()> {
     let answer = session.ready.as_ref().map_err(|error| anyhow!("{error:#}"))?;
     ensure!(answer.status == 200, "status {}: {}", answer.status, answer.text());
     let mut body = answer.json()?;
     ensure!(body["status"] == "ready", "{body}");
     let limits = body["store"].as_object_mut().context("no store")?.remove("limits");
-    let told: Capabilities = serde_json::from_value(body["store"].take())?;
-    ensure!(told == recording.host.capabilities(), "{told:?}");
-    let due = match told.compare_and_swap.as_str() {
+    let found: Capabilities = serde_json::from_value(body["store"].take())?;
+    ensure!(found == recording.host.capabilities(), "{found:?}");
+    let expected = match found.compare_and_swap.as_str() {
         "atomic" => "exact",
         "read-only" => "none",
         _ => "soft",
     };
-    ensure!(limits == Some(due.into()), "limits are {limits:?} in place of {due}");
+    ensure!(limits == Some(expected.into()), "`limits` is {limits:?} and must be {expected}");
     Ok(())
 }
 
@@ -164,32 +163,35 @@ fn journal_is_complete(recording: &Recording, session: &Session) -> Result<()> {
     for line in &lines {
         let word = |name: &str| line[name].as_str().with_context(|| format!("no {name} in {line}"));
         *found.entry((word("event")?, word("code")?)).or_default() += 1;
-        let fields = line.as_object().context("a line that is no object")?;
+        let fields = line.as_object().context("a journal line must be an object")?;
         let known = ["time", "event", "code", "license", "product", "hint", "durationMicros", "reason"];
         ensure!(fields.keys().all(|name| known.contains(&name.as_str())), "unknown field in {line}");
         ensure!(line["time"].is_string() && line["durationMicros"].is_u64(), "{line}");
         ensure!(line["product"].is_null() || line["product"] == "acme", "{line}");
         ensure!(line["license"].is_string() == line["product"].is_string(), "{line}");
     }
-    ensure!(found == expected, "lines by event and code\n  {found:?}\nin place of\n  {expected:?}");
+    ensure!(found == expected, "the lines by event and code are\n  {found:?}\nand must be\n  {expected:?}");
     Ok(())
 }
 
-/// The reason is the store's own error.
-fn journal_says_why(session: &Session, kind: &str) -> Result<()> {
+/// The reason must be the case of the store's error.
+fn journal_has_reason(session: &Session, kind: &str) -> Result<()> {
     let lines = journal_lines(session)?;
     let reasons: Vec<_> =
         lines.iter().filter(|line| line["code"] == "UNAVAILABLE").map(|line| &line["reason"]).collect();
-    ensure!(!reasons.is_empty() && reasons.iter().all(|reason| *reason == kind), "{reasons:?} in place of {kind}");
+    ensure!(
+        !reasons.is_empty() && reasons.iter().all(|reason| *reason == kind),
+        "the reasons are {reasons:?} and must be {kind}"
+    );
     Ok(())
 }
 
-fn nothing_secret_is_written_down(recording: &Recording, session: &Session) -> Result<()> {
-    ensure!(!session.log.is_empty(), "nothing was written down at all: the log is looked for in the wrong place");
+fn no_key_and_no_name_is_logged(recording: &Recording, session: &Session) -> Result<()> {
+    ensure!(!session.log.is_empty(), "the log is empty, so it is not the host's log");
     let found = recording.keys.iter().find(|key| holds_key(&session.log, key));
-    ensure!(found.is_none(), "the key {found:?} stands in\n{}", session.log);
+    ensure!(found.is_none(), "the key {found:?} is in\n{}", session.log);
     let found = recording.names.iter().find(|name| session.log.contains(*name));
-    ensure!(found.is_none(), "the name {found:?} stands in\n{}", session.log);
+    ensure!(found.is_none(), "the name {found:?} is in\n{}", session.log);
     Ok(())
 }
 
@@ -200,7 +202,7 @@ fn same_everywhere(place: usize, recordings: Arc<[Arc<Recording>]>) -> Trial {
         let native = shown(first, recordings[0].answer(place)?)?;
         for other in &recordings[1..] {
             let scenario = &other.scenarios[place];
-            // A read-only store makes another answer due.
+            // A read-only store gives another answer.
             if scenario.except.contains_key(other.host.name()) || scenario.status != first.status {
                 continue;
             }
@@ -212,7 +214,7 @@ fn same_everywhere(place: usize, recordings: Arc<[Arc<Recording>]>) -> Trial {
     Trial::test(name, move || run().map_err(failed))
 }
 
-/// What a client sees of our answer: a host adds headers of its own.
+/// The answer without the headers that hosts add.
 fn shown<'a>(scenario: &Scenario, answer: &'a Answer) -> Result<(u16, BTreeMap<&'a str, &'a str>, String)> {
     let ours = |name: &str| {
         name.starts_with("access-control-")
@@ -223,7 +225,8 @@ fn shown<'a>(scenario: &Scenario, answer: &'a Answer) -> Result<(u16, BTreeMap<&
     Ok((answer.status, headers, scenario.comparable(answer)?))
 }
 
-/// The machines and users that a scenario names, but for words so short that they stand anywhere.
+/// The machines and users that a scenario names. Leaves out words so short that a log may contain
+/// them by chance.
 fn names_sent(scenario: &Scenario) -> Vec<String> {
     let body: Value = serde_json::from_slice(&scenario.request_body()).unwrap_or_default();
     let texts = [&body["user"], &body["fingerprint"]].into_iter();
@@ -237,8 +240,8 @@ fn key_sent(scenario: &Scenario) -> Option<String> {
     Some(body["key"].as_str()?.to_owned())
 }
 
-/// Whether the text holds the key, as it was typed or without what does not matter in a key. Words
-/// too short for a key do not count.
+/// Whether the text contains the key, as typed or normalised. Words too short for a key do not
+/// count.
 fn holds_key(text: &str, key: &str) -> bool {
     let bare =
         |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect() };
@@ -246,7 +249,7 @@ fn holds_key(text: &str, key: &str) -> bool {
 }
 
 fn journal_lines(session: &Session) -> Result<Vec<Value>> {
-    let parse = |line: &str| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"));
+    let parse = |line: &str| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"));
     session.journal().into_iter().map(parse).collect()
 }
 

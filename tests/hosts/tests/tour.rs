@@ -1,6 +1,7 @@
-//! The tour of the README, on the real thing: issue by command line, validate over HTTP, suspend,
-//! resume and revoke while serving, take seats and let them go, use an allowance up, and take the
-//! same licences to every other host.
+//! The README's tour with the real programs.
+//!
+//! Issues by command line, validates over HTTP, suspends, resumes and revokes while serving, takes
+//! and releases seats, uses up an allowance, and exports the licences to every other host.
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -15,7 +16,7 @@ use countersign_host_tests::hosts::{Host, Running, Setup};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 
-/// The hosts that `countersign export` writes for, with the name of the format.
+/// The hosts that `countersign export` writes for, each with its format's name.
 const EXPORTS: [(Host, &str); 5] = [
     (Host::Viceroy, "fastly"),
     (Host::Spin, "spin"),
@@ -24,16 +25,15 @@ const EXPORTS: [(Host, &str); 5] = [
     (Host::Wasmtime, "wasmtime"),
 ];
 
-/// The hosts that keep what is written, and keep writers apart.
-const KEEPING: [Host; 2] = [Host::Native, Host::SpinSqlite];
+/// The hosts whose store is persistent and atomic.
+const ATOMIC: [Host; 2] = [Host::Native, Host::SpinSqlite];
 
-/// How long is asked for what time alone brings about: some leases of two seconds, on a busy
-/// machine.
+/// The longest wait for a lease of two seconds to end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two times that it is asked for.
+/// The time between two requests meanwhile.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A part of the tour, on one of those.
+/// A part of the tour, on one of these hosts.
 type Walk = fn(&Vendor, Host) -> Result<()>;
 
 fn main() -> Result<ExitCode> {
@@ -49,11 +49,11 @@ fn main() -> Result<ExitCode> {
         trial("native::a-revoked-licence-stays-revoked".into(), a_revoked_licence_stays_revoked),
         trial("native::a-key-is-read-from-standard-input".into(), a_key_is_read_from_standard_input),
         trial("native::the-command-line-gives-the-same-answer".into(), the_command_line_gives_the_same_answer),
-        trial("native::sigterm-stops-it".into(), |_| it_stops_by_itself()),
+        trial("native::sigterm-ends-it-cleanly".into(), |_| sigterm_ends_it_cleanly()),
     ];
-    for host in KEEPING {
+    for host in ATOMIC {
         let walks: [(&str, Walk); 3] = [
-            ("seats-are-taken-and-given-back", seats_are_taken_and_given_back),
+            ("seats-are-taken-and-released", seats_are_taken_and_released),
             ("a-lease-lapses-and-is-revived", a_lease_lapses_and_is_revived),
             ("credits-are-used-up", credits_are_used_up),
         ];
@@ -83,12 +83,12 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// A native host that serves, and the command line on its data directory.
+/// A running native host, and the command line on its data directory.
 struct Vendor {
     native: OnceLock<Result<Running>>,
 }
 
-/// What `countersign issue --json` prints.
+/// From the output of `countersign issue --json`.
 struct Issued {
     key: String,
     id: String,
@@ -101,7 +101,7 @@ impl Vendor {
         native.as_ref().map_err(|error| anyhow!("{error:#}"))
     }
 
-    /// Runs `countersign` with the running host's data directory.
+    /// Runs `countersign` on the running host's data directory.
     fn run(&self, arguments: &[&str], input: &str) -> Result<Output> {
         let (command, rest) = arguments.split_first().context("no command")?;
         let mut child = Command::new(artifacts::countersign()?)
@@ -118,7 +118,7 @@ impl Vendor {
         Ok(child.wait_with_output()?)
     }
 
-    /// As [`run`](Self::run), for a command that succeeds.
+    /// The output of a command that must succeed.
     fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self.run(arguments, "")?;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -177,11 +177,11 @@ fn a_key_is_read_from_standard_input(vendor: &Vendor) -> Result<()> {
     let shown = vendor.run(&["show", "--json", "-"], &format!("{}\n", issued.key.to_lowercase()))?;
     let shown: Value = serde_json::from_slice(&shown.stdout).with_context(|| format!("{shown:?}"))?;
     ensure!(shown["id"] == issued.id, "{shown}");
-    ensure!(!shown.to_string().contains(&issued.key), "a key is shown once, when it is issued");
+    ensure!(!shown.to_string().contains(&issued.key), "`show` must not print the key");
     Ok(())
 }
 
-/// The same JSON, and an exit code for scripts: 0 for valid, 1 for not.
+/// The same JSON, and exit code 0 for valid or 1 for invalid.
 fn the_command_line_gives_the_same_answer(vendor: &Vendor) -> Result<()> {
     let issued = vendor.issue()?;
     for (domain, exit_code) in [("app.example.com", 0), ("example.com.evil.net", 1)] {
@@ -189,14 +189,14 @@ fn the_command_line_gives_the_same_answer(vendor: &Vendor) -> Result<()> {
         ensure!(output.status.code() == Some(exit_code), "{output:?}");
         let printed: Value = serde_json::from_slice(&output.stdout)?;
         let answered = validate(vendor.native()?, &issued.key, domain)?.json()?;
-        ensure!(printed == answered, "{printed}\nin place of\n{answered}");
+        ensure!(printed == answered, "the command line has\n{printed}\nand the server\n{answered}");
     }
     let unknown = vendor.run(&["validate", "-"], "no key of ours")?;
     ensure!(unknown.status.code() == Some(1), "{unknown:?}");
     Ok(())
 }
 
-fn it_stops_by_itself() -> Result<()> {
+fn sigterm_ends_it_cleanly() -> Result<()> {
     let native = Host::Native.start(&Setup::default())?;
     let status = native.process.stop()?;
     ensure!(status.success(), "{status}");
@@ -207,7 +207,7 @@ fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Resu
     let (issued, revoked) = (vendor.issue()?, vendor.issue()?);
     vendor.output(&["revoke", &revoked.id])?;
     let exported = vendor.output(&["export", "--format", format])?;
-    ensure!(!exported.contains(&issued.key), "a key is stored nowhere");
+    ensure!(!exported.contains(&issued.key), "the export contains a key");
     let settings = vec![("server_timing".into(), "true".into())];
     let running = host.start(&Setup { exported, settings, ..Setup::default() })?;
     for (key, domain, code) in [
@@ -218,22 +218,25 @@ fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Resu
         let there = validate(&running, key, domain)?;
         let here = validate(vendor.native()?, key, domain)?;
         ensure!(there.json()?["code"] == code, "{domain}: {}\n{}", there.text(), running.process.log());
-        ensure!(there.body == here.body, "{} in place of {}", there.text(), here.text());
+        ensure!(there.body == here.body, "this host answers {}, and the native one {}", there.text(), here.text());
         timed(&there)?;
     }
     Ok(())
 }
 
-fn seats_are_taken_and_given_back(vendor: &Vendor, host: Host) -> Result<()> {
+fn seats_are_taken_and_released(vendor: &Vendor, host: Host) -> Result<()> {
     let issued = vendor.issue_with("--seats 2 --lease 1h")?;
     let there = There::with_licenses(vendor, host)?;
     let ask = |verb: &str, machine: &str| there.ask(verb, json!({ "key": issued.key, "fingerprint": machine }), None);
     let first = ask("activate", "the first machine")?;
     ensure!(first["valid"] == true && first["seats"] == json!({ "limit": 2, "used": 1 }), "{first}");
-    ensure!(ask("activate", "the first machine")?["activation"]["id"] == first["activation"]["id"], "another seat");
+    ensure!(
+        ask("activate", "the first machine")?["activation"]["id"] == first["activation"]["id"],
+        "the same machine has another seat"
+    );
     coded(&ask("activate", "the second machine")?, "VALID")?;
     coded(&ask("activate", "the third machine")?, "TOO_MANY_ACTIVATIONS")?;
-    ensure!(ask("deactivate", "the first machine")?["deactivated"] == true, "the seat was not given back");
+    ensure!(ask("deactivate", "the first machine")?["deactivated"] == true, "the seat was not released");
     coded(&ask("validate", "the first machine")?, "NOT_ACTIVATED")?;
     coded(&ask("activate", "the third machine")?, "VALID")?;
 
@@ -248,7 +251,7 @@ fn seats_are_taken_and_given_back(vendor: &Vendor, host: Host) -> Result<()> {
     Ok(())
 }
 
-/// By waiting for it, without anyone's help.
+/// A lease ends with time alone.
 fn a_lease_lapses_and_is_revived(vendor: &Vendor, host: Host) -> Result<()> {
     let issued = vendor.issue_with("--seats 1 --lease 2s --revive 1h")?;
     let there = There::with_licenses(vendor, host)?;
@@ -285,14 +288,14 @@ fn credits_are_used_up(vendor: &Vendor, host: Host) -> Result<()> {
     Ok(())
 }
 
-/// A host that has the licences that the command line issued.
+/// A host with the licences that the command line issued.
 enum There<'a> {
     Native(&'a Running),
     Elsewhere(Running),
 }
 
 impl<'a> There<'a> {
-    /// The native host shares the data directory; to others licences come by `countersign export`.
+    /// The native host shares the data directory; another gets the output of `countersign export`.
     fn with_licenses(vendor: &'a Vendor, host: Host) -> Result<Self> {
         if host == Host::Native {
             return Ok(Self::Native(vendor.native()?));
@@ -311,7 +314,7 @@ impl<'a> There<'a> {
     }
 }
 
-/// Asks until the verdict is this, or patience ends.
+/// Retries until the verdict has this code, or time is up.
 fn await_code(code: &str, ask: impl Fn() -> Result<Value>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -324,23 +327,23 @@ fn await_code(code: &str, ask: impl Fn() -> Result<Value>) -> Result<()> {
 }
 
 fn coded(answer: &Value, code: &str) -> Result<()> {
-    ensure!(answer["code"] == code && answer["valid"] == (code == "VALID"), "{answer} in place of {code}");
+    ensure!(answer["code"] == code && answer["valid"] == (code == "VALID"), "the code must be {code}: {answer}");
     Ok(())
 }
 
-/// Of the machines that these trials name.
+/// No file contains the name of a machine of these trials.
 fn no_machine_is_named(vendor: &Vendor) -> Result<()> {
     for file in fs::read_dir(vendor.native()?.directory.path().join("data"))? {
         let path = file?.path();
         if path.is_file() {
             let held = fs::read(&path)?.windows(9).any(|part| part == b"d machine");
-            ensure!(!held, "{} names a machine", path.display());
+            ensure!(!held, "{} contains the name of a machine", path.display());
         }
     }
     Ok(())
 }
 
-/// `spin.toml` and `deploy/fastly/fastly.toml`, as a reader would use them.
+/// `spin.toml` and `deploy/fastly/fastly.toml` work as they are.
 fn repository_manifest_serves(vendor: &Vendor, host: Host, format: &str) -> Result<()> {
     let issued = vendor.issue()?;
     let exported = vendor.output(&["export", "--format", format])?;
@@ -348,7 +351,7 @@ fn repository_manifest_serves(vendor: &Vendor, host: Host, format: &str) -> Resu
     is(&running, &issued.key, "VALID")
 }
 
-/// Server Timing, asked for by the setting `server_timing`.
+/// Checks the `Server-Timing` header, which the setting `server_timing` turns on.
 fn timed(answer: &Answer) -> Result<()> {
     let timing = answer.headers.get("server-timing").context("no server-timing")?;
     let parts: Vec<_> = timing.split(", ").filter_map(|part| part.split_once(";dur=")).collect();

@@ -1,4 +1,4 @@
-//! What one caller at a time may rely on.
+//! The claims about one caller at a time.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -9,37 +9,37 @@ use countersign_host_tests::store::{Answered, Capabilities, Expect, Outcome, Sto
 
 use crate::{Claim, PRESET, kind, ok, stored};
 
-/// The largest value that every store takes.
+/// The largest value that every store must accept, in bytes.
 const MAX_VALUE_BYTES: usize = 65_536;
-/// How late a store may be with removing what has expired, so that a test still waits for it.
+/// How long a test waits for a store to remove an expired entry.
 const EXPIRY_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) const CLAIMS: [Claim; 25] = [
-    Claim { name: "a-missing-key-is-none", of: all, holds: a_missing_key_is_none },
+    Claim { name: "a-missing-key-has-no-entry", of: all, holds: a_missing_key_has_no_entry },
     Claim { name: "an-invalid-key-is-refused", of: all, holds: an_invalid_key_is_refused },
-    Claim { name: "a-key-of-200-bytes-is-taken", of: all, holds: a_key_of_200_bytes_is_taken },
+    Claim { name: "a-key-of-200-bytes-is-accepted", of: all, holds: a_key_of_200_bytes_is_accepted },
     Claim { name: "a-list-has-the-prefix", of: lists, holds: a_list_has_the_prefix },
     Claim { name: "a-list-of-nothing-is-empty", of: lists, holds: a_list_of_nothing_is_empty },
     Claim { name: "pages-hold-each-key-once", of: lists, holds: pages_hold_each_key_once },
     Claim { name: "a-list-is-in-order", of: |it| it.lists && it.ordered_list, holds: a_list_is_in_order },
     Claim { name: "a-list-is-unsupported", of: |it| !it.lists, holds: a_list_is_unsupported },
     Claim { name: "a-write-is-unsupported", of: |it| !writes(it), holds: a_write_is_unsupported },
-    Claim { name: "what-was-put-is-got", of: writes, holds: what_was_put_is_got },
+    Claim { name: "a-get-returns-the-last-put", of: writes, holds: a_get_returns_the_last_put },
     Claim { name: "a-put-replaces", of: writes, holds: a_put_replaces },
-    Claim { name: "a-value-is-kept-to-the-byte", of: writes, holds: a_value_is_kept_to_the_byte },
-    Claim { name: "an-empty-value-is-a-value", of: writes, holds: an_empty_value_is_a_value },
-    Claim { name: "a-value-of-64-kib-is-taken", of: writes, holds: a_value_of_64_kib_is_taken },
+    Claim { name: "a-value-is-stored-byte-for-byte", of: writes, holds: a_value_is_stored_byte_for_byte },
+    Claim { name: "an-empty-value-exists", of: writes, holds: an_empty_value_exists },
+    Claim { name: "a-value-of-64-kib-is-accepted", of: writes, holds: a_value_of_64_kib_is_accepted },
     Claim { name: "a-larger-value-is-refused-whole", of: writes, holds: a_larger_value_is_refused_whole },
-    Claim { name: "a-put-if-absent-is-made-once", of: writes, holds: a_put_if_absent_is_made_once },
+    Claim { name: "a-put-if-absent-is-applied-once", of: writes, holds: a_put_if_absent_is_applied_once },
     Claim { name: "a-put-if-unchanged-replaces", of: writes, holds: a_put_if_unchanged_replaces },
     Claim { name: "a-stale-version-conflicts", of: writes, holds: a_stale_version_conflicts },
     Claim { name: "a-version-of-a-missing-key-conflicts", of: writes, holds: a_version_of_a_missing_key_conflicts },
-    Claim { name: "deleting-twice-is-no-error", of: writes, holds: deleting_twice_is_no_error },
-    Claim { name: "a-key-made-anew-is-another", of: writes, holds: a_key_made_anew_is_another },
-    Claim { name: "a-lifetime-hides-nothing-early", of: writes, holds: a_lifetime_hides_nothing_early },
-    Claim { name: "what-has-expired-goes", of: expires, holds: what_has_expired_goes },
-    Claim { name: "what-has-expired-is-absent", of: expires, holds: what_has_expired_is_absent },
-    Claim { name: "the-same-value-made-anew-is-another", of: counts_writes, holds: same_value_made_anew },
+    Claim { name: "deleting-twice-is-not-an-error", of: writes, holds: deleting_twice_is_not_an_error },
+    Claim { name: "a-recreated-key-has-another-version", of: writes, holds: a_recreated_key_has_another_version },
+    Claim { name: "an-entry-does-not-expire-early", of: writes, holds: an_entry_does_not_expire_early },
+    Claim { name: "an-expired-entry-is-not-listed", of: expires, holds: an_expired_entry_is_not_listed },
+    Claim { name: "an-expired-entry-is-absent", of: expires, holds: an_expired_entry_is_absent },
+    Claim { name: "the-same-value-recreated-has-another-version", of: counts_writes, holds: same_value_recreated },
 ];
 
 fn all(_: &Capabilities) -> bool {
@@ -54,17 +54,17 @@ pub(crate) fn writes(adapter: &Capabilities) -> bool {
     adapter.compare_and_swap != "read-only"
 }
 
-/// Whether what has expired is gone at once: Fastly may take a day.
+/// Whether an expired entry is gone at once. Fastly may take a day.
 fn expires(adapter: &Capabilities) -> bool {
     adapter.ttl && adapter.staleness_seconds == 0
 }
 
-/// Whether a version is one write's. Where the host keeps none, it is the value's.
+/// Whether each write has its own version. Elsewhere equal values may have equal versions.
 fn counts_writes(adapter: &Capabilities) -> bool {
     adapter.compare_and_swap == "atomic"
 }
 
-fn a_missing_key_is_none(store: Store) -> Result<()> {
+fn a_missing_key_has_no_entry(store: Store) -> Result<()> {
     let found = ok(store.get("missing")?)?;
     ensure!(found.is_none(), "{found:?}");
     Ok(())
@@ -78,7 +78,7 @@ fn an_invalid_key_is_refused(store: Store) -> Result<()> {
     Ok(())
 }
 
-fn a_key_of_200_bytes_is_taken(store: Store) -> Result<()> {
+fn a_key_of_200_bytes_is_accepted(store: Store) -> Result<()> {
     let found = ok(store.get(&"k".repeat(200))?)?;
     ensure!(found.is_none(), "{found:?}");
     Ok(())
@@ -114,7 +114,7 @@ fn pages_hold_each_key_once(store: Store) -> Result<()> {
             return Ok(());
         }
     }
-    bail!("no end after {keys:?}")
+    bail!("another page after {keys:?}")
 }
 
 fn a_list_is_in_order(store: Store) -> Result<()> {
@@ -133,61 +133,61 @@ fn a_write_is_unsupported(store: Store) -> Result<()> {
         unsupported(store.put("written", "1", expect)?)?;
     }
     unsupported(store.delete(PRESET[0])?)?;
-    ensure!(ok(store.get(PRESET[0])?)?.is_some(), "a refused deletion was made");
+    ensure!(ok(store.get(PRESET[0])?)?.is_some(), "a refused deletion was applied");
     Ok(())
 }
 
-fn what_was_put_is_got(store: Store) -> Result<()> {
-    let told = stored(store.put("put", "1", Expect::Any)?)?;
-    let entry = ok(store.get("put")?)?.context("nothing is there")?;
+fn a_get_returns_the_last_put(store: Store) -> Result<()> {
+    let returned = stored(store.put("put", "1", Expect::Any)?)?;
+    let entry = ok(store.get("put")?)?.context("the key is missing")?;
     ensure!(entry.value == "1", "{entry:?}");
-    ensure!(told.is_none_or(|version| version == entry.version), "the version told is not the one that is there");
-    let again = ok(store.get("put")?)?.context("nothing is there")?;
+    ensure!(returned.is_none_or(|version| version == entry.version), "`put` returned another version than `get`");
+    let again = ok(store.get("put")?)?.context("the key is missing")?;
     ensure!(entry == again, "reading changed {entry:?} to {again:?}");
     Ok(())
 }
 
 fn a_put_replaces(store: Store) -> Result<()> {
     stored(store.put("replaced", "1", Expect::Any)?)?;
-    let first = ok(store.get("replaced")?)?.context("nothing is there")?;
+    let first = ok(store.get("replaced")?)?.context("the key is missing")?;
     stored(store.put("replaced", "2", Expect::Any)?)?;
-    let second = ok(store.get("replaced")?)?.context("nothing is there")?;
+    let second = ok(store.get("replaced")?)?.context("the key is missing")?;
     ensure!(second.value == "2" && second.version != first.version, "{first:?}, then {second:?}");
     Ok(())
 }
 
-fn a_value_is_kept_to_the_byte(store: Store) -> Result<()> {
+fn a_value_is_stored_byte_for_byte(store: Store) -> Result<()> {
     let value = "\u{0}\r\n\t \"\\ %2C,=é\u{10FFFF}\u{FEFF}";
     stored(store.put("bytes", value, Expect::Any)?)?;
-    let entry = ok(store.get("bytes")?)?.context("nothing is there")?;
+    let entry = ok(store.get("bytes")?)?.context("the key is missing")?;
     ensure!(entry.value == value, "{entry:?}");
     Ok(())
 }
 
-fn an_empty_value_is_a_value(store: Store) -> Result<()> {
+fn an_empty_value_exists(store: Store) -> Result<()> {
     stored(store.put("empty", "", Expect::Any)?)?;
-    let entry = ok(store.get("empty")?)?.context("an empty value is no missing key")?;
+    let entry = ok(store.get("empty")?)?.context("a key with an empty value is missing")?;
     ensure!(entry.value.is_empty(), "{entry:?}");
     let outcome = ok(store.put("empty", "1", Expect::Absent)?)?;
     ensure!(outcome == Outcome::Conflict(Some(entry)), "{outcome:?}");
     Ok(())
 }
 
-fn a_value_of_64_kib_is_taken(store: Store) -> Result<()> {
+fn a_value_of_64_kib_is_accepted(store: Store) -> Result<()> {
     stored(store.put_sized("large", MAX_VALUE_BYTES)?)?;
-    let entry = ok(store.get("large")?)?.context("nothing is there")?;
-    ensure!(entry.value == "x".repeat(MAX_VALUE_BYTES), "{} bytes came back", entry.value.len());
+    let entry = ok(store.get("large")?)?.context("the key is missing")?;
+    ensure!(entry.value == "x".repeat(MAX_VALUE_BYTES), "{} bytes were returned", entry.value.len());
     Ok(())
 }
 
 fn a_larger_value_is_refused_whole(store: Store) -> Result<()> {
     let refused = kind(store.put_sized("larger", MAX_VALUE_BYTES + 1)?);
     ensure!(refused.as_deref() == Some("too-large"), "{refused:?}");
-    ensure!(ok(store.get("larger")?)?.is_none(), "something of it was written");
+    ensure!(ok(store.get("larger")?)?.is_none(), "a refused value was written");
     Ok(())
 }
 
-fn a_put_if_absent_is_made_once(store: Store) -> Result<()> {
+fn a_put_if_absent_is_applied_once(store: Store) -> Result<()> {
     stored(store.put("absent", "1", Expect::Absent)?)?;
     let there = ok(store.get("absent")?)?;
     let outcome = ok(store.put("absent", "2", Expect::Absent)?)?;
@@ -197,33 +197,33 @@ fn a_put_if_absent_is_made_once(store: Store) -> Result<()> {
 
 fn a_put_if_unchanged_replaces(store: Store) -> Result<()> {
     stored(store.put("unchanged", "1", Expect::Any)?)?;
-    let first = ok(store.get("unchanged")?)?.context("nothing is there")?;
-    let told = stored(store.put("unchanged", "2", Expect::Matches(&first.version))?)?;
-    let second = ok(store.get("unchanged")?)?.context("nothing is there")?;
+    let first = ok(store.get("unchanged")?)?.context("the key is missing")?;
+    let returned = stored(store.put("unchanged", "2", Expect::Matches(&first.version))?)?;
+    let second = ok(store.get("unchanged")?)?.context("the key is missing")?;
     ensure!(second.value == "2", "{second:?}");
-    ensure!(told.is_none_or(|version| version == second.version), "the version told is not the one that is there");
+    ensure!(returned.is_none_or(|version| version == second.version), "`put` returned another version than `get`");
     Ok(())
 }
 
 fn a_stale_version_conflicts(store: Store) -> Result<()> {
     stored(store.put("stale", "1", Expect::Any)?)?;
-    let stale = ok(store.get("stale")?)?.context("nothing is there")?;
+    let stale = ok(store.get("stale")?)?.context("the key is missing")?;
     stored(store.put("stale", "2", Expect::Any)?)?;
     let there = ok(store.get("stale")?)?;
     let outcome = ok(store.put("stale", "3", Expect::Matches(&stale.version))?)?;
     ensure!(outcome == Outcome::Conflict(there.clone()), "{outcome:?}");
-    ensure!(ok(store.get("stale")?)? == there, "a conflict wrote");
+    ensure!(ok(store.get("stale")?)? == there, "a conflicting put was applied");
     Ok(())
 }
 
 fn a_version_of_a_missing_key_conflicts(store: Store) -> Result<()> {
     let outcome = ok(store.put("never-there", "1", Expect::Matches("1"))?)?;
     ensure!(outcome == Outcome::Conflict(None), "{outcome:?}");
-    ensure!(ok(store.get("never-there")?)?.is_none(), "a conflict wrote");
+    ensure!(ok(store.get("never-there")?)?.is_none(), "a conflicting put was applied");
     Ok(())
 }
 
-fn deleting_twice_is_no_error(store: Store) -> Result<()> {
+fn deleting_twice_is_not_an_error(store: Store) -> Result<()> {
     stored(store.put("deleted", "1", Expect::Any)?)?;
     ok(store.delete("deleted")?)?;
     ensure!(ok(store.get("deleted")?)?.is_none(), "it is still there");
@@ -232,18 +232,18 @@ fn deleting_twice_is_no_error(store: Store) -> Result<()> {
     Ok(())
 }
 
-fn a_key_made_anew_is_another(store: Store) -> Result<()> {
-    made_anew(store, "anew", "2")
+fn a_recreated_key_has_another_version(store: Store) -> Result<()> {
+    recreated(store, "anew", "2")
 }
 
-fn same_value_made_anew(store: Store) -> Result<()> {
-    made_anew(store, "same-anew", "1")
+fn same_value_recreated(store: Store) -> Result<()> {
+    recreated(store, "same-anew", "1")
 }
 
 /// A version of a key that was deleted is never current again.
-fn made_anew(store: Store, key: &str, second: &str) -> Result<()> {
+fn recreated(store: Store, key: &str, second: &str) -> Result<()> {
     stored(store.put(key, "1", Expect::Absent)?)?;
-    let before = ok(store.get(key)?)?.context("nothing is there")?;
+    let before = ok(store.get(key)?)?.context("the key is missing")?;
     ok(store.delete(key)?)?;
     stored(store.put(key, second, Expect::Absent)?)?;
     let there = ok(store.get(key)?)?;
@@ -252,14 +252,14 @@ fn made_anew(store: Store, key: &str, second: &str) -> Result<()> {
     Ok(())
 }
 
-fn a_lifetime_hides_nothing_early(store: Store) -> Result<()> {
+fn an_entry_does_not_expire_early(store: Store) -> Result<()> {
     stored(store.put_for("long-lived", "1", 86_400)?)?;
-    let entry = ok(store.get("long-lived")?)?.context("nothing is there")?;
+    let entry = ok(store.get("long-lived")?)?.context("the key is missing")?;
     ensure!(entry.value == "1", "{entry:?}");
     Ok(())
 }
 
-fn what_has_expired_goes(store: Store) -> Result<()> {
+fn an_expired_entry_is_not_listed(store: Store) -> Result<()> {
     stored(store.put_for("short-lived", "1", 1)?)?;
     await_expiry(store, "short-lived")?;
     let page = ok(store.list("short-lived", None, 10)?)?;
@@ -267,14 +267,14 @@ fn what_has_expired_goes(store: Store) -> Result<()> {
     Ok(())
 }
 
-fn what_has_expired_is_absent(store: Store) -> Result<()> {
+fn an_expired_entry_is_absent(store: Store) -> Result<()> {
     stored(store.put_for("expired", "1", 1)?)?;
-    let version = ok(store.get("expired")?)?.context("nothing is there")?.version;
+    let version = ok(store.get("expired")?)?.context("the key is missing")?.version;
     await_expiry(store, "expired")?;
     let outcome = ok(store.put("expired", "2", Expect::Matches(&version))?)?;
     ensure!(outcome == Outcome::Conflict(None), "{outcome:?}");
     stored(store.put("expired", "3", Expect::Absent)?)?;
-    let entry = ok(store.get("expired")?)?.context("nothing is there")?;
+    let entry = ok(store.get("expired")?)?.context("the key is missing")?;
     ensure!(entry.value == "3", "{entry:?}");
     Ok(())
 }
@@ -288,7 +288,7 @@ fn await_expiry(store: Store, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes the keys that a read-only store has from the start.
+/// Writes the keys of a read-only store to any other.
 fn fill(store: Store) -> Result<()> {
     if writes(&ok(store.capabilities()?)?) {
         for key in PRESET {
@@ -300,7 +300,7 @@ fn fill(store: Store) -> Result<()> {
 
 fn unsupported<T>(answered: Answered<T>) -> Result<()> {
     let found = kind(answered);
-    ensure!(found.as_deref() == Some("unsupported"), "{found:?} in place of unsupported");
+    ensure!(found.as_deref() == Some("unsupported"), "the error is {found:?} and must be unsupported");
     Ok(())
 }
 

@@ -1,8 +1,8 @@
-//! What `wit/store.wit` promises, held against every adapter on its real host:
+//! The promises of `wit/store.wit`, tested with every adapter on its real host:
 //! `spin-sqlite::a-stale-version-conflicts`.
 //!
-//! An adapter is tested for what it says of itself: one that is read-only refuses to write, and
-//! only one whose compare-and-swap is atomic is raced.
+//! An adapter is held to the capabilities that it reports: a read-only one must refuse to write,
+//! and only an atomic compare-and-swap is raced.
 
 mod claims;
 mod races;
@@ -18,10 +18,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// One host for each adapter.
 const HOSTS: [Host; 5] = [Host::Native, Host::Wasmtime, Host::Viceroy, Host::Spin, Host::SpinSqlite];
-/// Keys that a read-only store holds from the start.
+/// The keys of a read-only store.
 const PRESET: [&str; 5] = ["listed:a", "listed:b", "listed:c", "listed:d", "listed:e"];
 
-/// A claim of the contract, and of which adapters it is made.
+/// A claim of the contract, and the adapters that it applies to.
 struct Claim {
     name: &'static str,
     of: fn(&Capabilities) -> bool,
@@ -31,9 +31,9 @@ struct Claim {
 fn main() -> Result<ExitCode> {
     artifacts::check()?;
     let served: Vec<_> = HOSTS.iter().map(|host| Served::new(*host, None)).collect();
-    // Claim by claim and not host by host, so that several hosts are asked at the same time.
+    // Claim by claim, not host by host, so that several hosts run at the same time.
     let mut trials: Vec<_> =
-        served.iter().map(|served| served.trial("it-says-what-it-can", says_what_it_can)).collect();
+        served.iter().map(|served| served.trial("its-capabilities-are-reported", reports_capabilities)).collect();
     for claim in claims::CLAIMS.into_iter().chain(races::CLAIMS) {
         let concerned = served.iter().filter(|served| (claim.of)(&served.host.capabilities()));
         trials.extend(concerned.map(|served| served.trial(claim.name, move |_, store| (claim.holds)(store))));
@@ -42,7 +42,7 @@ fn main() -> Result<ExitCode> {
         for (fault, error) in host.faults() {
             trials.push(
                 Served::new(host, Some(*fault))
-                    .trial("every-call-says-so", |host, store| every_call_says(host, store, error)),
+                    .trial("every-call-has-its-error", |host, store| every_call_fails(host, store, error)),
             );
         }
     }
@@ -50,8 +50,7 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the
-/// last of its trials.
+/// A host with the contract guest. The first of its trials starts it, and the last ends it.
 struct Served {
     host: Host,
     fault: Option<Fault>,
@@ -88,25 +87,25 @@ impl Served {
     }
 }
 
-fn says_what_it_can(host: Host, store: Store) -> Result<()> {
-    let told = ok(store.capabilities()?)?;
-    ensure!(told == host.capabilities(), "{told:?}");
+fn reports_capabilities(host: Host, store: Store) -> Result<()> {
+    let found = ok(store.capabilities()?)?;
+    ensure!(found == host.capabilities(), "{found:?}");
     Ok(())
 }
 
-fn every_call_says(host: Host, store: Store, error: &str) -> Result<()> {
-    says_what_it_can(host, store)?;
-    let says = |call: &str, found: Option<String>| {
-        ensure!(found.as_deref() == Some(error), "{call} says {found:?} in place of {error}");
+fn every_call_fails(host: Host, store: Store, error: &str) -> Result<()> {
+    reports_capabilities(host, store)?;
+    let fails = |call: &str, found: Option<String>| {
+        ensure!(found.as_deref() == Some(error), "{call} gives {found:?} and must give {error}");
         Ok(())
     };
-    says("get", kind(store.get("a")?))?;
-    says("list", kind(store.list("", None, 10)?))?;
+    fails("get", kind(store.get("a")?))?;
+    fails("list", kind(store.list("", None, 10)?))?;
     if claims::writes(&host.capabilities()) {
-        says("put", kind(store.put("a", "1", Expect::Any)?))?;
-        says("put if absent", kind(store.put("a", "1", Expect::Absent)?))?;
-        says("put if unchanged", kind(store.put("a", "1", Expect::Matches("1"))?))?;
-        says("delete", kind(store.delete("a")?))?;
+        fails("put", kind(store.put("a", "1", Expect::Any)?))?;
+        fails("put if absent", kind(store.put("a", "1", Expect::Absent)?))?;
+        fails("put if unchanged", kind(store.put("a", "1", Expect::Matches("1"))?))?;
+        fails("delete", kind(store.delete("a")?))?;
     }
     Ok(())
 }
@@ -118,7 +117,7 @@ fn ok<T>(answered: Answered<T>) -> Result<T> {
 fn stored(answered: Answered<Outcome>) -> Result<Option<String>> {
     match ok(answered)? {
         Outcome::Stored(version) => Ok(version),
-        Outcome::Conflict(there) => bail!("a conflict with {there:?}"),
+        Outcome::Conflict(there) => bail!("the write conflicts with {there:?}"),
     }
 }
 

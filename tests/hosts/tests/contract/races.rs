@@ -1,4 +1,4 @@
-//! What callers may rely on when they write at once, of adapters that say so.
+//! The claims about concurrent writers, of adapters that promise them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use countersign_host_tests::store::{Answered, Capabilities, Expect, Outcome, Sto
 
 use crate::{Claim, ok, stored};
 
-/// Writers at once in a race.
+/// Concurrent writers in a race.
 const WRITERS: usize = 24;
-/// Additions by each of them.
+/// Additions by each writer.
 const ADDITIONS: usize = 5;
-/// How long a writer in a race goes on asking.
+/// How long a writer retries.
 const TURN_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) const CLAIMS: [Claim; 3] = [
@@ -21,7 +21,7 @@ pub(crate) const CLAIMS: [Claim; 3] = [
     Claim { name: "a-race-for-a-version-has-one-winner", of: races, holds: a_race_for_a_version_has_one_winner },
 ];
 
-/// Whether racing it proves anything.
+/// Whether the adapter promises that one of several writers wins.
 fn races(adapter: &Capabilities) -> bool {
     ["atomic", "single-process"].contains(&adapter.compare_and_swap.as_str())
 }
@@ -35,9 +35,9 @@ fn a_race_loses_no_addition(store: Store) -> Result<()> {
         Ok(applied)
     })?;
     let applied: u64 = applied.into_iter().sum();
-    ensure!(applied == (WRITERS * ADDITIONS) as u64, "{applied} additions were made");
-    let entry = ok(store.get("counter")?)?.context("nothing is there")?;
-    ensure!(entry.value == applied.to_string(), "{applied} additions made {}", entry.value);
+    ensure!(applied == (WRITERS * ADDITIONS) as u64, "{applied} additions were applied");
+    let entry = ok(store.get("counter")?)?.context("the key is missing")?;
+    ensure!(entry.value == applied.to_string(), "{applied} additions were applied, and the value is {}", entry.value);
     Ok(())
 }
 
@@ -47,12 +47,12 @@ fn a_race_to_create_has_one_winner(store: Store) -> Result<()> {
 
 fn a_race_for_a_version_has_one_winner(store: Store) -> Result<()> {
     stored(store.put("contended", "start", Expect::Any)?)?;
-    let start = ok(store.get("contended")?)?.context("nothing is there")?;
+    let start = ok(store.get("contended")?)?.context("the key is missing")?;
     one_winner(store, "contended", Expect::Matches(&start.version))
 }
 
-/// All write at once on one condition: one write is applied, the value that stays is that writer's,
-/// and all others see it.
+/// All writers write on one condition. One write must be applied, and the others must get its value
+/// as a conflict.
 fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
     let outcomes = race(|writer| patiently(|| store.put(key, &writer.to_string(), expect)))?;
     let winners: Vec<_> =
@@ -61,7 +61,7 @@ fn one_winner(store: Store, key: &str, expect: Expect<'_>) -> Result<()> {
     let there = ok(store.get(key)?)?;
     ensure!(
         there.as_ref().is_some_and(|entry| entry.value == winner.to_string()),
-        "{winner} won, and there is {there:?}"
+        "{winner} won, and the entry is {there:?}"
     );
     let lost = |outcome: &Outcome| *outcome == Outcome::Conflict(there.clone());
     ensure!(outcomes.iter().filter(|outcome| lost(outcome)).count() == WRITERS - 1, "{outcomes:?}");
@@ -77,7 +77,7 @@ fn race<T: Send>(writer: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     })
 }
 
-/// Calls again while the store turns the call away because others write: nothing was applied then.
+/// Retries while the store refuses because others write; a refused call is not applied.
 fn patiently<T>(call: impl Fn() -> Result<Answered<T>>) -> Result<T> {
     let deadline = Instant::now() + TURN_WITHIN;
     loop {

@@ -1,4 +1,4 @@
-//! What one caller at a time may rely on.
+//! The claims about one caller at a time.
 
 use std::slice::from_ref;
 
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use crate::{Claim, committed, kind, ok};
 
 pub(crate) const CLAIMS: [Claim; 17] = [
-    Claim { name: "a-value-is-kept-as-it-is", holds: a_value_is_kept },
-    Claim { name: "a-large-value-is-kept", holds: a_large_value_is_kept },
-    Claim { name: "a-parameter-is-never-a-statement", holds: a_parameter_is_no_statement },
-    Claim { name: "a-parameter-may-stand-twice", holds: a_parameter_may_stand_twice },
-    Claim { name: "rows-come-in-their-order", holds: rows_come_in_order },
-    Claim { name: "a-write-returns-what-it-is-told-to", holds: a_write_returns },
-    Claim { name: "a-batch-has-the-rows-of-each", holds: a_batch_has_the_rows_of_each },
+    Claim { name: "a-value-is-stored-unchanged", holds: a_value_is_kept },
+    Claim { name: "a-large-value-is-stored-unchanged", holds: a_large_value_is_kept },
+    Claim { name: "a-parameter-is-never-a-statement", holds: a_parameter_is_never_a_statement },
+    Claim { name: "a-parameter-may-be-used-twice", holds: a_parameter_may_be_used_twice },
+    Claim { name: "rows-are-in-the-order-of-the-query", holds: rows_come_in_order },
+    Claim { name: "a-write-returns-its-returning-rows", holds: a_write_returns },
+    Claim { name: "a-batch-has-the-rows-of-each-statement", holds: a_batch_has_the_rows_of_each },
     Claim { name: "an-empty-batch-is-committed", holds: an_empty_batch_is_committed },
     Claim { name: "a-batch-sees-its-own-writes", holds: a_batch_sees_its_own_writes },
     Claim { name: "a-batch-is-all-or-nothing", holds: a_batch_is_all_or_nothing },
     Claim { name: "an-unmet-expectation-undoes-the-batch", holds: unmet },
-    Claim { name: "a-constraint-is-told", holds: a_constraint_is_told },
-    Claim { name: "a-missing-table-is-told", holds: a_missing_table_is_told },
-    Claim { name: "a-wrong-statement-is-told", holds: a_wrong_statement_is_told },
+    Claim { name: "a-violated-constraint-is-reported", holds: a_violated_constraint_is_reported },
+    Claim { name: "a-missing-table-is-reported", holds: a_missing_table_is_reported },
+    Claim { name: "a-wrong-statement-is-reported", holds: a_wrong_statement_is_reported },
     Claim { name: "an-error-names-no-parameter", holds: an_error_names_no_parameter },
     Claim { name: "no-transaction-is-left-open", holds: no_transaction_is_left_open },
-    Claim { name: "a-full-database-is-told", holds: a_full_database_is_told },
+    Claim { name: "a-full-database-is-reported", holds: a_full_database_is_reported },
 ];
 
 fn a_value_is_kept(sql: Sql) -> Result<()> {
@@ -46,7 +46,7 @@ fn a_value_is_kept(sql: Sql) -> Result<()> {
     for (value, id) in values.iter().zip(1..) {
         ok(sql.execute("INSERT INTO kept (id, value) VALUES (?1, ?2)", &[integer(id), value.clone()])?)?;
         let found = ok(sql.query("SELECT value FROM kept WHERE id = ?1", &[integer(id)])?)?;
-        ensure!(found == [[value.clone()]], "{found:?} in place of {value}");
+        ensure!(found == [[value.clone()]], "{found:?} is returned for {value}");
     }
     let types = ok(sql.query("SELECT DISTINCT typeof(value) FROM kept ORDER BY 1", &[])?)?;
     ensure!(types == ["blob", "integer", "null", "real", "text"].map(|name| [text(name)]), "{types:?}");
@@ -65,22 +65,22 @@ fn a_large_value_is_kept(sql: Sql) -> Result<()> {
         else {
             anyhow::bail!("{} rows", found.len())
         };
-        ensure!(value["text"] == "x".repeat(SIZE), "another {given} came back");
+        ensure!(value["text"] == "x".repeat(SIZE), "another {given} was returned");
     }
     Ok(())
 }
 
-fn a_parameter_is_no_statement(sql: Sql) -> Result<()> {
+fn a_parameter_is_never_a_statement(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE spared (value TEXT)", &[])?)?;
     for given in ["'); DROP TABLE spared; --", "\"; DELETE FROM spared; --", "' OR '1'='1", "?1", "%", "x' --"] {
         ok(sql.execute("INSERT INTO spared (value) VALUES (?1)", &[text(given)])?)?;
         let found = ok(sql.query("SELECT value FROM spared WHERE value = ?1", &[text(given)])?)?;
-        ensure!(found == [[text(given)]], "{found:?} in place of {given}");
+        ensure!(found == [[text(given)]], "{found:?} is returned for {given}");
     }
     Ok(())
 }
 
-fn a_parameter_may_stand_twice(sql: Sql) -> Result<()> {
+fn a_parameter_may_be_used_twice(sql: Sql) -> Result<()> {
     let found = ok(sql.query("SELECT ?2, ?1, ?2", &[integer(1), text("b")])?)?;
     ensure!(found == [[text("b"), integer(1), text("b")]], "{found:?}");
     Ok(())
@@ -102,7 +102,7 @@ fn a_write_returns(sql: Sql) -> Result<()> {
     let found = ok(sql.execute("UPDATE returned SET value = 'c' WHERE id = 9 RETURNING id", &[])?)?;
     ensure!(found.is_empty(), "{found:?}");
     let found = ok(sql.execute("DELETE FROM returned", &[])?)?;
-    ensure!(found.is_empty(), "nothing was to be returned, and {found:?} was");
+    ensure!(found.is_empty(), "no rows must be returned, but {found:?} are");
     Ok(())
 }
 
@@ -142,11 +142,11 @@ fn a_batch_is_all_or_nothing(sql: Sql) -> Result<()> {
         (statement("no statement", &[]), "other"),
     ] {
         let found = kind(sql.batch(&[insert(1), statement("CREATE TABLE half (a)", &[]), wrong.clone(), insert(3)])?);
-        ensure!(found.as_deref() == Some(error), "{found:?} in place of {error} of {wrong}");
+        ensure!(found.as_deref() == Some(error), "{wrong} gives {found:?} and must give {error}");
         let left = ok(
             sql.query("SELECT (SELECT count(*) FROM whole), count(*) FROM sqlite_schema WHERE name = 'half'", &[])?
         )?;
-        ensure!(left == [[integer(0), integer(0)]], "{left:?} is left of a batch with {wrong}");
+        ensure!(left == [[integer(0), integer(0)]], "{left:?} remains of a batch with {wrong}");
     }
     committed(sql.batch(&[insert(1), insert(2)])?)?;
     Ok(())
@@ -163,15 +163,15 @@ fn unmet(sql: Sql) -> Result<()> {
         (vec![insert.clone(), expecting(1, "CREATE TABLE more (a)", &[])], 1),
     ] {
         let found = ok(sql.batch(&statements)?)?;
-        ensure!(found == Outcome::Unmet(index), "{found:?} in place of {index} of {statements:?}");
+        ensure!(found == Outcome::Unmet(index), "{statements:?} gives {found:?}, and statement {index} must be unmet");
         let left = ok(sql.query("SELECT * FROM expected", &[])?)?;
-        ensure!(left.is_empty(), "{left:?} is left");
+        ensure!(left.is_empty(), "{left:?} remains");
     }
     committed(sql.batch(&[insert, update(1), update(1)])?)?;
     Ok(())
 }
 
-fn a_constraint_is_told(sql: Sql) -> Result<()> {
+fn a_violated_constraint_is_reported(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE bound (code TEXT UNIQUE CHECK (code <> 'no'), n INTEGER NOT NULL) STRICT", &[])?)?;
     ok(sql.execute("INSERT INTO bound VALUES ('a', 1)", &[])?)?;
     for wrong in ["('a', 2)", "('no', 2)", "('b', NULL)", "('b', 'text')"] {
@@ -183,7 +183,7 @@ fn a_constraint_is_told(sql: Sql) -> Result<()> {
     Ok(())
 }
 
-fn a_missing_table_is_told(sql: Sql) -> Result<()> {
+fn a_missing_table_is_reported(sql: Sql) -> Result<()> {
     let found = [
         kind(sql.query("SELECT * FROM missing", &[])?),
         kind(sql.execute("DELETE FROM missing", &[])?),
@@ -193,7 +193,7 @@ fn a_missing_table_is_told(sql: Sql) -> Result<()> {
     Ok(())
 }
 
-fn a_wrong_statement_is_told(sql: Sql) -> Result<()> {
+fn a_wrong_statement_is_reported(sql: Sql) -> Result<()> {
     for wrong in ["", "SELEKT 1", "SELECT nothing", "SELECT ?1, ?2", "SELECT 1; SELECT 2"] {
         let found = kind(sql.query(wrong, &[integer(1)])?);
         ensure!(found.as_deref() == Some("other"), "{found:?} for {wrong:?}");
@@ -220,7 +220,7 @@ fn an_error_names_no_parameter(sql: Sql) -> Result<()> {
     Ok(())
 }
 
-/// Whatever becomes of these, the next call finds the database as it was.
+/// Whatever these return, the next call finds no open transaction.
 fn no_transaction_is_left_open(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE closed (n INTEGER)", &[])?)?;
     let insert = statement("INSERT INTO closed VALUES (1)", &[]);
@@ -235,19 +235,19 @@ fn no_transaction_is_left_open(sql: Sql) -> Result<()> {
     Ok(())
 }
 
-fn a_full_database_is_told(sql: Sql) -> Result<()> {
+fn a_full_database_is_reported(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE filled (value BLOB)", &[])?)?;
     let found = kind(sql.batch(&[
         statement("INSERT INTO filled VALUES (?1)", &[integer(1)]),
-        // No less than it has now.
+        // SQLite raises this to the number of pages in use.
         statement("PRAGMA max_page_count = 1", &[]),
         statement("INSERT INTO filled VALUES (?1)", &[json!({ "blob-of-size": 1024 * 1024 })]),
     ])?);
     let left = ok(sql.query("SELECT count(*) FROM filled", &[])?)?;
-    // Where the next call has the same connection it is not to be full any more.
+    // The next call may have the same connection, so lift its limit.
     committed(sql.batch(&[statement("PRAGMA max_page_count = 1000000000", &[])])?)?;
     ok(sql.execute("INSERT INTO filled VALUES (?1)", &[json!({ "blob-of-size": 1024 * 1024 })])?)?;
     ensure!(found.as_deref() == Some("full"), "{found:?}");
-    ensure!(left == [[integer(0)]], "{left:?} is left");
+    ensure!(left == [[integer(0)]], "{left:?} remains");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What `wit/sql.wit` promises, held against every adapter on its real host:
+//! The promises of `wit/sql.wit`, tested with every adapter on its real host:
 //! `native::a-batch-is-all-or-nothing`.
 
 mod claims;
@@ -14,10 +14,10 @@ use countersign_host_tests::hosts::{App, Fault, Host, Running, Setup};
 use countersign_host_tests::sql::{Answered, Outcome, Rows, Sql};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Those that have a database.
+/// The hosts with a database.
 const HOSTS: [Host; 2] = [Host::Native, Host::Spin];
 
-/// A claim of the contract. Each makes tables of its own.
+/// A claim of the contract. Each creates its own tables.
 struct Claim {
     name: &'static str,
     holds: fn(Sql) -> Result<()>,
@@ -31,14 +31,17 @@ fn main() -> Result<ExitCode> {
         trials.extend(served.iter().map(|served| served.trial(claim.name, move |sql| (claim.holds)(sql))));
     }
     for host in HOSTS {
-        trials.push(trial(host, "who-waits-too-long-is-told-so", move || faults::busy(host)));
+        trials.push(trial(host, "a-locked-database-is-busy", move || faults::busy(host)));
         for (fault, error) in faults::of(host) {
-            trials.push(Served::new(host, Some(*fault)).trial("every-call-says-so", |sql| faults::says(sql, error)));
+            trials.push(
+                Served::new(host, Some(*fault))
+                    .trial("every-call-has-its-error", |sql| faults::every_call_fails(sql, error)),
+            );
         }
     }
-    trials.push(trial(Host::Native, "nothing-but-the-database-is-reached", faults::reaches_nothing_else));
-    trials.push(trial(Host::Native, "a-file-that-comes-back-is-opened", faults::comes_back));
-    trials.push(trial(Host::Native, "what-takes-too-long-is-ended", faults::takes_too_long));
+    trials.push(trial(Host::Native, "statements-reach-only-the-database", faults::reaches_nothing_else));
+    trials.push(trial(Host::Native, "a-file-that-returns-is-reopened", faults::reopens));
+    trials.push(trial(Host::Native, "an-endless-statement-is-ended", faults::ends_endless_statements));
     drop(served);
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
@@ -48,8 +51,7 @@ fn trial(host: Host, name: &str, holds: impl FnOnce() -> Result<()> + Send + 'st
     Trial::test(format!("{}::{name}", host.name()), run).with_ignored_flag(!host.is_there())
 }
 
-/// A host that serves the contract guest, once the first trial has wanted to know; it ends with the
-/// last of its trials.
+/// A host with the contract guest. The first of its trials starts it, and the last ends it.
 struct Served {
     host: Host,
     fault: Option<Fault>,
@@ -91,7 +93,7 @@ fn ok<T>(answered: Answered<T>) -> Result<T> {
 fn committed(answered: Answered<Outcome>) -> Result<Vec<Rows>> {
     match ok(answered)? {
         Outcome::Committed(rows) => Ok(rows),
-        Outcome::Unmet(index) => Err(anyhow!("statement {index} met not what it had to")),
+        Outcome::Unmet(index) => Err(anyhow!("statement {index} returned another number of rows than expected")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What callers may rely on when they call at once.
+//! The claims about concurrent callers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,17 +9,18 @@ use countersign_host_tests::sql::{Answered, Outcome, Sql, expecting, integer, st
 
 use crate::{Claim, committed, ok};
 
-/// Writers at once in a race, and what each of them does.
+/// Concurrent writers in a race.
 const WRITERS: usize = 16;
+/// Writes by each writer.
 const WRITES: i64 = 10;
 
-/// How long a writer in a race goes on asking.
+/// How long a writer retries.
 const TURN_WITHIN: Duration = Duration::from_secs(40);
 
 pub(crate) const CLAIMS: [Claim; 3] = [
     Claim { name: "a-race-loses-no-write", holds: a_race_loses_no_write },
-    Claim { name: "a-race-on-a-condition-has-one-winner-a-time", holds: one_winner_a_time },
-    Claim { name: "nobody-reads-half-a-batch", holds: nobody_reads_half },
+    Claim { name: "each-race-on-a-condition-has-one-winner", holds: one_winner_a_time },
+    Claim { name: "half-a-batch-is-never-read", holds: half_a_batch_is_never_read },
 ];
 
 fn a_race_loses_no_write(sql: Sql) -> Result<()> {
@@ -36,7 +37,7 @@ fn a_race_loses_no_write(sql: Sql) -> Result<()> {
     Ok(())
 }
 
-/// As an app does it: read, and write if nobody has written since.
+/// As an app does it: read, then write if nothing has been written since.
 fn one_winner_a_time(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE chain (number INTEGER PRIMARY KEY, writer INTEGER)", &[])?)?;
     ok(sql.execute("CREATE TABLE head (number INTEGER)", &[])?)?;
@@ -61,11 +62,11 @@ fn one_winner_a_time(sql: Sql) -> Result<()> {
     })?;
     let links: i64 = won.iter().sum();
     let found = ok(sql.query("SELECT count(*), max(number), (SELECT number FROM head) FROM chain", &[])?)?;
-    ensure!(found == [vec![integer(links); 3]], "{found:?} after {links} links");
+    ensure!(found == [vec![integer(links); 3]], "{links} links were won, and the tables have {found:?}");
     Ok(())
 }
 
-fn nobody_reads_half(sql: Sql) -> Result<()> {
+fn half_a_batch_is_never_read(sql: Sql) -> Result<()> {
     ok(sql.execute("CREATE TABLE pairs (n INTEGER)", &[])?)?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -94,7 +95,7 @@ fn race<T: Send>(writer: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     })
 }
 
-/// Calls again while others keep the database busy: nothing was written then.
+/// Retries while the database is busy; a busy call writes nothing.
 fn patiently<T>(call: impl Fn() -> Result<Answered<T>>) -> Result<T> {
     let deadline = Instant::now() + TURN_WITHIN;
     loop {

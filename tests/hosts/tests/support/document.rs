@@ -1,4 +1,4 @@
-//! `openapi.json`, held against what is asked and answered.
+//! Checks requests and answers against `openapi.json`.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use jsonschema::Registry;
 use serde_json::{Map, Value, json};
 
 const TEXT: &str = include_str!("../../../../openapi.json");
-/// What the document is called where a schema refers to a part of it.
+/// The document's URI, by which schemas refer to its parts.
 const NAME: &str = "urn:countersign:openapi";
 
 /// The OpenAPI document of both apps.
@@ -18,7 +18,7 @@ pub(crate) struct Document {
     registry: Registry<'static>,
 }
 
-/// A part of the document, and where it stands: the names on the way to it.
+/// A part of the document, with the names on the path to it.
 #[derive(Clone)]
 struct Part<'a> {
     value: &'a Value,
@@ -26,30 +26,38 @@ struct Part<'a> {
 }
 
 impl Document {
-    /// Reads it.
+    /// Reads the document.
     pub(crate) fn load() -> Result<Self> {
         let root: Value = serde_json::from_str(TEXT).context("openapi.json")?;
         let registry = Registry::new().add(NAME, root.clone())?.prepare()?;
         Ok(Self { root, registry })
     }
 
-    /// Whether the document says that a request may be answered so: its status, its headers, the
-    /// type and the shape of its body.
+    /// Fails unless the document allows the answer: its status, its headers, the type and the shape
+    /// of its body.
     pub(crate) fn check_answer(&self, method: &str, path: &str, answer: &Answer) -> Result<()> {
         let Some(item) = self.item(path) else {
-            ensure!(answer.status == 404, "status {} on a path that the document does not have", answer.status);
+            ensure!(
+                answer.status == 404,
+                "status {} on a path that is not in the document; it must be 404",
+                answer.status
+            );
             return self.check_problem(method, answer, "NO_SUCH_PATH");
         };
         let Some(operation) = item.get(&method.to_ascii_lowercase()) else {
-            // What browsers ask is no operation of the document.
+            // The document does not describe preflight requests (CORS).
             if method == "OPTIONS" && answer.status == 204 {
                 return Ok(());
             }
-            ensure!(answer.status == 405, "status {} on a method that the document does not have", answer.status);
-            let allowed = answer.headers.get("allow").context("405 without `Allow`")?;
+            ensure!(
+                answer.status == 405,
+                "status {} on a method that is not in the document; it must be 405",
+                answer.status
+            );
+            let allowed = answer.headers.get("allow").context("a 405 must have `Allow`")?;
             let allowed = allowed.split(", ").filter(|method| *method != "OPTIONS").map(str::to_ascii_lowercase);
             let (allowed, described): (BTreeSet<_>, _) = (allowed.collect(), item.fields()?.keys().cloned().collect());
-            ensure!(allowed == described, "`Allow` has {allowed:?} in place of {described:?}");
+            ensure!(allowed == described, "`Allow` has {allowed:?} and must have {described:?}");
             return self.check_problem(method, answer, "METHOD_NOT_ALLOWED");
         };
         let status = answer.status.to_string();
@@ -57,29 +65,28 @@ impl Document {
         let response = self.resolved(response.with_context(|| format!("status {status} is not in the document"))?)?;
         self.check_headers(&response, answer)?;
         let Some(content) = response.get("content") else {
-            ensure!(answer.body.is_empty(), "a body that is not in the document: {}", answer.text());
+            ensure!(answer.body.is_empty(), "the document has no body here: {}", answer.text());
             return Ok(());
         };
-        let content_type = answer.headers.get("content-type").context("a body without a type")?;
+        let content_type = answer.headers.get("content-type").context("a body must have a content type")?;
         let essence = content_type.split(';').next().unwrap_or_default();
         let media = content.get(essence).with_context(|| format!("{essence} is not in the document"))?;
         let body = if essence.ends_with("json") { answer.json()? } else { answer.text().into() };
         self.check_instance(&media.get("schema").context("no schema")?, &body)
     }
 
-    /// Whether the document allows a request's body, which was accepted.
+    /// Fails unless the document allows the body of an accepted request.
     pub(crate) fn check_request(&self, method: &str, path: &str, body: &Value) -> Result<()> {
         let operation = self.item(path).and_then(|item| item.get(&method.to_ascii_lowercase()));
-        let operation = operation.context("the document does not have this operation")?;
+        let operation = operation.context("the operation is not in the document")?;
         let content = operation.get("requestBody").and_then(|body| body.get("content"));
         let content = content.context("the document has no body here")?;
-        // Lines of JSON are for the app to judge.
+        // The app judges lines of JSON one by one.
         let Some(media) = content.get("application/json") else { return Ok(()) };
         self.check_instance(&media.get("schema").context("no schema")?, body)
     }
 
-    /// The path's item: the one of just this path, or the one that has parameters in place of some
-    /// of its segments.
+    /// The path's item: the one of exactly this path, or else one with parameters in some segments.
     fn item(&self, path: &str) -> Option<Part<'_>> {
         let path = path.split('?').next().unwrap_or_default();
         let paths = Part { value: self.root.get("paths")?, names: vec!["paths".into()] };
@@ -94,12 +101,12 @@ impl Document {
         })
     }
 
-    /// The part itself, or what it refers to.
+    /// The part that this one refers to, or itself.
     fn resolved<'a>(&'a self, part: Part<'a>) -> Result<Part<'a>> {
         let Some(reference) = part.value["$ref"].as_str() else { return Ok(part) };
         let mut target = Part { value: &self.root, names: Vec::new() };
-        for name in reference.strip_prefix("#/").context("a reference elsewhere")?.split('/') {
-            target = target.get(name).with_context(|| format!("{reference} is not there"))?;
+        for name in reference.strip_prefix("#/").context("a reference must be within the document")?.split('/') {
+            target = target.get(name).with_context(|| format!("{reference} is not in the document"))?;
         }
         Ok(target)
     }
@@ -123,7 +130,7 @@ impl Document {
         Ok(())
     }
 
-    /// An answer that the document describes for all paths at once.
+    /// Checks a problem that may be the answer on any path.
     fn check_problem(&self, method: &str, answer: &Answer, code: &str) -> Result<()> {
         if method == "HEAD" {
             return Ok(());
@@ -145,7 +152,7 @@ impl Document {
         if errors.is_empty() {
             return Ok(());
         }
-        bail!("{} does not have {instance}: {}", schema.reference(), errors.join("; "))
+        bail!("{} does not match {instance}: {}", schema.reference(), errors.join("; "))
     }
 }
 
@@ -156,10 +163,10 @@ impl Part<'_> {
     }
 
     fn fields(&self) -> Result<&Map<String, Value>> {
-        self.value.as_object().ok_or_else(|| anyhow!("{} is no object", self.reference()))
+        self.value.as_object().ok_or_else(|| anyhow!("{} must be an object", self.reference()))
     }
 
-    /// A JSON Pointer (RFC 6901, section 6) to it.
+    /// A reference to it: a JSON Pointer as a URI fragment (RFC 6901, section 6).
     fn reference(&self) -> String {
         let escaped = self.names.iter().map(|name| {
             let name = name.replace('~', "~0").replace('/', "~1");

@@ -1,4 +1,4 @@
-//! What `sql` answered, as JSON.
+//! The answers of `sql`, as JSON.
 
 use serde_json::{Value as Json, json};
 

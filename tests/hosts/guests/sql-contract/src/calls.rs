@@ -1,4 +1,4 @@
-//! The calls, one of `sql` each.
+//! The requests, each one call of `sql`.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -55,9 +55,9 @@ impl Asked {
 impl Given {
     fn value(self) -> Result<Value, Error> {
         Ok(match self {
-            Self::Integer(integer) => {
-                Value::Integer(integer.parse().map_err(|_| Error::Other("the suite sent no integer".into()))?)
-            }
+            Self::Integer(integer) => Value::Integer(
+                integer.parse().map_err(|_| Error::Other("an integer must be a decimal string of 64 bits".into()))?,
+            ),
             Self::Real(real) => Value::Real(real),
             Self::Text(text) => Value::Text(text),
             Self::Blob(blob) => Value::Blob(blob),

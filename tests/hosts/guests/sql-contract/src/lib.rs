@@ -1,12 +1,13 @@
-//! An app for the contract suite alone: it turns each `POST` into a call of the `sql` it is
-//! composed with, whatever the path.
+//! An app for the contract suite: it makes each `POST`, on any path, into a call of the `sql` that
+//! it is composed with.
 //!
-//! A request is one JSON object, `{"query": …}`, `{"execute": …}` or `{"batch": […]}`, of
-//! statements `{"sql": "…", "parameters": […], "expect": …}`; the answer is `{"ok": …}` or
-//! `{"error": {"kind": …, "detail": …}}`, both with status 200. A value is one of `{"integer":
-//! "…"}`, a decimal string for it is 64 bits wide, `{"real": …}`, `{"text": "…"}`, `{"blob": […]}`
-//! and `null`. In place of a text or blob may stand `{"text-of-size": …}` or `{"blob-of-size": …}`:
-//! as many bytes `x`.
+//! A request is one JSON object: `{"query": …}`, `{"execute": …}` or `{"batch": […]}`. A statement
+//! is `{"sql": "…", "parameters": […], "expect": …}`. The answer is `{"ok": …}` or `{"error":
+//! {"kind": …, "detail": …}}`, both with status 200.
+//!
+//! A value is `null`, `{"integer": "…"}`, `{"real": …}`, `{"text": "…"}` or `{"blob": […]}`. An
+//! integer is a decimal string because it has 64 bits. In a request, `{"text-of-size": n}` and
+//! `{"blob-of-size": n}` are values of `n` bytes `x`.
 
 mod answers;
 mod calls;
@@ -43,7 +44,7 @@ impl Guest for Contract {
                 Ok(call) => (200, answers::of(calls::run(call))),
                 Err(error) => (400, json!({ "refused": error.to_string() })),
             },
-            _ => (404, json!({ "refused": "only POST with a whole body" })),
+            _ => (404, json!({ "refused": "the request must be a POST with a complete body" })),
         };
         let headers = vec![Header { name: "content-type".into(), value: b"application/json".into() }];
         Response { status, headers, body: answer.to_string().into() }

@@ -1,4 +1,4 @@
-//! What `store` answered, as JSON.
+//! The answers of `store`, as JSON.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The operations, one call of `store` each; `increment` makes several.
+//! The requests, each one call of `store`, except `increment`, which makes several.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::answers;
 use crate::bindings::countersign::license::store::{self, Error, Expectation, Outcome};
 
-/// How often `increment` tries one addition before it gives up.
+/// How often `increment` tries each addition.
 const MAX_TRIES: u32 = 1_000;
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ pub(crate) enum Call {
     Put {
         key: String,
         value: Option<String>,
-        /// Instead of `value`: that many bytes `x`.
+        /// Instead of `value`: this number of bytes `x`.
         size: Option<usize>,
         #[serde(default)]
         expect: Expect,
@@ -62,8 +62,8 @@ pub(crate) fn run(call: Call) -> Result<Value, Error> {
     }
 }
 
-/// Adds one to a decimal number, `times` times, as an app does it: read, compute, write if
-/// unchanged, else anew.
+/// Increments a decimal number `times` times as an app does it: read, compute, write if unchanged,
+/// and retry on a conflict.
 fn increment(key: &str, times: u32) -> Result<Value, Error> {
     let (mut applied, mut conflicts) = (0, 0);
     for _ in 0..times {
@@ -86,7 +86,7 @@ fn increment(key: &str, times: u32) -> Result<Value, Error> {
 
 fn number(value: &[u8]) -> Result<u64, Error> {
     let text = str::from_utf8(value).ok();
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Other("the value is no number".into()))
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Other("the value is not a decimal number".into()))
 }
 
 impl TryFrom<Expect> for Expectation {
@@ -96,9 +96,9 @@ impl TryFrom<Expect> for Expectation {
         Ok(match expect {
             Expect::Any => Self::Any,
             Expect::Absent => Self::Absent,
-            Expect::Matches(version) => {
-                Self::Matches(version.parse().map_err(|_| Error::Other("the suite sent no version".into()))?)
-            }
+            Expect::Matches(version) => Self::Matches(
+                version.parse().map_err(|_| Error::Other("a version must be a decimal string of 64 bits".into()))?,
+            ),
         })
     }
 }

@@ -1,9 +1,8 @@
-//! An app for the contract suite alone: it turns each `POST` into a call of the `store` it is
-//! composed with, whatever the path.
+//! An app for the contract suite: it makes each `POST`, on any path, into a call of the `store`
+//! that it is composed with.
 //!
-//! A request is one JSON object, `{"op": …}`; the answer is `{"ok": …}` or `{"error": {"kind": …,
-//! "detail": …}}`, both with status 200. Versions travel as decimal strings, for they are 64 bits
-//! wide.
+//! A request is one JSON object, `{"op": …}`. The answer is `{"ok": …}` or `{"error": {"kind": …,
+//! "detail": …}}`, both with status 200. Versions are decimal strings because they have 64 bits.
 
 mod answers;
 mod calls;
@@ -41,7 +40,7 @@ impl Guest for Contract {
                 Ok(call) => (200, answer(calls::run(call))),
                 Err(error) => (400, json!({ "refused": error.to_string() })),
             },
-            _ => (404, json!({ "refused": "only POST with a whole body" })),
+            _ => (404, json!({ "refused": "the request must be a POST with a complete body" })),
         };
         let headers = vec![Header { name: "content-type".into(), value: b"application/json".into() }];
         Response { status, headers, body: answer.to_string().into() }
