@@ -107,7 +107,8 @@ impl Machine {
     /// Compiles a component, or loads it from the cache, and starts a first instance.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a valid component, or imports what `imports` does not link.
+    /// If the file cannot be read, is not a valid component, or imports what `imports` does not
+    /// link.
     pub async fn load(&self, component: &Path, imports: Imports, bounds: Bounds) -> wasmtime::Result<Engine> {
         let component = Component::from_file(&self.engine, component)?;
         let mut linker = Linker::new(&self.engine);

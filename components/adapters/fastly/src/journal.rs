@@ -6,7 +6,7 @@ use countersign::borrow_event;
 use fastly_sys::service_0_1::fastly::compute::log::Endpoint;
 
 impl Guest for Adapter {
-    /// Fastly takes events for an endpoint that nobody configured, and drops them.
+    /// If the endpoint is not configured, Fastly accepts the events and drops them.
     fn append(event: Event) {
         if let (Some(line), Ok(endpoint)) = (borrow_event!(event).to_line(), Endpoint::open("countersign")) {
             endpoint.write(line.as_bytes());

@@ -1,7 +1,8 @@
-//! The adapter for Fastly Compute: `store` over a KV store, `settings` from a config store, `journal` to a log endpoint.
+//! The adapter for Fastly Compute: `store` over a KV store, `settings` from a config store,
+//! `journal` to a log endpoint.
 //!
-//! The names are fixed where Fastly has a name to fix: config store and log endpoint are `countersign`. The KV store is `licenses`, or
-//! what the config store's item `store` says.
+//! The config store and the log endpoint have the name `countersign`. The KV store has the name
+//! `licenses`, unless the item `store` of the config store has another.
 
 mod journal;
 mod settings;

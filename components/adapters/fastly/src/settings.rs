@@ -6,7 +6,7 @@ use countersign::seam::is_setting_name;
 use fastly_sys::service_0_1::fastly::compute::config_store::Store;
 use fastly_sys::service_0_1::fastly::compute::types::OpenError;
 
-/// Fastly's bound on an item is 8,000 characters, of up to four bytes each.
+/// Fastly allows 8,000 characters in an item, of up to four bytes each.
 const MAX_ITEM_BYTES: u64 = 32_000;
 
 impl Guest for Adapter {
@@ -18,7 +18,8 @@ impl Guest for Adapter {
     }
 }
 
-/// An item, or nothing where it or the whole config store is not there. An error is a text for an operator.
+/// Returns an item, or `None` if it or the whole config store does not exist. An error is a text
+/// for operators.
 pub(crate) fn item(name: &str) -> Result<Option<String>, String> {
     match Store::open("countersign") {
         Ok(store) => store.get(name, MAX_ITEM_BYTES).map_err(|error| format!("config store: {error}")),

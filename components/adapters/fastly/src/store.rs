@@ -15,10 +15,10 @@ use fastly_sys::service_0_1::fastly::compute::kv_store::{
 use fastly_sys::service_0_1::fastly::compute::types::{self, OpenError};
 use serde::Deserialize;
 
-/// A page of `MAX_LIST_KEYS` keys of Fastly's longest, 1,024 bytes, with room for JSON around them.
+/// Bytes of a page: `MAX_LIST_KEYS` keys of 1,024 bytes, Fastly's longest, and room for the JSON.
 const MAX_PAGE_BYTES: usize = 2_000_000;
 
-/// How much of a body to ask for at once.
+/// Bytes of a body to read at once.
 const CHUNK_BYTES: u32 = 65_536;
 
 impl Guest for Adapter {
@@ -29,7 +29,7 @@ impl Guest for Adapter {
         lookup(&open()?, &key)
     }
 
-    /// Fastly checks a condition where it writes. It does not say which generation a write gave.
+    /// Fastly checks the condition when it writes. It does not report the new generation.
     fn put(key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
@@ -42,7 +42,7 @@ impl Guest for Adapter {
             Expectation::Any => (InsertMode::Overwrite, None),
             Expectation::Absent => (InsertMode::Add, None),
             Expectation::Matches(version) => {
-                // Viceroy takes a missing key for a match.
+                // Viceroy accepts any generation for a missing key.
                 if lookup(&store, &key)?.is_none() {
                     return Ok(Outcome::Conflict(None));
                 }
@@ -82,12 +82,12 @@ impl Guest for Adapter {
         };
         let page = read(&open()?.list(&options)?, MAX_PAGE_BYTES)?;
         let page: Listing = serde_json::from_slice(&page)
-            .map_err(|_| Error::Other("the page of keys is not the JSON it should be".into()))?;
+            .map_err(|_| Error::Other("the KV store returned a malformed page of keys".into()))?;
         Ok(Page { keys: page.data, next: page.meta.next_cursor })
     }
 
-    /// Fastly documents that a write with a generation is refused unless it is the current one. Its test host, Viceroy, checks and writes
-    /// in two steps; there the host's name is `localhost`.
+    /// Fastly documents that it refuses a write unless its generation is the current one. Viceroy,
+    /// Fastly's test host, checks and writes in two steps; its host name is `localhost`.
     fn describe() -> Capabilities {
         let local = get_hostname() == "localhost";
         Capabilities {
@@ -101,7 +101,8 @@ impl Guest for Adapter {
     }
 }
 
-/// The page of keys as Fastly writes it: `{"data":["…"],"meta":{"next_cursor":"…"}}`, and more that is not used here.
+/// Fastly's page of keys: `{"data":["…"],"meta":{"next_cursor":"…"}}`, and fields that are not
+/// used here.
 #[derive(Deserialize)]
 struct Listing {
     data: Vec<String>,
@@ -120,11 +121,12 @@ fn open() -> Result<Store, Error> {
 
 fn lookup(store: &Store, key: &str) -> Result<Option<Entry>, Error> {
     let Some(found) = store.lookup(key)? else { return Ok(None) };
-    let body = found.take_body().ok_or_else(|| Error::Other("the entry came without its value".into()))?;
+    let body =
+        found.take_body().ok_or_else(|| Error::Other("the KV store returned an entry without a value".into()))?;
     Ok(Some(Entry { value: read(&body, MAX_VALUE_BYTES)?, version: found.generation() }))
 }
 
-/// Reads a body to its end; one that is longer than the bound is none of ours.
+/// Reads a body to its end. One that is longer than `bound` was not written by this adapter.
 fn read(body: &Body, bound: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     loop {
@@ -134,7 +136,7 @@ fn read(body: &Body, bound: usize) -> Result<Vec<u8>, Error> {
         }
         bytes.extend(chunk);
         if bytes.len() > bound {
-            return Err(Error::Other(format!("what is stored is longer than {bound} bytes")));
+            return Err(Error::Other(format!("the stored value is longer than {bound} bytes")));
         }
     }
 }
@@ -169,7 +171,7 @@ impl From<KvError> for Error {
             KvError::InternalError | KvError::GenericError => Self::Unavailable("the KV store failed".into()),
             KvError::BadRequest => Self::Other("the KV store refused the request".into()),
             KvError::PreconditionFailed | KvError::Extra(_) => {
-                Self::Other("the KV store gave an unexpected answer".into())
+                Self::Other("the KV store returned an unexpected error".into())
             }
         }
     }
@@ -177,6 +179,6 @@ impl From<KvError> for Error {
 
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
-        Self::Unavailable(format!("body of an entry: {error}"))
+        Self::Unavailable(format!("cannot read or write a value: {error}"))
     }
 }

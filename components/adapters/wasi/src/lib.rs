@@ -1,9 +1,10 @@
-//! The adapter for `wasmtime serve`: `store` over wasmtime's draft of `wasi:keyvalue`, `settings` from the environment, `journal` to
-//! standard output.
+//! The adapter for `wasmtime serve`: `store` over wasmtime's draft of `wasi:keyvalue`, `settings`
+//! from the environment, `journal` to standard output.
 //!
-//! Read-only: wasmtime keeps the bucket in memory and builds it anew for each instance, so that a write would be acknowledged and
-//! lost. Values are percent-encoded there, for `-S keyvalue-in-memory-data=KEY=VALUE` ends a value at a comma and knows no escape.
-//! The draft is known to this crate alone; the release it is from is named in `wit/deps/keyvalue`.
+//! The store is read-only: wasmtime builds the bucket in memory for each instance, so a write would
+//! be acknowledged and then lost. Values are percent-encoded, because `-S
+//! keyvalue-in-memory-data=KEY=VALUE` ends a value at a comma and has no escape. Only this crate
+//! uses the draft; `wit/deps/keyvalue` names its release.
 
 mod journal;
 mod percent;

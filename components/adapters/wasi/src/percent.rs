@@ -1,6 +1,6 @@
 //! Percent-encoding, RFC 3986 section 2.1.
 
-/// Decodes a whole value. `None` where a `%` is not followed by two hexadecimal digits.
+/// Decodes a whole value. `None` if two hexadecimal digits do not follow each `%`.
 pub(crate) fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded.iter();
@@ -19,7 +19,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn decodes_what_is_encoded_and_nothing_else() {
+    fn only_complete_escapes_are_decoded() {
         assert_eq!(decode(b"{\"a\":1%2C\"b\":\"100%25\"}").as_deref(), Some(b"{\"a\":1,\"b\":\"100%\"}".as_slice()));
         assert_eq!(decode(b"%2c%00").as_deref(), Some(b",\0".as_slice()));
         for broken in [b"%".as_slice(), b"a%2", b"%2x", b"%%2C"] {

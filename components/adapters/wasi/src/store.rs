@@ -27,8 +27,9 @@ impl Guest for Adapter {
         Err(Error::Unsupported)
     }
 
-    /// The draft promises no order between calls and wasmtime gives none, so each page is cut from the whole, sorted.
-    /// The cursor is the last key of the page before.
+    /// The draft promises no order between calls, and wasmtime has none. So this reads all keys,
+    /// sorts them, and returns the page that begins after the cursor, the last key of the page
+    /// before.
     fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
         let bucket = bucket()?;
         let after = cursor.unwrap_or_default();
@@ -61,16 +62,16 @@ impl Guest for Adapter {
     }
 }
 
-/// FNV-1a of 64 bits.
+/// FNV-1a with 64 bits.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// The bucket named by `COUNTERSIGN_STORE`; wasmtime knows one, with the empty name.
+/// The bucket named by `COUNTERSIGN_STORE`. wasmtime has one bucket, whose name is empty.
 fn bucket() -> Result<Bucket, Error> {
     Ok(draft::open(&variable("store").unwrap_or_default())?)
 }
 
-/// The draft has no versions. Equal values are one state of a key that nobody can write.
+/// A hash of the value, as the draft has no versions. Nothing writes here, so a key has one state.
 fn version(value: &[u8]) -> u64 {
     value.iter().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }

@@ -7,13 +7,14 @@ use countersign_app_common::service::Response;
 
 use crate::context::Context;
 
-/// Lets pages of any site read the answer: Fetch standard, section 3.3.3 (`Access-Control-Allow-Origin`).
+/// Lets pages of any site read the answer: Fetch standard, section 3.3.3
+/// (`Access-Control-Allow-Origin`).
 pub(crate) fn open_to_all_sites(response: &mut Response) {
     add(response, "access-control-allow-origin", "*");
 }
 
-/// The answer to a browser that asks before it sends JSON to another site: Fetch standard, section 4.9
-/// (CORS-preflight fetch).
+/// The answer to a browser's request before it sends JSON to another site: Fetch standard, section
+/// 4.9 (CORS-preflight fetch).
 pub(crate) fn preflight(methods: &str) -> Response {
     let mut response = empty(204);
     add(&mut response, "access-control-allow-methods", methods);

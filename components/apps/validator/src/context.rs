@@ -1,4 +1,4 @@
-//! What is known of a request while it is answered.
+//! What is known about a request while it is answered.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) struct Context {
     pub(crate) stopwatch: Stopwatch,
     /// The time spent in the store.
     pub(crate) store: Duration,
-    /// What the journal says of the licence.
+    /// What the journal says about the licence.
     pub(crate) license: Option<Facts>,
     moment: Option<Timestamp>,
 }
@@ -32,19 +32,19 @@ impl Context {
         Self { stopwatch: Stopwatch::start(), store: Duration::ZERO, license: None, moment: None }
     }
 
-    /// The present. The request's answer is about the last moment that this returned.
+    /// The present time. The request's answer applies to the last moment that this returned.
     pub(crate) fn now(&mut self) -> Timestamp {
         let now = clock::now();
         self.moment = Some(now);
         now
     }
 
-    /// The moment that the request's answer is about.
+    /// The moment that the request's answer applies to.
     pub(crate) fn moment(&mut self) -> Timestamp {
         self.moment.unwrap_or_else(|| self.now())
     }
 
-    /// Times a call of the store.
+    /// Makes a call of the store, and adds its time to `store`.
     pub(crate) fn time_store<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let stopwatch = Stopwatch::start();
         let answer = call();
@@ -52,7 +52,7 @@ impl Context {
         answer
     }
 
-    /// Has the journal name this licence.
+    /// Notes the licence for the journal.
     pub(crate) fn found(&mut self, license: &License) {
         let License { id, product, hint, .. } = license;
         self.license = Some(Facts { id: id.clone(), product: product.clone(), hint: hint.clone() });

@@ -1,5 +1,5 @@
-//! The typed interface, for components that embed this one: the same verbs, and types of WIT in place
-//! of JSON.
+//! The typed interface for components that embed this one: the same verbs, with the types of WIT in
+//! place of JSON.
 
 use countersign::field::FieldError;
 use countersign::holder::Per;

@@ -82,7 +82,7 @@ impl Judged {
 /// Adds how long the answer took, if the operator's settings say so.
 pub(crate) fn finish(answered: Result<Response, impl Into<Problem>>, context: &Context) -> Response {
     let mut response = answered.unwrap_or_else(|error| error.into().into());
-    // A setting that cannot be read is no reason to withhold an answer. It is read each time, so that a
+    // A setting that cannot be read must not fail the request. It is read each time, so that a
     // change takes effect at once.
     if settings::get("server_timing").is_ok_and(|value| value.as_deref() == Some("true")) {
         answer::add_timing(&mut response, context);

@@ -1,4 +1,4 @@
-//! For operators: whether the app runs, and whether its store answers.
+//! Health checks for operators: whether the app runs, and whether its store answers.
 
 use countersign_app_common::answer::{json, with_body};
 use countersign_app_common::problem::Problem;
@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::unavailable::Unavailable;
 
-/// The store's key that `readyz` reads. No licence has it, as no text is known whose SHA-256 is zero.
+/// The key in the store that `readyz` reads. No licence has it: nobody knows a text whose SHA-256
+/// is zero.
 const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use countersign_app_common::journal::{self, Event};
 use crate::context::Context;
 use crate::unavailable::Unavailable;
 
-/// Hands over the event of one request.
+/// Appends the event of one request.
 pub(crate) fn note(event: &'static str, code: Result<&'static str, &Unavailable>, context: &mut Context) {
     let time = context.moment().unix();
     journal::append(&Event {
@@ -27,8 +27,8 @@ pub(crate) fn note(event: &'static str, code: Result<&'static str, &Unavailable>
     });
 }
 
-/// Hands over that it is now earlier than when a record was written: this host's clock went back, or
-/// another host's clock is ahead of it.
+/// Appends an event that says that a record was written later than now: this host's clock went
+/// back, or another host's clock is ahead of it.
 pub(crate) fn note_clock(now: Timestamp, written_at: Timestamp) {
     journal::append(&Event {
         time: now.unix(),

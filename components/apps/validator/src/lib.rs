@@ -1,13 +1,13 @@
-//! The validator app: what licence holders need, and no power to issue licences.
+//! The validator app. It serves licence holders, and cannot issue licences.
 //!
-//! One request, in reading order: `service` finds the handler for a path. Each verb has a file, which
-//! reads top down: `validate`, `activate`, `heartbeat`, `deactivate`, `activations`, `usage`; `flow`
-//! has the steps that they share. `embed` has the same verbs for components that embed this one, and
-//! `health` has those of operators.
+//! `service` finds the handler for a path. Each verb has a file that reads top down: `validate`,
+//! `activate`, `heartbeat`, `deactivate`, `activations`, `usage`. `flow` has the steps that they
+//! share. `embed` offers the same verbs to components that embed this one, and `health` has the
+//! checks for operators.
 //!
-//! A verb reads and writes by `store`, and notes its result by `journal`. Its `context` has the time
-//! and what is known of the request; `unavailable` says why there is no verdict. `answer` has what
-//! this app adds to the responses of [`countersign_app_common`].
+//! A verb reads and writes through `store`, and appends its result to the `journal`. Its `context`
+//! has the time and what is known about the request; `unavailable` says why there is no verdict.
+//! `answer` has what this app adds to the responses of [`countersign_app_common`].
 
 mod service;
 

@@ -1,5 +1,5 @@
-//! The two records of a licence: the vendor's terms, which this app reads, and the state of its use,
-//! which this app alone writes.
+//! The two records of a licence: the vendor's terms, which this app reads, and the usage state,
+//! which only this app writes.
 
 use std::time::Duration;
 
@@ -29,8 +29,9 @@ pub(crate) fn license(request: &Request, context: &mut Context) -> Result<Option
     Ok(Some(license))
 }
 
-/// Applies `transition` to the state of a licence and writes the state if it changed: one read and one
-/// write at most. If another request wrote meanwhile, `transition` is retried on what that one wrote.
+/// Applies `transition` to the state of a licence, and writes the state if it changed: one read and
+/// one write. If another request wrote in between, this applies `transition` to what that one
+/// wrote, and tries again.
 pub(crate) fn change<T>(
     id: &LicenseId,
     context: &mut Context,
@@ -71,7 +72,7 @@ pub(crate) fn state(id: &LicenseId, context: &mut Context) -> Result<(State, Tim
 fn read(found: Option<&Entry>, context: &mut Context) -> Result<(State, Timestamp), Unavailable> {
     let state = found.map(|entry| State::from_bytes(&entry.value)).transpose();
     let state = state.map_err(|_| Unavailable("corrupt-state"))?.unwrap_or_default();
-    // After the read, however long it took: the answer is about the moment at which it is given.
+    // After the read, however long it took: the answer applies to the moment at which it is given.
     let now = context.now();
     if let Some(written_at) = state.written_at.filter(|written_at| now < *written_at) {
         journal::note_clock(now, written_at);
@@ -79,7 +80,7 @@ fn read(found: Option<&Entry>, context: &mut Context) -> Result<(State, Timestam
     Ok((state, now))
 }
 
-/// The operation as its own entry has it, if it was applied in the last day. One read.
+/// The operation from its own entry, if it was applied in the last day. One read.
 pub(crate) fn applied(operation: &Operation, context: &mut Context) -> Result<Option<AppliedOperation>, Unavailable> {
     let Some(entry) = get(&operation.store_key(), context)? else { return Ok(None) };
     let applied = AppliedOperation::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?;
@@ -87,10 +88,10 @@ pub(crate) fn applied(operation: &Operation, context: &mut Context) -> Result<Op
     Ok(Some(applied).filter(|applied| context.now() < applied.at.plus_seconds(REMEMBER_SECONDS)))
 }
 
-/// Writes an applied operation to an entry of its own. The licence's state has it too for a while, so a
-/// write that fails loses no more than time.
+/// Writes an applied operation to an entry of its own. The licence's state also remembers its
+/// latest operations, so if this fails, the operation is only forgotten sooner.
 pub(crate) fn remember(operation: Operation, context: &mut Context) {
-    // Other stores would keep these entries for ever.
+    // Other stores would never delete these entries.
     if store::describe().ttl {
         let applied = AppliedOperation { operation, at: context.moment() };
         let _ = put(&operation.store_key(), &applied.to_bytes(), Expectation::Any, Some(REMEMBER_SECONDS), context);

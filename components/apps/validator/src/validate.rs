@@ -18,7 +18,7 @@ pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
 }
 
 /// One read, and a second if the licence counts seats, the request names an allowance, or the
-/// licence's duration starts with its first use. It is the first valid verdict that may write.
+/// licence's duration starts with its first use. Only the verdict that starts the duration writes.
 pub(crate) fn validate(request: &Request, context: &mut Context) -> Result<Judged, Unavailable> {
     let judged = flow::judge(transitions::validate, request, context);
     journal::note("validation", judged.as_ref().map(Judged::code), context);

@@ -1,7 +1,7 @@
 //! The shell for Fastly Compute: `fastly:compute/http-incoming`.
 //!
-//! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
-//! A sandbox serves one request, Fastly's default.
+//! It translates a request into the record of `service.handle`, and the answer back. It bounds the
+//! body and knows no routes. A sandbox serves one request, which is Fastly's default.
 
 use std::time::Duration;
 
@@ -21,13 +21,14 @@ mod bindings {
     fastly_sys::service_0_1::export!(Shell);
 }
 
-/// What one call may hand over of a request's head, in bytes. Fastly refuses a head of more than some 69,000 by itself.
+/// Bytes of a request's head that one call may return. Fastly itself refuses a head of more than
+/// some 69,000.
 const MAX_HEAD_BYTES: u64 = 131_072;
 
 struct Shell;
 
 impl Guest for Shell {
-    /// An error here is a failure to speak HTTP with the host, which then answers 500 itself.
+    /// An error means that speaking HTTP with the host failed. The host then answers 500.
     fn handle(incoming: http_req::Request, body: http_body::Body) -> Result<(), ()> {
         let request = request(&incoming, &body).map_err(drop)?;
         send(service::handle(&request)).map_err(drop)
@@ -49,13 +50,13 @@ fn request(incoming: &http_req::Request, body: &http_body::Body) -> Result<Reque
     })
 }
 
-/// Names and values come in batches, each ended by a NUL.
+/// Names and values arrive in batches, each item ended by a NUL.
 fn headers(incoming: &http_req::Request) -> Result<Vec<Header>, Error> {
     let mut headers = Vec::new();
     let mut next_name = Some(0);
     while let Some(cursor) = next_name {
         let (names, next) = incoming.get_header_names(MAX_HEAD_BYTES, cursor)?;
-        // Each costs a call of the host or more.
+        // Each name costs at least one call of the host.
         for name in names.split_terminator('\0').filter(|name| is_needed(name)) {
             let mut next_value = Some(0);
             while let Some(cursor) = next_value {
@@ -87,7 +88,7 @@ fn parts(uri: &str) -> (&str, &str, Option<&str>) {
     (authority, if path.is_empty() { "/" } else { path }, query)
 }
 
-/// Reads no more than the bound and one byte, and nothing of a body that announces more.
+/// Reads at most one byte more than the bound, and nothing of a body that announces more.
 fn read(body: &http_body::Body, headers: &[Header]) -> Body {
     let announced = headers.iter().find(|header| header.name == "content-length");
     let announced = announced.and_then(|header| str::from_utf8(&header.value).ok()?.parse::<u64>().ok());
@@ -112,7 +113,7 @@ fn read(body: &http_body::Body, headers: &[Header]) -> Body {
     }
 }
 
-/// Hands the answer over whole; the host sends it after `handle` has returned.
+/// Passes on the whole answer, which the host sends after `handle` has returned.
 fn send(Response { status, headers, body }: Response) -> Result<(), Error> {
     let response = http_resp::Response::new()?;
     response.set_status(status)?;

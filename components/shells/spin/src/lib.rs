@@ -1,7 +1,9 @@
-//! The shell for WASI 0.3: `wasi:http/handler@0.3.0`, which Spin has from 4.1 on. One instance serves many requests.
+//! The shell for WASI 0.3: `wasi:http/handler@0.3.0`, which Spin has since 4.1. One instance serves
+//! many requests.
 //!
-//! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
-//! Not Spin's default yet: a component with it asks for a newer Spin than hosts may have.
+//! It translates a request into the record of `service.handle`, and the answer back. It bounds the
+//! body and knows no routes. It is not the default for Spin yet, because hosts may have an older
+//! Spin.
 
 use std::pin::pin;
 
@@ -35,12 +37,13 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
         headers: headers(&head.headers),
     };
     let response = service::handle(&request);
-    // Otherwise Spin 4.1 sends the head of an answer that asked a store, and its body after the client's delayed acknowledgement: 44 ms.
+    // Without this, Spin 4.1 sends the body of an answer that used a store only after the client's
+    // delayed acknowledgement of the head: 44 ms later.
     yield_async().await;
     send(response)
 }
 
-/// Their names are in lower case already.
+/// The headers that apps read. `HeaderMap` has their names in lower case.
 fn headers(headers: &HeaderMap) -> Vec<Header> {
     (headers.iter().filter(|(name, _)| is_passed_header(name.as_str())))
         .map(|(name, value)| Header { name: name.as_str().into(), value: value.as_bytes().into() })
@@ -60,12 +63,12 @@ async fn read(body: IncomingRequestBody, headers: &HeaderMap) -> Body {
     }
 }
 
-/// Reads no further once the bound is passed.
+/// Stops reading beyond the bound.
 async fn collect(mut body: IncomingRequestBody) -> Body {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Body::Incomplete };
-        bytes.extend(frame.into_data().unwrap_or_default()); // a frame without data has trailers, which nobody reads
+        bytes.extend(frame.into_data().unwrap_or_default()); // a frame without data has trailers, which are ignored
         if bytes.len() > MAX_BODY_BYTES {
             return Body::TooLarge;
         }
@@ -73,7 +76,7 @@ async fn collect(mut body: IncomingRequestBody) -> Body {
     Body::Complete(bytes)
 }
 
-/// The body in one piece, and its length ahead of it.
+/// The answer with its body in one piece, and the body's length.
 fn send(service::Response { status, headers, body }: service::Response) -> Result<Response<FullBody<Bytes>>> {
     let mut response = Response::builder().status(status);
     // RFC 9110, section 8.6: 204 has no length.

@@ -1,6 +1,7 @@
 //! The shell for hosts that speak `wasi:http/incoming-handler@0.2`: Spin and `wasmtime serve`.
 //!
-//! It turns a request into the plain record of `service.handle` and the answer back. It bounds the body and knows no route.
+//! It translates a request into the record of `service.handle`, and the answer back. It bounds the
+//! body and knows no routes.
 
 use core::net::SocketAddr;
 
@@ -20,7 +21,7 @@ mod bindings {
     wasi::http::proxy::export!(Shell);
 }
 
-/// What one blocking write may hand over: `wasi:io/streams`.
+/// Bytes that one blocking write accepts (`wasi:io/streams`).
 const MAX_WRITE_BYTES: usize = 4_096;
 
 struct Shell;
@@ -51,7 +52,8 @@ fn request(incoming: &IncomingRequest) -> Request {
     }
 }
 
-/// Spin says in a header who asks, and lets no client say it. Other hosts of this interface do not say it at all.
+/// The caller's address. Spin sends it in a header that clients cannot set. Other hosts of this
+/// interface do not report it.
 fn client(headers: &[Header]) -> Option<String> {
     let header = headers.iter().rfind(|header| header.name == "spin-client-addr")?;
     let address: SocketAddr = str::from_utf8(&header.value).ok()?.parse().ok()?;
@@ -74,7 +76,7 @@ fn method(method: Method) -> String {
     .into()
 }
 
-/// Reads no more than the bound and one byte, and nothing of a body that announces more.
+/// Reads at most one byte more than the bound, and nothing of a body that announces more.
 fn read(incoming: &IncomingRequest, headers: &[Header]) -> Body {
     let announced = headers.iter().find(|header| header.name == "content-length");
     let announced = announced.and_then(|header| str::from_utf8(&header.value).ok()?.parse::<u64>().ok());
@@ -84,7 +86,7 @@ fn read(incoming: &IncomingRequest, headers: &[Header]) -> Body {
     let Ok(body) = incoming.consume() else { return Body::Incomplete };
     let Ok(stream) = body.stream() else { return Body::Incomplete };
     let mut bytes = Vec::new();
-    // Most bodies are there at once, and need nobody who watches the time.
+    // Most bodies are complete at once, and need no deadline.
     let mut waiting = None;
     loop {
         match stream.read((MAX_BODY_BYTES + 1 - bytes.len()) as u64) {
@@ -105,7 +107,7 @@ fn read(incoming: &IncomingRequest, headers: &[Header]) -> Body {
     }
 }
 
-/// Sends the answer whole. A client that has gone meanwhile is nobody to tell.
+/// Sends the whole answer. If the client has gone, there is nobody to report that to.
 fn send(Response { status, headers, body }: Response, out: ResponseOutparam) {
     let mut fields: Vec<_> = headers.into_iter().map(|header| (header.name, header.value)).collect();
     // RFC 9110, section 8.6: 204 has no length.
@@ -122,8 +124,9 @@ fn send(Response { status, headers, body }: Response, out: ResponseOutparam) {
     let Ok(stream) = sink.write() else {
         return ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
     };
-    // What the host takes at once goes ahead of the head. A head that leaves alone costs a client on a kept connection some 40 ms
-    // where the host has Nagle's algorithm on, as Spin has.
+    // Writes as much of the body as the host accepts before it sends the head. A head that is sent
+    // alone delays the body by some 40 ms on a kept-alive connection, if the host uses Nagle's
+    // algorithm, as Spin does.
     let room = stream.check_write().unwrap_or(0).min(body.len() as u64);
     let (ahead, rest) = body.split_at(room as usize);
     let written = stream.write(ahead);

@@ -1,5 +1,8 @@
-//! What the store adapters over Spin share: `settings` from Spin's variables, `journal` to standard output, and the label of the
-//! store. An adapter implements `store` for its type, exports that type with [`bindings`], and has the other two from here.
+//! What the store adapters for Spin share: `settings` from Spin's variables, `journal` to standard
+//! output, and the label of the store.
+//!
+//! An adapter implements `store` for its type and exports the type with [`bindings`]. The other two
+//! interfaces are implemented here.
 
 use bindings::exports::countersign::license::{journal, settings, store};
 use countersign::borrow_event;
@@ -18,7 +21,7 @@ pub mod bindings {
     });
 }
 
-/// What one blocking write may hand over: `wasi:io/streams`.
+/// Bytes that one blocking write accepts (`wasi:io/streams`).
 const MAX_WRITE_BYTES: usize = 4_096;
 
 /// Spin's side of an adapter.
@@ -40,20 +43,24 @@ impl<Adapter: store::Guest> journal::Guest for Adapter {
     fn append(event: journal::Event) {
         let Some(mut line) = borrow_event!(event).to_line() else { return };
         line.push('\n');
-        // An event is never a reason to fail a request, and a host that closed standard output wants none.
+        // An event is never a reason to fail a request.
         let stdout = get_stdout();
         let _ = line.as_bytes().chunks(MAX_WRITE_BYTES).try_for_each(|part| stdout.blocking_write_and_flush(part));
     }
 }
 
 /// The label of the store to open: the variable `store`, or else `default`.
+///
+/// # Errors
+/// `unavailable` if Spin's provider of variables fails.
 pub fn store_label() -> Result<String, store::Error> {
     let label = variable("store").map_err(store::Error::Unavailable)?;
     Ok(label.unwrap_or_else(|| "default".into()))
 }
 
-/// The value of a variable. One that is empty counts as not set, as a manifest has to give each a value; one whose name Spin refuses
-/// (`a__b`) cannot have been set. An error is Spin's text.
+/// The value of a variable, if it is set. An empty value counts as not set, because a manifest must
+/// give each variable a value. A name that Spin refuses (`a__b`) cannot have been set. An error is
+/// Spin's text.
 fn variable(name: &str) -> Result<Option<String>, String> {
     match variables::get(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),

@@ -1,6 +1,8 @@
-//! The adapter of `sql` over Spin's SQLite databases, on this machine's disk or, by Spin's runtime configuration, libSQL's.
+//! The adapter for `sql` over Spin's SQLite databases: a local file or, by Spin's runtime
+//! configuration, libSQL.
 //!
-//! Each connection that Spin opens is one of its own, so a batch is a transaction on one; where it ends early, dropping that rolls back.
+//! Spin opens a new connection for each call of `open`, so a batch is a transaction on a connection
+//! of its own. If the batch ends early, dropping the connection rolls it back.
 
 use bindings::adapter::exports::countersign::license::sql::{Error, Guest, Outcome, Row, Statement, Value};
 use bindings::host::fermyon::spin::sqlite::{self, Connection, RowResult};
@@ -48,7 +50,7 @@ impl Guest for Adapter {
 
     fn batch(statements: Vec<Statement>) -> Result<Outcome, Error> {
         let database = open()?;
-        // No other writer from here on.
+        // From here on there is no other writer.
         database.execute("BEGIN IMMEDIATE", &[]).map_err(error)?;
         let mut answers = Vec::with_capacity(statements.len());
         for (statement, index) in statements.into_iter().zip(0..) {
@@ -64,7 +66,7 @@ impl Guest for Adapter {
     }
 }
 
-/// Opens the database of the label that the variable `database` names, or else `default`.
+/// Opens the database whose label is in the variable `database`, or else `default`.
 fn open() -> Result<Connection, Error> {
     let label = match variables::get("database") {
         Ok(label) if !label.is_empty() => label,
@@ -104,10 +106,11 @@ impl From<sqlite::Value> for Value {
     }
 }
 
-/// A case of [`Error`], of a text for an operator if it has one.
+/// A case of [`Error`], with a text for operators if it has one.
 type Kind = fn(String) -> Error;
 
-/// SQLite's messages for what callers tell apart. Spin passes on the message alone, and libSQL writes words of its own before it.
+/// The errors that callers distinguish, by SQLite's messages: Spin passes on nothing else. libSQL
+/// prefixes them with words of its own.
 const MESSAGES: [(&str, Kind); 9] = [
     ("database is locked", |_| Error::Busy),
     ("database table is locked", |_| Error::Busy),

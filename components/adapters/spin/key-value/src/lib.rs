@@ -1,9 +1,11 @@
-//! The adapter over Spin's key-value stores, whatever backs them.
+//! The adapter for Spin's key-value stores, whatever backs them. For compare-and-swap that is
+//! `atomic`, use the adapter `spin-sqlite`.
 //!
-//! Spin's store can get, set and delete, and no more, so a condition is checked by a read before the write: `best-effort`. Spin also has
-//! the compare-and-swap of `wasi:keyvalue/atomics@0.2.0-draft2`, and it is left alone: over SQLite it replaces an unchanged value
-//! atomically but overwrites a key that should be absent; over Redis it reports a failure for a swap that it made; and no adapter can
-//! tell what backs its store. Who needs `atomic` on Spin has the `spin-sqlite` adapter.
+//! Spin's store can only get, set and delete, so a condition is checked by a read before the write:
+//! `best-effort`. Spin also has the compare-and-swap of `wasi:keyvalue/atomics@0.2.0-draft2`, which
+//! does not help. Over SQLite it replaces an unchanged value atomically, but overwrites a key that
+//! must be absent. Over Redis it reports a failure for a swap that succeeded. And an adapter cannot
+//! find out what backs its store.
 
 use countersign::hash::{first_64_bits, sha256};
 use countersign::limits::MAX_VALUE_BYTES;
@@ -61,8 +63,8 @@ impl Guest for Adapter {
         open()?.delete(&key).map_err(error)
     }
 
-    /// Spin hands over every key of the store or none, so each page costs a reading of them all. The cursor is the last key of the page
-    /// before.
+    /// Spin returns all keys of the store at once, so each page reads them all. The cursor is the
+    /// last key of the page before.
     fn list_keys(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
         let after = cursor.unwrap_or_default();
         let mut keys = open()?.get_keys().map_err(error)?;
@@ -79,7 +81,7 @@ impl Guest for Adapter {
             ttl: false,
             lists: true,
             ordered_list: true,
-            staleness_seconds: 60, // of hosted Spin, whose store is replicated; at once where SQLite or Redis backs it
+            staleness_seconds: 60, // hosted Spin replicates its store; SQLite and Redis need no time
         }
     }
 }
@@ -93,8 +95,9 @@ fn read(store: &Store, key: &str) -> Result<Option<Entry>, Error> {
     Ok(value.map(|value| Entry { version: version(&value), value }))
 }
 
-/// Spin keeps no versions, so equal values are one state: the first eight bytes of the value's SHA-256. A value that changed and
-/// changed back is not told from one that never did, which a record with a growing generation rules out.
+/// The first eight bytes of the value's SHA-256: Spin has no versions, so equal values have the
+/// same one. A value that changed and changed back looks unchanged; an app rules this out with a
+/// growing generation in its record.
 fn version(value: &[u8]) -> u64 {
     first_64_bits(&sha256([value]))
 }

@@ -1,8 +1,9 @@
-//! The adapter over Spin's SQLite databases: the store of Spin that compares and swaps atomically.
+//! The adapter for Spin's SQLite databases: the store on Spin whose compare-and-swap is atomic.
 //!
-//! Each condition stands in the one statement that writes, so of any number of writers one wins: SQLite makes a statement whole or not
-//! at all. The table is made when a statement first misses it. A row past its `expires` is gone for every reader and for every
-//! condition; it is overwritten when its key is written again.
+//! The condition is part of the statement that writes. SQLite runs a statement as a whole or not at
+//! all, so exactly one of any number of writers wins. The table is created when a statement first
+//! misses it. A row past its `expires` counts as absent, for readers and for conditions; a write to
+//! its key overwrites it.
 
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
 use countersign::seam::{is_store_key, page};
@@ -19,8 +20,9 @@ mod export {
     countersign_adapter_spin_common::bindings::export!(Adapter);
 }
 
-/// `version` is drawn at random, 64 bits, by each write: a key that is deleted and created anew, or that comes back after its expiry, has
-/// a version that no earlier reader holds, and no counter has to outlive the row. `expires` is in seconds since 1970, null for never.
+/// Every write generates a random `version` of 64 bits. So a key that was deleted or has expired,
+/// and is created again, has a version that no earlier reader holds, and no counter needs to
+/// outlive the row. `expires` is in seconds since 1970, or null for never.
 const CREATE: &str = include_str!("../table.sql");
 
 const GET: &str = "SELECT value, version FROM countersign_store \
@@ -43,8 +45,8 @@ const PUT_MATCHES: &str = "UPDATE countersign_store SET value = ?2, version = ra
 
 const DELETE: &str = "DELETE FROM countersign_store WHERE key = ?1";
 
-/// Reads the range from the cursor or the prefix on, and no more: `~` sorts after every character of a key, and the `+` keeps the
-/// cursor's own exclusion from being taken for the range.
+/// Reads only the range that begins at the cursor or the prefix. `~` sorts after every character of
+/// a key. The `+` keeps SQLite from using the exclusion of the cursor as the range.
 const LIST: &str = "SELECT key FROM countersign_store \
     WHERE key >= max(?1, ?2) AND +key > ?1 AND key < ?2 || '~' AND (expires IS NULL OR expires > unixepoch()) \
     ORDER BY key LIMIT ?3";
@@ -121,7 +123,7 @@ impl Guest for Adapter {
     }
 }
 
-/// Runs one statement, and makes the table if that is what was missing.
+/// Runs one statement. If the table does not exist, creates it and runs the statement again.
 fn execute(statement: &str, parameters: &[Value]) -> Result<Vec<RowResult>, Error> {
     let database = Connection::open(&store_label()?).map_err(error)?;
     let result = match database.execute(statement, parameters) {
@@ -139,7 +141,7 @@ fn columns<const N: usize>(row: RowResult) -> Result<[Value; N], Error> {
 }
 
 fn foreign() -> Error {
-    Error::Other("the table countersign_store is not of this adapter's making".into())
+    Error::Other("the table countersign_store has columns of other types than this adapter creates".into())
 }
 
 fn error(error: sqlite::Error) -> Error {
