@@ -1,8 +1,8 @@
 //! Instructions of each operation, counted by
 //! [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
 //!
-//! This program runs itself under valgrind, once for each operation, and callgrind counts within
-//! [`counted`] alone.
+//! This program runs itself under valgrind once for each operation, and callgrind counts only
+//! within [`counted`].
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::operations;
 
-/// Prints a table in Markdown; nothing, and why on standard error, where valgrind is missing.
+/// Prints a table in Markdown. Without valgrind, says so on standard error.
 pub(crate) fn print() {
     let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !valgrind.is_ok_and(|status| status.success()) {
@@ -28,7 +28,7 @@ pub(crate) fn print() {
 fn count(name: &str) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"]);
-    // As far as the name of `counted` is spelt alike, mangled or not.
+    // Matches the name of `counted`, mangled or not.
     valgrind.arg("--toggle-collect=*instructions*counted*");
     valgrind.arg(env::current_exe().expect("this program")).args(["--once", name]);
     let output = valgrind.output().expect("valgrind runs");
@@ -38,16 +38,16 @@ fn count(name: &str) -> u64 {
     collected.and_then(|count| count.parse().ok()).filter(|count| *count > 0).expect("callgrind counted something")
 }
 
-/// Runs one operation where it is counted.
+/// Runs one operation within [`counted`].
 pub(crate) fn once(name: &str) {
     let operation = operations::all().into_iter().find(|operation| operation.name == name).expect("an operation");
-    // What is made at the first use only, and the allocator's first pages, are no part of it.
+    // The first run initialises what is made once, and the allocator's first pages.
     (operation.run)();
     counted(&operation.run);
 }
 
-/// Not inlined, so that callgrind sees it entered, and with something after the call, so that it
-/// sees it left.
+/// Callgrind must see this function entered and left: so it is not inlined, and the call is not its
+/// last expression.
 #[inline(never)]
 fn counted(run: &dyn Fn()) {
     run();

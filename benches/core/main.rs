@@ -1,7 +1,7 @@
-//! What a validation costs inside the core: in time, by criterion (`cargo bench --bench core`), and
-//! in instructions, by callgrind (`cargo xtask bench --instructions`), which are the same on a busy
-//! machine.
-#![allow(clippy::expect_used, reason = "a benchmark of nothing must fail")]
+//! The cost of a validation inside the core: in time, by criterion (`cargo bench --bench core`),
+//! and in instructions, by callgrind (`cargo xtask bench --instructions`). A busy machine does not
+//! change the number of instructions.
+#![allow(clippy::expect_used, reason = "a benchmark must not measure an error")]
 
 mod instructions;
 mod operations;

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The operations that are measured.
 
 use std::hint::black_box;
 
@@ -14,16 +14,16 @@ use countersign::{
     transitions::activate,
 };
 
-/// One call into the core, ready to be made again and again.
+/// A call into the core that can be repeated.
 pub(crate) struct Operation {
     pub(crate) name: String,
     pub(crate) run: Box<dyn Fn()>,
 }
 
-/// All of them, in the order of a validation.
+/// All operations, in the order of a validation.
 pub(crate) fn all() -> Vec<Operation> {
     let key = key();
-    let foreign = "0b3c1f7a-4b5e-4c55-9b7e-6f0e6d3f8a11";
+    let existing = "0b3c1f7a-4b5e-4c55-9b7e-6f0e6d3f8a11";
     let domain = Domain::parse("www.example.com").expect("a domain");
     let body = serde_json::json!({ "key": key, "domain": "www.example.com" }).to_string().into_bytes();
     let record = record(1);
@@ -35,7 +35,7 @@ pub(crate) fn all() -> Vec<Operation> {
 
     let mut operations = vec![
         operation("key: read and hash", move || key::read(black_box(&key))),
-        operation("key: hash a foreign one", move || key::read(black_box(foreign))),
+        operation("key: hash an existing one", move || key::read(black_box(existing))),
         operation("domain: parse", || Domain::parse(black_box("www.example.com"))),
         operation("domain: parse Unicode", || Domain::parse(black_box("www.münchen.example"))),
     ];
@@ -67,8 +67,8 @@ pub(crate) fn all() -> Vec<Operation> {
     operations
 }
 
-/// A licence with so many seats, all but the last taken by machines of five components that lease
-/// them.
+/// Operations on a licence with `seats` seats. All but the last have a lease, of machines with five
+/// components.
 fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
     let key = key();
     let license = serde_json::json!({
@@ -114,7 +114,7 @@ fn key() -> String {
     Key::generate(&prefix, [7; 16]).to_string()
 }
 
-/// A licence for `rules` domains, of which the last is `example.com`.
+/// A licence with n domain rules, of which only the last covers `www.example.com`.
 fn record(rules: usize) -> Vec<u8> {
     let mut domains: Vec<_> = (1..rules).map(|rule| format!("*.customer-{rule}.example.org")).collect();
     domains.push("*.example.com".into());

@@ -1,4 +1,4 @@
-//! A domain or entry that is read reads the same from its printed form, which is as long as a name may be.
+//! A domain or rule that is read is read again from its printed form, which is within its bounds.
 #![no_main]
 use countersign::domain::{Domain, DomainRule};
 
@@ -7,8 +7,8 @@ libfuzzer_sys::fuzz_target!(|given: &str| {
         assert!(domain.as_str().is_ascii() && domain.as_str().len() <= countersign::limits::MAX_DOMAIN_BYTES);
         assert_eq!(Domain::parse(domain.as_str()), Ok(domain));
     }
-    if let Ok(entry) = DomainRule::parse(given) {
-        let _ = entry.check_registrable();
-        assert_eq!(DomainRule::parse(&entry.to_string()), Ok(entry));
+    if let Ok(rule) = DomainRule::parse(given) {
+        let _ = rule.check_registrable();
+        assert_eq!(DomainRule::parse(&rule.to_string()), Ok(rule));
     }
 });

@@ -1,4 +1,5 @@
-//! A key of ours reads alike however it is typed; it is told from others by the space that does not matter at its end.
+//! A generated key has the same hash however it is typed. A text is one if a space at its end does
+//! not change its hash.
 #![no_main]
 use countersign::key::read;
 

@@ -1,4 +1,4 @@
-//! A record that is read reads the same from its written form.
+//! A record that is read is the same when it is written and read again.
 #![no_main]
 use countersign::license::License;
 

@@ -1,4 +1,4 @@
-//! A request to any verb, which the first byte picks, is read or refused, and one that is read is answered.
+//! A request is read or refused, and one that is read is answered. The first byte selects the verb.
 #![no_main]
 use countersign::{
     decide::Case,

@@ -1,4 +1,4 @@
-//! A state that is read is written the same, and every verb can do its work on it: none passes a limit, and one that refuses changes
+//! A state that is read is written as it was. On it, no verb exceeds a limit, and a refusal changes
 //! nothing.
 #![no_main]
 use countersign::{
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 const KEY: &str = r#""key":"a key from elsewhere""#;
 
-/// With few seats and parts of fingerprints, with many and none, and without.
+/// With few seats that match partly, with many seats, and without seats.
 static LICENSES: LazyLock<[License; 3]> = LazyLock::new(|| {
     let rules = [
         r#""expiryBasis":"first-activation","durationSeconds":1000000,"activation":{"per":"machine","limit":2,"overage":"150%",

@@ -1,4 +1,4 @@
-//! Laws of the decision, whatever has become of the licence.
+//! Laws of the decision, in whatever state the licence is.
 
 use crate::generators::*;
 use countersign::{
@@ -17,7 +17,10 @@ use countersign::{
 };
 use proptest::{prelude::*, test_runner::TestCaseError};
 
-/// Each way to add a reason to refuse, or to make one of those that hold stronger.
+/// How many ways [`tighten`] has.
+const WAYS: usize = 27;
+
+/// Adds a reason to refuse, or makes one that applies stronger.
 fn tighten(license: &mut License, state: &mut State, request: &mut Request, how: usize) -> Result<(), TestCaseError> {
     let fail = |error: &str| TestCaseError::fail(error.to_owned());
     match how {
@@ -73,7 +76,7 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
     Ok(())
 }
 
-/// Reasons that time alone may take away: seats become free, allowances begin anew.
+/// Reasons that time alone may remove: seats become free, and allowances are reset.
 const PASSING: [Code; 3] = [Code::NotYetValid, Code::TooManyActivations, Code::UsageExhausted];
 
 proptest! {
@@ -93,25 +96,24 @@ proptest! {
     }
 
     #[test]
-    fn a_state_that_is_not_needed_says_nothing(
+    fn a_state_that_is_not_needed_does_not_matter(
         license in licenses(), state in states(), request in requests(), now in moments(),
     ) {
-        if !Case::new(&license, &request).needs_state() {
-            let verdict = Case::new(&license, &request).decide(&state, now);
-            prop_assert_eq!(verdict, Case::new(&license, &request).decide(&State::default(), now));
-        }
+        let case = Case::new(&license, &request);
+        prop_assume!(!case.needs_state());
+        prop_assert_eq!(case.decide(&state, now), case.decide(&State::default(), now));
     }
 
     #[test]
     fn a_reason_to_refuse_never_makes_a_verdict_valid(
-        license in licenses(), state in states(), request in requests(), now in moments(), how in 0usize..27,
+        license in licenses(), state in states(), request in requests(), now in moments(), how in 0..WAYS,
     ) {
         never_valid_for_more_reasons(license, state, request, now, how)?;
     }
 
     #[test]
     fn a_reason_to_refuse_never_opens_a_licence(
-        license in open_licenses(), state in states(), request in requests(), now in moments(), how in 0usize..27,
+        license in open_licenses(), state in states(), request in requests(), now in moments(), how in 0..WAYS,
     ) {
         never_valid_for_more_reasons(license, state, request, now, how)?;
     }
@@ -121,21 +123,19 @@ proptest! {
         license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
     ) {
         let (now, later) = (now.min(later), now.max(later));
-        if Case::new(&license, &request).decide(&state, now).code == Code::Expired {
-            prop_assert_eq!(Case::new(&license, &request).decide(&state, later).code, Code::Expired);
-        }
+        let case = Case::new(&license, &request);
+        prop_assume!(case.reasons(&state, now).any(|code| code == Code::Expired));
+        prop_assert!(case.reasons(&state, later).any(|code| code == Code::Expired));
     }
 
-    /// All but the reasons that time may take away.
     #[test]
-    fn a_later_now_never_takes_a_reason_away(
+    fn a_later_now_never_removes_a_lasting_reason(
         license in licenses(), state in states(), request in requests(), now in moments(), later in moments(),
     ) {
         let (now, later) = (now.min(later), now.max(later));
         let lasting = |moment| Case::new(&license, &request).reasons(&state, moment).any(|code| !PASSING.contains(&code));
-        prop_assert!(!lasting(now) || lasting(later));
-        let code = Case::new(&license, &request).decide(&state, now).code;
-        prop_assert!(!lasting(now) || !Case::new(&license, &request).decide(&state, later).is_valid(), "{code}");
+        prop_assume!(lasting(now));
+        prop_assert!(lasting(later));
     }
 }
 
@@ -146,8 +146,8 @@ fn never_valid_for_more_reasons(
     now: Timestamp,
     how: usize,
 ) -> Result<(), TestCaseError> {
-    let before = Case::new(&license, &request).decide(&state, now).is_valid();
+    prop_assume!(!Case::new(&license, &request).decide(&state, now).is_valid());
     tighten(&mut license, &mut state, &mut request, how)?;
-    prop_assert!(before || !Case::new(&license, &request).decide(&state, now).is_valid());
+    prop_assert!(!Case::new(&license, &request).decide(&state, now).is_valid());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Values for the laws. There are few of each, so that they meet.
+//! Values for the laws. There are few of each, so that they often coincide.
 
 use countersign::{
     domain::{Domain, DomainRule},
@@ -21,12 +21,12 @@ use proptest::{
     sample::{select, subsequence},
 };
 
-/// The id of every licence here.
+/// The id of all generated licences.
 pub(crate) fn license_id() -> LicenseId {
     LicenseId::generate([7; 16])
 }
 
-/// Text that a type wrote itself, so that it is known to be of the type.
+/// Values that parse from texts of this pattern.
 pub(crate) fn of<T: std::str::FromStr + std::fmt::Debug>(pattern: &'static str) -> impl Strategy<Value = T> {
     pattern.prop_filter_map("malformed", |text| text.parse().ok())
 }
@@ -37,7 +37,7 @@ prop_compose! {
     }
 }
 
-// Moments lie close to each other, so that their order varies.
+// Most moments are close to each other, so that their order varies.
 pub(crate) fn moments() -> impl Strategy<Value = Timestamp> {
     prop_oneof![(0i64..20).prop_map(Timestamp::from_unix), any::<i64>().prop_map(Timestamp::from_unix)]
 }
@@ -154,13 +154,13 @@ prop_compose! {
     }
 }
 
-/// Requests to a licence that is open.
+/// Requests that an open licence does not refuse, except for its seats.
 pub(crate) fn open_requests() -> impl Strategy<Value = Request> {
     let requests = requests().prop_map(|request| Request { product: None, version: None, features: vec![], ..request });
     requests.prop_map(|request| Request { allowance: None, needs_remaining: false, ..request })
 }
 
-/// What is asked of an allowance.
+/// Requests about an allowance.
 pub(crate) fn uses() -> impl Strategy<Value = Request> {
     let amount = || prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000)];
     let change = prop_oneof![amount().prop_map(Change::Consume), amount().prop_map(Change::Return)];
@@ -203,7 +203,7 @@ pub(crate) fn operations() -> impl Strategy<Value = Operation> {
 }
 
 prop_compose! {
-    /// What may have become of a licence, under whatever policies: no holder has two seats.
+    /// States under any policies, in which no holder has two seats.
     pub(crate) fn states()(
         (generation, written_at, begun_at) in (any::<u64>(), option::of(moments()), option::of(moments())),
         seats in vec(seats(), 0..6),

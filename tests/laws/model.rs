@@ -1,5 +1,5 @@
-//! The verbs, and a plain model of them that was written from what they promise alone, agree at each step of any sequence of them, while
-//! the clock goes forward and back.
+//! The verbs agree with a plain model at each step of any sequence, while the clock goes forward
+//! and back. The model was written from the verbs' promises, not from their code.
 
 use countersign::{
     decide::Case,
@@ -21,7 +21,7 @@ type Machine = Vec<&'static str>;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many hours pass, also backwards.
+    /// The clock moves by n hours, also backwards.
     Pass(i64),
     Validate(Machine),
     Activate(Machine),
@@ -31,7 +31,7 @@ enum Step {
     Return(Machine, u64),
 }
 
-/// Everything is counted in hours.
+/// All times are in hours.
 #[derive(Clone, Debug)]
 struct Policy {
     seats: usize,
@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    /// A machine's seat: one that it holds, or else the one that it lost last.
+    /// A machine's seat: the first whose lease runs, or else the one whose lease ended last.
     fn seat_of(&self, machine: &Machine) -> Option<usize> {
         let own = || (0..self.seats.len()).filter(|at| self.is_same(&self.seats[*at].0, machine));
         own().find(|at| self.runs(&self.seats[*at])).or_else(|| {
@@ -81,7 +81,7 @@ impl Model {
         })
     }
 
-    fn weigh(&self, machine: &Machine) -> &'static str {
+    fn decide(&self, machine: &Machine) -> &'static str {
         if self.ends.is_some_and(|ends| ends <= self.now) {
             return "EXPIRED";
         }
@@ -100,7 +100,7 @@ impl Model {
     }
 
     fn activate(&mut self, machine: &Machine) -> &'static str {
-        match self.weigh(machine) {
+        match self.decide(machine) {
             "NOT_ACTIVATED" | "LEASE_EXPIRED" if self.taken() >= self.policy.seats => "TOO_MANY_ACTIVATIONS",
             "NOT_ACTIVATED" | "LEASE_EXPIRED" => {
                 let known = self.seat_of(machine).map(|at| self.seats.remove(at).0);
@@ -119,7 +119,7 @@ impl Model {
     }
 
     fn heartbeat(&mut self, machine: &Machine) -> &'static str {
-        let code = self.weigh(machine);
+        let code = self.decide(machine);
         let Some(at) = self.seat_of(machine) else { return code };
         let can_revive = self.seats[at].1.is_some_and(|ends| self.now - ends < self.policy.revive);
         if code == "VALID" {
@@ -132,14 +132,14 @@ impl Model {
         code
     }
 
-    /// Today, and what was used of it; a day that was used once is not left for one before it.
+    /// The current day and what was used on it. It does not go back once something was used.
     fn today(&self) -> (i64, u64) {
         let day = self.now.div_euclid(24);
         if day > self.day { (day, 0) } else { (self.day, self.used) }
     }
 
     fn consume(&mut self, machine: &Machine, amount: u64) -> &'static str {
-        let (code, (day, used)) = (self.weigh(machine), self.today());
+        let (code, (day, used)) = (self.decide(machine), self.today());
         if code == "VALID" && used + amount > self.policy.credits_a_day {
             return "USAGE_EXHAUSTED";
         }
@@ -225,7 +225,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..crate::config() })]
 
     #[test]
-    fn verbs_do_as_the_model_does(policy in policies(), steps in vec(steps(), 1..60)) {
+    fn the_verbs_agree_with_the_model(policy in policies(), steps in vec(steps(), 1..60)) {
         let license = license(&policy);
         let mut state = State::default();
         let mut model = Model { policy, now: 490_000, seats: vec![], used: 0, day: 0, ends: None };
@@ -246,7 +246,7 @@ proptest! {
                     continue;
                 }
                 Step::Validate(machine) => {
-                    (model.weigh(machine), transitions::validate(&Case::new(&license, &request(machine, None)), &mut state, now))
+                    (model.decide(machine), transitions::validate(&Case::new(&license, &request(machine, None)), &mut state, now))
                 }
                 Step::Activate(machine) => {
                     (model.activate(machine), transitions::activate(&Case::new(&license, &request(machine, None)), &mut state, now))
@@ -260,7 +260,7 @@ proptest! {
                 Step::Return(machine, amount) => {
                     let (day, used) = model.today();
                     (model.day, model.used) = (day, used.saturating_sub(*amount));
-                    (model.weigh(machine), usage(&mut state, machine, Change::Return(*amount)))
+                    (model.decide(machine), usage(&mut state, machine, Change::Return(*amount)))
                 }
             };
             prop_assert_eq!(verdict.code.as_str(), expected, "{:?}", step);

@@ -1,4 +1,4 @@
-//! Laws of keys, of the values in records and requests, and of how all of them are read and written.
+//! Laws of keys, of the values in records and requests, and of reading and writing all of them.
 
 use crate::generators::*;
 use countersign::{
@@ -18,7 +18,7 @@ use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestCas
 const VERBS: [Verb; 6] =
     [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
 
-/// How a holder may type it: any case, and spaces, hyphens or nothing between the groups.
+/// A key as a holder may type it: in any case, with any separator between the groups.
 fn retyped(key: &Key, lower: bool, separator: &str) -> String {
     let text = key.to_string().replace('-', separator);
     if lower { text.to_lowercase() } else { text }
@@ -28,7 +28,7 @@ proptest! {
     #![proptest_config(crate::config())]
 
     #[test]
-    fn a_key_reads_as_it_was_made_however_it_is_typed(key in keys(), lower: bool, separator in "[ \t-]{0,3}") {
+    fn a_generated_key_is_read_however_it_is_typed(key in keys(), lower: bool, separator in "[ \t-]{0,3}") {
         prop_assert_eq!(key::read(&retyped(&key, lower, &separator)), Ok(key.hash()));
     }
 
@@ -44,7 +44,7 @@ proptest! {
         if fold(&flipped) == fold(&printed) {
             prop_assert_eq!(key::read(&flipped), Ok(key.hash()));
         } else if body_has_u || flipped.starts_with(|c| matches!(c, '2'..='9')) {
-            // It has not our shape any more: it is a key from elsewhere, which nobody has.
+            // It no longer has the printed shape: it reads as an existing key, and another.
             prop_assert!(key::read(&flipped).is_ok_and(|hash| hash != key.hash()));
         } else {
             prop_assert_eq!(key::read(&flipped), Err(ReadError::Malformed));
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_reads_as_a_key_or_tells_why_not(given in "\\PC{0,60}") {
+    fn no_text_makes_the_reader_of_keys_panic(given in "\\PC{0,60}") {
         let _ = key::read(&given);
         let _ = key::hint(&given);
     }
@@ -123,8 +123,8 @@ proptest! {
 
     #[test]
     fn periods_are_those_of_the_time_crate(
-        // From the first Monday to the last Sunday, so that no period is cut off by the calendar.
-        unix in Timestamp::MIN.unix() + 2 * 86_400..Timestamp::MAX.unix() - 31 * 86_400,
+        // Without the first two days and the last year, whose periods the calendar cuts off.
+        unix in Timestamp::MIN.unix() + 2 * 86_400..Timestamp::MAX.unix() - 366 * 86_400,
         days in 0i64..400,
     ) {
         use time::{Date, Month, OffsetDateTime, Time};
@@ -142,7 +142,7 @@ proptest! {
         for (period, start) in starts {
             let now = Timestamp::from_unix(unix);
             prop_assert_eq!(period.start(now).unix(), start);
-            // A period ends where the next begins, and nowhere before.
+            // A period ends when the next begins, and not before.
             let end = period.end(now);
             prop_assert!(end.is_some_and(|end| period.start(end) == end && now < end));
             prop_assert_eq!(period.start(later) == period.start(now), end.is_some_and(|end| later < end));
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_as_a_state_is_written_the_same(
+    fn a_state_that_is_read_is_written_as_it_was(
         state in states(), at in any::<prop::sample::Index>(), byte: u8,
     ) {
         let mut bytes = state.to_bytes();
@@ -203,16 +203,16 @@ proptest! {
     ) {
         let field = if is_other { other_field } else { field };
         if let Err(error) = Request::from_json(verb, format!(r#"{{"{field}":{value}}}"#).as_bytes()) {
-            let told = format!("{error:?} {error}");
-            prop_assert!(!told.contains("SECRET"));
+            let text = format!("{error:?} {error}");
+            prop_assert!(!text.contains("SECRET"));
         }
     }
 }
 
-/// Every substitution and every transposition of neighbours, in keys with prefixes of every length and of special
-/// letters.
+/// Every substitution and every swap of neighbours, in keys with prefixes of every length and of
+/// special letters.
 #[test]
-fn every_single_slip_is_told() {
+fn every_single_slip_is_detected() {
     for prefix in ["AB", "U2U", "OIL8", "UUUUU", "ACMEPR", "Z999999", "ABCDEFGH"] {
         let key = Key::generate(&prefix.parse().unwrap(), *b"sixteen bytes ok");
         let printed = key.to_string();
@@ -232,10 +232,11 @@ fn every_single_slip_is_told() {
             slips.push(String::from_utf8(slip).unwrap());
         }
         for slip in slips.iter().filter(|slip| fold(slip) != fold(&printed)) {
-            let has_our_shape = !slip.starts_with(|c| matches!(c, '2'..='9')) && !slip[prefix.len()..].contains('U');
+            let has_printed_shape =
+                !slip.starts_with(|c| matches!(c, '2'..='9')) && !slip[prefix.len()..].contains('U');
             match key::read(slip) {
-                Err(ReadError::Malformed) => assert!(has_our_shape, "{slip}"),
-                Ok(hash) => assert!(!has_our_shape && hash != key.hash(), "{slip}"),
+                Err(ReadError::Malformed) => assert!(has_printed_shape, "{slip}"),
+                Ok(hash) => assert!(!has_printed_shape && hash != key.hash(), "{slip}"),
                 error => panic!("{slip}: {error:?}"),
             }
             assert_ne!(key::read(&slip.replace('-', "")), Ok(key.hash()), "{slip}");
@@ -243,7 +244,6 @@ fn every_single_slip_is_told() {
     }
 }
 
-/// One value of the store holds as much of a state as there may be.
 #[test]
 fn the_largest_state_fits_into_a_value() {
     let moment = Some(Timestamp::MAX);
