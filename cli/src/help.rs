@@ -109,6 +109,19 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_clap_does_not_wrap_fit_in_80_columns() {
+        let command = Cli::command();
+        let pages: Vec<_> =
+            command.get_subcommands().filter_map(|page| Some(page.get_long_about()?.to_string())).collect();
+        let verbatim: Vec<_> =
+            pages.iter().flat_map(|page| page.split("\n\n")).filter(|part| part.contains('\n')).collect();
+        assert!(!verbatim.is_empty());
+        for line in verbatim.iter().flat_map(|part| part.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
     fn the_first_page_fits_in_80_columns() {
         let command = Cli::command().styles(clap::builder::Styles::plain());
         for line in listing(&command).lines().chain(AFTER.lines()) {

@@ -67,8 +67,8 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        // A line that cannot be written is lost. By default tracing reports that on standard error,
-        // which panics if that is what cannot be written.
+        // A line that cannot be written is lost. By default tracing would report that on standard
+        // error, and panic if that cannot be written either.
         tracing_subscriber::fmt().with_writer(io::stderr).log_internal_errors(false).init();
         // At least two, so that one can answer while another computes a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
@@ -131,7 +131,7 @@ impl Serve {
             journal.settle();
             drop(stopped);
             if timeout(STOP_TIMEOUT, chores).await.is_err() {
-                tracing::warn!("some of the last validations are not counted: counting them took too long");
+                tracing::warn!("reporting the last validations took too long: some are not counted");
             }
         }
         Ok(())
@@ -144,7 +144,7 @@ async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Re
     let others = async {
         match registrar.first_token().await {
             Ok(Some(token)) => {
-                // If nobody reads it, `token create` makes another.
+                // If this is lost, `token create` creates another.
                 let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
             }
             Ok(None) => {}

@@ -20,23 +20,25 @@ use crate::output::progress;
 
 /// Export licences for `import` or for another host's store
 ///
-/// ndjson, csv: all fields of each licence, with the hash of its key in place of the
-/// key. `import` reads them.
+/// ndjson, csv: all fields of each licence, with the hash of its key in place of
+/// the key. `import` reads them.
 ///
 /// The other formats copy the store of a data directory to another host:
 ///
-/// fastly: a JSON file for Viceroy's `[local_server.kv_stores.NAME]` with `format = "json"`.
+/// fastly: a JSON file for Viceroy's `[local_server.kv_stores.NAME]` with
+/// `format = "json"`.
 ///
-/// spin: arguments for `spin up`, one a line, that fill its default key-value store:
-/// `countersign export --data DIR --format spin | tr '\n' '\0' | xargs -0 -x spin up`
-/// (about 300 licences; `-s 1900000` makes room for more on Linux).
+/// spin: arguments for `spin up`, one a line, that fill its default key-value
+/// store with about 300 licences (`xargs -s 1900000` passes more on Linux):
+///   countersign export --data DIR --format spin |
+///     tr '\n' '\0' | xargs -0 -x spin up
 ///
-/// spin-sqlite: statements for `spin up`'s default SQLite database:
-/// `countersign export --data DIR --format spin-sqlite --output licences.sql`
-/// `spin up --sqlite @licences.sql`
+/// spin-sqlite: statements that fill Spin's default SQLite database:
+///   countersign export --data DIR --format spin-sqlite --output licences.sql
+///   spin up --sqlite @licences.sql
 ///
-/// wasmtime: arguments for `wasmtime serve -Scli -Skeyvalue`, one a line, with records
-/// percent-encoded because wasmtime splits arguments at commas.
+/// wasmtime: arguments for `wasmtime serve -Scli -Skeyvalue`, one a line. Records
+/// are percent-encoded, because wasmtime splits arguments at commas.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {

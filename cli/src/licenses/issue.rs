@@ -98,7 +98,7 @@ impl Issue {
         let Some(product) = &self.product else { return Ok(()) };
         match api.post(path(&["products"]), &json!({ "code": product })) {
             Ok(_) => print::note(format_args!("created product {product}")),
-            // Another command created it meanwhile.
+            // Another command has created it in the meantime.
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }

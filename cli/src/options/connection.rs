@@ -19,8 +19,8 @@ const TOKEN: &str = "COUNTERSIGN_TOKEN";
 
 /// Where a command works, and how it prints.
 ///
-/// `--data` and `--profile` have variables that stand in for them, read here and not by clap: clap
-/// would take a variable for a second place and refuse `--server` beside it.
+/// This reads the variables of `--data` and `--profile`, and not clap: clap would count a variable
+/// as a second place, and refuse `--server`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub(crate) struct Connection {

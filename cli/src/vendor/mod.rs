@@ -1,4 +1,4 @@
-//! Commands on everything else that a vendor keeps, one noun a file.
+//! Commands for a vendor's other resources, one resource a file.
 
 pub(crate) mod audit;
 pub(crate) mod events;

@@ -1,5 +1,5 @@
-//! The files of an SQLite database, beside SQLite: which ones they are, whether anyone has written,
-//! and when to open them again.
+//! The files of an SQLite database: which ones a connection has open, whether another process has
+//! written to them, and when to open them again.
 //!
 //! # Design decisions
 //! - An open connection goes on reading a file that was deleted or replaced under it. So a call

@@ -65,7 +65,7 @@ impl Report {
 
     /// Adds an answer. Its keys are in their file when this returns: they exist nowhere else.
     pub(super) fn add(&mut self, answer: &[u8]) -> Result<(), CommandError> {
-        let answer: Answer = serde_json::from_slice(answer).context("the answer is not that of an import")?;
+        let answer: Answer = serde_json::from_slice(answer).context("the server's answer does not report an import")?;
         self.sums.imported += answer.imported;
         self.sums.failed += answer.failed;
         self.sums.propagated &= answer.propagated || answer.imported == 0 || self.sums.dry_run;

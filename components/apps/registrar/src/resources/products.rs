@@ -25,7 +25,7 @@ const DELETE: &str = "
     AND NOT EXISTS (SELECT 1 FROM licenses WHERE product = ?1)
     RETURNING number";
 
-/// What a vendor chooses for a product, beside its code.
+/// What a vendor chooses for a product, besides its code.
 struct Description {
     name: Option<DisplayName>,
     key_prefix: Prefix,

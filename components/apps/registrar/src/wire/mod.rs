@@ -1,5 +1,5 @@
-//! HTTP in and out, beside what all apps share: what a request carries and what a response
-//! consists of. Nothing here knows a resource or the database.
+//! The parts of requests and responses that only this app has. Nothing here depends on a resource
+//! or on the database.
 
 pub(crate) mod answer;
 pub(crate) mod etag;

@@ -1,8 +1,7 @@
-//! The registrar's own problems, beside those of all apps.
+//! The problems that only the registrar has.
 //!
-//! Whatever problem a request gets, it has changed nothing. The exception is [`unavailable`] from a
-//! write: whether that was committed is unknown, and a retry with the same idempotency key finds
-//! out.
+//! A request that gets a problem has changed nothing. The exception is [`unavailable`] from a
+//! write: whether it was committed is unknown, and a retry with the same idempotency key finds out.
 //!
 //! [`unavailable`]: Problem::unavailable
 

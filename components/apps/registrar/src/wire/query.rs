@@ -1,5 +1,5 @@
-//! Query parameters, in the encoding of HTML forms. A parameter may occur once, and the path must
-//! know it.
+//! Query parameters, in the encoding of HTML forms. A parameter may occur only once, and a path
+//! accepts only its own.
 
 use std::cell::RefCell;
 

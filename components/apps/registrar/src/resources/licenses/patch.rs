@@ -56,7 +56,7 @@ fn merge(issued: &mut IssuedLicense, terms: &TermsPatch, others: Fields) -> Resu
     Ok(())
 }
 
-/// The fields beside the terms that a patch may change.
+/// The fields besides the terms that a patch may change.
 fn other_fields(issued: &IssuedLicense) -> Map<String, Value> {
     let (mut fields, record) = (Map::new(), &issued.record);
     fields.insert("domains".into(), json!(record.domains));

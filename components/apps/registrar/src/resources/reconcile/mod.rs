@@ -1,6 +1,6 @@
 //! Compares the database with the store, and repairs the store.
 //!
-//! It goes page by page, first through every key that was ever given out, then through the store's
+//! It goes page by page, first through every key that was ever issued, then through the store's
 //! own list. Keys in the list that the database does not know are counted, or adopted if asked for
 //! (`adopt`).
 
