@@ -1,5 +1,5 @@
-;; What any component that computes something has: code, one page of memory, and a function. This
-;; one does nothing.
+;; The least that any computing component has: code, one page of memory, and a function. This one
+;; does nothing.
 (component
   (core module $module (memory (export "memory") 1) (func (export "run")))
   (core instance $instance (instantiate $module))

@@ -1,4 +1,4 @@
-"""What schemathesis cannot draw from the schemas, and where it asks from."""
+"""Values that schemathesis cannot generate from the schemas, and the addresses that it sends from."""
 
 import base64
 import itertools
@@ -11,19 +11,19 @@ import schemathesis
 import urllib3.connection
 from hypothesis import strategies as st
 
-# What the host has: texts by their format in the document.
+# The codes, ids and keys that exist on the host, by their format in the document.
 THERE = json.loads(os.environ["COUNTERSIGN_THERE"])
 keys = THERE["license-key"]
 
 ascii_text = st.text(st.characters(codec="ascii"), min_size=1, max_size=512)
 label = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,20}[A-Za-z0-9])?", fullmatch=True)
-# No public suffix, under which a licence cannot be issued.
+# Not public suffixes, for which no licence can be issued.
 name = st.lists(label, min_size=1, max_size=3).map(lambda labels: ".".join([*labels, "example"]))
 domain = name | st.ip_addresses().map(str)
 
 
 def cursor(text):
-    """The bytes as the registrar writes them: in Douglas Crockford's base32."""
+    """The bytes in Crockford's base32, as the registrar encodes them."""
     symbols = base64.b32encode(text).decode().rstrip("=")
     return symbols.translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghjkmnpqrstvwxyz"))
 
@@ -51,12 +51,11 @@ unused = itertools.count()
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes what is well formed fit what is there: else most of what is issued would be refused for that alone."""
-    # The document's example, which must not have come before with another request.
+    """Fits generated values to what exists, so that most requests are not refused for that alone."""
+    # The document's example, which must be new for each request.
     if case.headers and case.headers.get("Idempotency-Key") == "job-17":
         case.headers["Idempotency-Key"] = f"job-{next(unused)}"
-    # A list of licences that follows another index has cursors of another form, of which none can
-    # be drawn.
+    # A list by another index has cursors of another form, which cannot be generated.
     if case.query and not {"expiringBefore", "search"}.isdisjoint(case.query):
         case.query.pop("cursor", None)
     if case.method == "POST" and isinstance(case.body, dict):
@@ -75,9 +74,9 @@ schemathesis.openapi.media_type(
     "text/csv", st.lists(cells, max_size=5).map(lambda rows: "\n".join(["product,plan,key", *rows]).encode())
 )
 
-# An address from which wrong tokens came has to wait. Those of the check `ignored_auth` must not
-# hold up all that follows, so each connection has an address of its own, as if it came from another
-# machine. Linux alone has 127.0.0.0/8 for that.
+# An address that sends wrong tokens must wait, and the check `ignored_auth` sends some. So that
+# they delay no other request, each connection has its own address. Only Linux has 127.0.0.0/8 for
+# that.
 if sys.platform == "linux":
     addresses = itertools.count(1)
     connect = urllib3.connection.HTTPConnection.__init__

@@ -1,5 +1,5 @@
-// `countersign:license/store` over a Map. jco expects errors to be thrown: `{ tag: "invalid-key"
-// }`.
+// `countersign:license/store` over a Map. jco expects errors such as `{ tag: "invalid-key" }` to be
+// thrown.
 
 const KEY = /^[A-Za-z0-9:_-]{1,200}$/;
 const MAX_VALUE_BYTES = 65_536;

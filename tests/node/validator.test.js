@@ -1,5 +1,5 @@
-// The validator in Node: the same bytes as on every other host. COUNTERSIGN_COMPONENT names the
-// file.
+// The validator in Node, with the same bytes as on every other host. COUNTERSIGN_COMPONENT is its
+// path.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";

@@ -1,5 +1,5 @@
-# `workerd serve config.capnp map|kv --socket-addr http=ADDRESS`, with a `licenses.json` (key to
-# licence) put beside these files.
+# `workerd serve config.capnp map|kv --socket-addr http=ADDRESS`. Needs a file `licenses.json` (key
+# to licence) in this directory.
 
 using Workerd = import "/workerd/workerd.capnp";
 

@@ -1,6 +1,5 @@
-// What answers the KV binding: workerd has no storage of its own for one, and asks a service by
-// HTTP within the process. This one is a Map, the fastest there can be; the platform's is a network
-// away.
+// The service behind the KV binding. workerd has no storage for it, and sends HTTP to a service in
+// its process. This one is a Map, the fastest possible; the platform's is a network away.
 
 import licenses from "licenses.json";
 

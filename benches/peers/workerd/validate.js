@@ -1,5 +1,5 @@
-// The licence check that every tutorial shows. It checks less than Countersign: no check symbols,
-// hash, wildcards, Unicode names, versions, grace or suffixes, and unknown fields pass.
+// The licence check of a tutorial. It does less than Countersign: no check symbols, hashes,
+// wildcards, Unicode names, versions, grace or public suffixes, and it accepts unknown fields.
 
 export async function respond(request, find) {
   if (new URL(request.url).pathname === "/healthz") {

@@ -1,4 +1,4 @@
-//! What is asked: requests, and the answer that each must have for its figure to count.
+//! The cases: requests, each with the answer that it must get for its figure to count.
 
 use std::{
     fs,
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::servers::Server;
 
-/// Licences in every store that keeps what is written to it.
+/// Licences in each persistent store.
 pub(crate) const LICENSES: u64 = 10_000;
 
 /// One kind of request.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) path: &'static str,
-    /// Bodies, one a line; each request has one of them. Without any it is a `GET`.
+    /// A file of bodies, one a line, of which each request has one. A case without one is a `GET`.
     pub(crate) bodies: Option<PathBuf>,
     /// The first body.
     body: String,
@@ -29,24 +29,24 @@ pub(crate) struct Case {
     code: &'static str,
 }
 
-/// The floor of each host: its server, its shell and its composition, and no work.
+/// The floor of each host: its server, its shell and its composition, without a verdict.
 pub(crate) const FLOOR: &str = "no-op";
-/// One key, again and again.
+/// The same key in every request.
 pub(crate) const HOT: &str = "hot row";
 /// Every licence in turn.
 pub(crate) const MANY: &str = "10,000 rows";
-/// A hundred domains on the licence.
+/// A licence with a hundred domains.
 pub(crate) const DOMAINS_100: &str = "100 domains";
-/// A thousand domains on the licence.
+/// A licence with a thousand domains.
 pub(crate) const DOMAINS_1000: &str = "1,000 domains";
-/// Leases renewed, each by a compare-and-swap that is on the disk before the answer.
+/// Renewals of leases. Each compare-and-swap is on the disk before its answer.
 pub(crate) const ACTIVATIONS: &str = "activation, 1,000 rows";
-/// What ends a validation early, or late.
+/// Validations that end early or late with a refusal.
 pub(crate) const OTHERS: [&str; 3] = ["unknown key", "mistyped key", "wrong domain"];
 
 /// Licences of [`ACTIVATIONS`].
 const LEASED: u64 = 1_000;
-/// The first of them: behind all that any store has.
+/// The number of the first of them, beyond the licences of any store.
 const FIRST_LEASED: u64 = 1 << 40;
 
 /// Writes the bodies of all cases.
@@ -69,7 +69,7 @@ pub(crate) fn write(directory: &Path) -> Result<Vec<Case>> {
     ])
 }
 
-/// Each of one machine on a licence of its own.
+/// The bodies of activations, each of one machine for another licence.
 fn activations() -> Result<Vec<String>> {
     let licenses = FIRST_LEASED..FIRST_LEASED + LEASED;
     licenses.map(|number| Ok(json!({ "key": key(number)?, "fingerprint": "machine" }).to_string())).collect()
@@ -83,7 +83,7 @@ pub(crate) fn ask(key: &str, domain: &str) -> String {
 }
 
 impl Case {
-    /// A validation of each of these licences in turn.
+    /// Validations of these licences in turn.
     pub(crate) fn over(directory: &Path, numbers: impl Iterator<Item = u64>) -> Result<Self> {
         let numbers: Vec<_> = numbers.map(|number| Ok(ask(&key(number)?, "example.com"))).collect::<Result<_>>()?;
         Self::write(directory, MANY, &numbers, (200, "VALID"))
@@ -96,7 +96,7 @@ impl Case {
         Ok(Self { name, path: "/api/v1/validate", bodies: Some(file), body, status, code })
     }
 
-    /// Asks once, and looks at the whole answer: under load only its status is.
+    /// Sends one request and checks its whole answer. Under load only the status is checked.
     pub(crate) fn check(&self, server: &Server) -> Result<()> {
         let method = if self.bodies.is_some() { "POST" } else { "GET" };
         let json = [("content-type", "application/json")];
@@ -114,9 +114,9 @@ impl Case {
     }
 }
 
-/// The key of licence `number`: the same in every run.
+/// The key of licence `number`, the same in every run.
 pub(crate) fn key(number: u64) -> Result<String> {
-    // An odd factor gives every number another key, and neighbours keys far apart.
+    // An odd factor makes keys unique, and those of neighbours far apart.
     let random = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     Ok(Key::generate(&Prefix::parse("ACME")?, random.to_be_bytes()).to_string())
 }
@@ -131,13 +131,13 @@ pub(crate) fn record(number: u64, domains: u64) -> Value {
     })
 }
 
-/// What stands in a store for licence `number`.
+/// The store's entry for licence `number`: key and value.
 pub(crate) fn entry(number: u64, domains: u64) -> Result<(String, String)> {
     let hash = key::read(&key(number)?)?;
     Ok((hash.store_key(), record(number, domains).to_string()))
 }
 
-/// The record of licence `number`, whose seats are leases.
+/// The record of licence `number`, with leased seats.
 fn leased(number: u64) -> Value {
     let mut record = record(number, 0);
     record["domains"] = json!([]);
@@ -145,11 +145,11 @@ fn leased(number: u64) -> Value {
     record
 }
 
-/// Makes a data directory of the native host with `licenses` licences, two more for many domains,
-/// and those whose seats are leased; gives its database.
+/// Creates a data directory of the native host with `licenses` licences, two with many domains, and
+/// those with leased seats. Returns the path of its store.
 ///
-/// The host's own command makes the store. It would take a transaction, and a write to the disk,
-/// for each licence.
+/// The host's command creates the store; one transaction fills it, as the command needs one for
+/// each licence.
 pub(crate) fn fill(directory: &Path, licenses: u64) -> Result<PathBuf> {
     let file = directory.join(DATABASE);
     if file.exists() {

@@ -1,5 +1,5 @@
-//! The native host over more and more licences: the same number of distinct keys asked for, spread
-//! evenly over each store.
+//! The native host over growing stores. The same number of distinct keys, spread evenly over each
+//! store, is validated.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 const STORES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
-/// Distinct keys asked for: all that the smallest store has.
+/// Distinct keys: all those of the smallest store.
 const KEYS: u64 = STORES[0];
 
 /// One size of a store.
@@ -22,11 +22,11 @@ pub(crate) struct Grown {
     pub(crate) licenses: u64,
     pub(crate) rate: Figure,
     pub(crate) p99: Figure,
-    /// To the smallest store's rate.
+    /// The rate relative to that of the smallest store.
     pub(crate) ratio: Figure,
 }
 
-/// Fills one store of each size and asks them in turn.
+/// Fills one store of each size and measures them in turn.
 pub(crate) fn measure(directory: &Path, plan: &Plan) -> Result<Vec<Grown>> {
     let mut grown: Vec<(u64, Server, Case)> = Vec::new();
     for licenses in STORES {

@@ -1,7 +1,7 @@
-//! In this process, without HTTP: what an instance costs in time and in memory, on the native
-//! host's engine, over one licence in memory.
+//! The time and memory of an instance in this process, without HTTP: on the native host's engine,
+//! over one licence in memory.
 //!
-//! One thread does all of it, and its processor time is measured: other programs do not count.
+//! It measures the processor time of one thread, which other programs do not affect.
 
 use std::{
     hint::black_box,
@@ -39,18 +39,17 @@ use wasmtime::{
 use crate::{cases, machine, statistics::Figure};
 
 const ROUNDS: usize = 11;
-/// A round goes over all that is measured this many times, so that its ratios are between
-/// neighbours.
+/// Turns in a round. Each turn measures everything once, so ratios compare neighbours in time.
 const TURNS: u32 = 50;
-/// Instances made in a turn, of each kind.
+/// Instances of each kind in a turn.
 const INSTANCES: u32 = 40;
-/// Calls made in a turn, of each kind.
+/// Calls of each kind in a turn.
 const CALLS: u32 = 200;
 
-/// Validations after which an instance's memory is looked at again.
+/// Validations before the second look at an instance's memory.
 const LATER: u32 = 10_000;
 
-/// Microseconds each, of one round.
+/// The figures of one round, in microseconds.
 #[derive(Default)]
 struct Sample {
     empty: f64,
@@ -60,27 +59,27 @@ struct Sample {
     native: f64,
 }
 
-/// What was measured: microseconds, the ratios of one round, and bytes.
+/// The result: times in microseconds, ratios within rounds, and bytes of memory.
 pub(crate) struct Inside {
-    /// A component that does nothing, with one page of memory: made and dropped.
+    /// A component that does nothing, with one page of memory: created and dropped.
     pub(crate) empty: Figure,
-    /// The validator: made and dropped.
+    /// The validator: created and dropped.
     pub(crate) instantiate: Figure,
-    /// The validator: made, asked once and dropped.
+    /// The validator: created, called once and dropped.
     pub(crate) first: Figure,
-    /// `service.handle` of a validation, on an instance that is there.
+    /// `service.handle` of a validation, on an existing instance.
     pub(crate) warm: Figure,
-    /// The same Rust code in this process: request and record read, decided, verdict written.
+    /// The same Rust code natively: reads request and record, decides, writes the verdict.
     pub(crate) native: Figure,
     pub(crate) first_to_empty: Figure,
     pub(crate) warm_to_native: Figure,
     /// Linear memory of an instance after one validation.
     pub(crate) memory_first: usize,
-    /// The same after [`LATER`] of them.
+    /// The same after [`LATER`] validations.
     pub(crate) memory_later: usize,
 }
 
-/// Measures it all.
+/// Measures everything.
 pub(crate) fn measure() -> anyhow::Result<Inside> {
     eprintln!("inside: {ROUNDS} rounds");
     let (empty, validator) =
@@ -95,7 +94,7 @@ struct Bench {
     engine: Engine,
     empty: InstancePre<Guest>,
     validator: AppPre<Guest>,
-    /// It has one licence.
+    /// A world with one licence.
     world: Arc<Mutex<World>>,
     /// The licence's record.
     record: Vec<u8>,
@@ -140,12 +139,15 @@ impl Bench {
         })
     }
 
-    /// Both ways must come to the same verdict, byte for byte.
+    /// Fails unless both ways give the same verdict, byte for byte.
     async fn check(&self) -> Result<()> {
         let (mut store, app) = self.instance().await?;
         let response = self.handle(&mut store, &app).await?;
         let (inside, native) = (String::from_utf8(response.body)?, String::from_utf8(self.native()?)?);
-        ensure!(response.status == 200 && inside == native, "the validator said {inside}, and natively it is {native}");
+        ensure!(
+            response.status == 200 && inside == native,
+            "the validator answers {inside}, and the native code {native}"
+        );
         Ok(())
     }
 
@@ -206,7 +208,7 @@ fn now() -> Result<Timestamp> {
     Ok(Timestamp::from_unix(seconds.cast_signed()))
 }
 
-/// Microseconds that one run takes.
+/// The microseconds of one run, on average.
 async fn time(times: u32, mut run: impl AsyncFnMut() -> Result<()>) -> Result<f64> {
     let began = machine::thread_time();
     for _ in 0..times {

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::{cases::Case, machine, servers::Server};
 
-/// How hard, and for how long.
+/// The load of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: u32,
     pub(crate) length: Length,
-    /// Requests a second, sent whether or not earlier ones were answered; without it each
-    /// connection sends as soon as it can.
+    /// Requests a second, sent whether or not earlier ones are answered (open loop). Without it,
+    /// each connection sends as soon as it has an answer (closed loop).
     pub(crate) rate: Option<f64>,
 }
 
@@ -28,37 +28,39 @@ pub(crate) enum Length {
     Requests(u32),
 }
 
-/// What one run gave.
+/// The figures of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     /// Requests answered a second.
     pub(crate) rate: f64,
-    /// Latencies in microseconds. In an open loop they count from when the request was due.
+    /// Latencies in microseconds. In an open loop they count from the time the request was due.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// Microseconds that the server's processes computed, kernel included, for each request.
+    /// The processor time of the server's processes for a request, in microseconds, kernel
+    /// included.
     pub(crate) processor: f64,
 }
 
 impl Load {
-    /// Sends `case` to `server`. Any answer of another status than the case's fails the whole run.
+    /// Sends `case` to `server`. One answer with another status than the case's fails the run.
     pub(crate) fn run(&self, server: &Server, case: &Case) -> Result<Sample> {
         let before = machine::processor_time(server.group())?;
-        let output = self.command(server, case)?.stderr(Stdio::inherit()).output().context("oha cannot be run")?;
+        let output = self.command(server, case)?.stderr(Stdio::inherit()).output().context("cannot run oha")?;
         let after = machine::processor_time(server.group())?;
         ensure!(output.status.success(), "oha failed ({})", output.status);
-        let found: Value = serde_json::from_slice(&output.stdout).context("oha printed no JSON")?;
+        let found: Value = serde_json::from_slice(&output.stdout).context("the output of oha is not JSON")?;
         let answers = counts(&found, "statusCodeDistribution");
         let expected = case.status.to_string();
         let good: u64 = answers.iter().filter(|(status, _)| *status == expected).map(|(_, count)| count).sum();
         let bad: Vec<_> = answers.iter().filter(|(status, _)| *status != expected).collect();
         let errors = counts(&found, "errorDistribution");
         if !bad.is_empty() || !errors.is_empty() || good == 0 {
-            bail!("{}, {}: {good} good answers, others: {bad:?}, errors: {errors:?}", server.name, case.name);
+            bail!("{}, {}: {good} expected answers, but others {bad:?} and errors {errors:?}", server.name, case.name);
         }
-        let number =
-            |path: &str| found.pointer(path).and_then(Value::as_f64).with_context(|| format!("oha gave no {path}"));
+        let number = |path: &str| {
+            found.pointer(path).and_then(Value::as_f64).with_context(|| format!("the output of oha has no {path}"))
+        };
         let latency =
             |percentile: &str| Ok::<_, anyhow::Error>(1e6 * number(&format!("/latencyPercentiles/{percentile}"))?);
         Ok(Sample {
@@ -75,7 +77,7 @@ impl Load {
         let mut command = Command::new(PathBuf::from(oha));
         command.args(["--no-tui", "--output-format", "json", "--disable-compression", "-t", "20s"]);
         match self.length {
-            // What is under way at the end is waited for and counted.
+            // `-w` waits for the requests in flight at the end, and counts them.
             Length::Time(time) => command.arg("-w").arg("-z").arg(format!("{}ms", time.as_millis())),
             Length::Requests(requests) => command.arg("-n").arg(requests.to_string()),
         };

@@ -1,4 +1,4 @@
-//! What the kernel says of the machine and of processes (Linux, `proc(5)`).
+//! The machine and processes according to the kernel (Linux, `proc(5)`).
 
 use std::{fs, thread::available_parallelism, time::Duration};
 
@@ -26,38 +26,38 @@ pub(crate) fn describe() -> String {
     )
 }
 
-/// What the processes of a group have computed so far, kernel included.
+/// The processor time of a group's processes so far, kernel included.
 pub(crate) fn processor_time(group: i32) -> Result<Duration> {
-    // Fields 14 to 17: of the process itself, and of children that have ended.
+    // Fields 14 to 17: the process itself, and its children that have ended.
     let ticks: u64 =
         stats(group)?.iter().flat_map(|stat| &stat[11..15]).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
-/// That of each server.
+/// The [`resident`] memory of each server.
 pub(crate) fn resident_of(servers: &[Server]) -> Result<Vec<u64>> {
     servers.iter().map(resident).collect()
 }
 
-/// What this thread has computed so far, kernel included.
+/// The processor time of this thread so far, kernel included.
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Bytes of memory that the processes of a server's group hold.
+/// The resident memory of a server's processes, in bytes.
 pub(crate) fn resident(server: &Server) -> Result<u64> {
     // Field 24, in pages.
     let pages: u64 = stats(server.group())?.iter().filter_map(|stat| stat.get(21)?.parse::<u64>().ok()).sum();
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// `/proc/PID/stat` of each process of the group, from field 3 on: before that is the program's
-/// name, which may hold anything.
+/// `/proc/PID/stat` of each process of the group, from field 3 on: the program's name before it may
+/// contain anything.
 fn stats(group: i32) -> Result<Vec<Vec<String>>> {
     let group = group.to_string();
     let mut found = Vec::new();
-    for process in fs::read_dir("/proc").context("there is no /proc: the benchmark needs Linux")? {
+    for process in fs::read_dir("/proc").context("cannot read /proc: the benchmark needs Linux")? {
         let Ok(stat) = fs::read_to_string(process?.path().join("stat")) else { continue };
         let fields: Vec<_> =
             stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();

@@ -1,10 +1,9 @@
-//! Measures Countersign on every host beside its peers. `cargo xtask bench` builds it all, and says
-//! where it is by environment variables.
+//! Measures Countersign on every host beside its peers. `cargo xtask bench` builds everything and
+//! passes its paths in environment variables.
 //!
-//! In reading order: what is asked ([`cases`]), who is asked ([`servers`]), how ([`load`]), in
-//! which order ([`rounds`]), what else is measured ([`inside`], [`growth`], [`lasting`],
-//! [`start`]), what is said of it ([`report`]) and of the [`machine`], and what it was to come to
-//! ([`targets`]).
+//! In reading order: the requests ([`cases`]), the servers ([`servers`]), the load ([`load`]) and
+//! its order ([`rounds`]), further measurements ([`inside`], [`growth`], [`lasting`], [`start`]),
+//! the [`machine`], the [`targets`], and the [`report`].
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -28,14 +27,14 @@ use clap::Parser;
 /// Measures Countersign beside its peers
 #[derive(Parser)]
 struct Arguments {
-    /// Fewer and shorter rounds, and neither growth, nor a million requests, nor other numbers of
+    /// Run fewer and shorter rounds, without growth, a million requests, and other numbers of
     /// connections
     #[arg(long)]
     quick: bool,
-    /// Only what is measured in this process, without servers
+    /// Measure only in this process, without servers
     #[arg(long)]
     inside: bool,
-    /// Where to write the table, besides standard output
+    /// Write the report to this file too
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What was measured, as tables in Markdown.
+//! The results, as tables in Markdown.
 
 use std::{
     fmt::Write,
@@ -20,19 +20,23 @@ use crate::{
     targets::{Bound, Target, Unit},
 };
 
-/// What stands above the tables.
+/// The text above the tables.
 pub(crate) fn head(plan: &Plan) -> String {
     format!(
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench`. Servers and load generator ran side by side on one machine, so read ratios rather than\n\
-         rates: each is taken within a round. Shown is the median of the rounds, with half their range (±).\n\n\
+         Written by `cargo xtask bench`. Servers and load generator share one machine, so ratios say more\n\
+         than rates; each ratio is taken within a round. A figure is the median of the rounds, with half\n\
+         their range (±).\n\n\
          - Machine: {}.\n\
-         - Load: {}, {} connections unless said otherwise, {} rounds of {} s over all figures in turn, after a warm-up.\n\
-         - *Processor*: what the server's own processes computed for a request, kernel included. It leaves the generator out.\n\
-         - *To no-op*: the rate beside that of the same server answering `/healthz`.\n\
-         - Peers have no bounds on time, memory or connections and write no journal. *{AXUM_CACHED}* asks SQLite at each request whether\n\
-         anybody has written since (`PRAGMA data_version`), and keeps licences read and parsed until then; *{AXUM_MAP}* sees no change.\n\
-         - A figure counts only if every answer had the status it should have; the whole answer is checked once before.\n",
+         - Load: {}, {} connections unless said otherwise, {} rounds of {} s over all figures in turn, after a\n  \
+           warm-up.\n\
+         - *Processor*: the processor time of the server's processes for a request, kernel included and load\n  \
+           generator excluded.\n\
+         - *To no-op*: the rate relative to that of the same server answering `/healthz`.\n\
+         - Peers write no journal and do not bound time, memory or connections. *{AXUM_CACHED}* asks\n  \
+           SQLite at each request whether the database has changed (`PRAGMA data_version`), and caches parsed\n  \
+           licences until it has; *{AXUM_MAP}* never sees a change.\n\
+         - A figure counts only if every answer has the expected status; one whole answer is checked before.\n",
         machine::describe(),
         std::env::var("COUNTERSIGN_OHA_VERSION").unwrap_or_else(|_| "oha".into()),
         plan.connections,
@@ -41,7 +45,7 @@ pub(crate) fn head(plan: &Plan) -> String {
     )
 }
 
-/// What was to be reached, and whether it was.
+/// Each target, and whether it is met.
 pub(crate) fn targets(targets: &[Target]) -> String {
     let mut table = Table::new("Targets", &["what", "must be", "is", ""]);
     for target in targets {
@@ -69,7 +73,7 @@ pub(crate) fn targets(targets: &[Target]) -> String {
     table.text
 }
 
-/// Each case of each server.
+/// Every case of every server.
 pub(crate) fn closed_loop(measured: &[Measured<'_>]) -> String {
     let mut table =
         Table::new("End to end", &["server", "asked", "requests/s", "p50", "p99", "p99.9", "processor", "to no-op"]);
@@ -90,7 +94,7 @@ pub(crate) fn closed_loop(measured: &[Measured<'_>]) -> String {
     table.text
 }
 
-/// The native host's hot row beside that of everything else.
+/// The native host's hot row beside that of every other server.
 pub(crate) fn beside(measured: &[Measured<'_>]) -> String {
     let mut table =
         Table::new("Native host, hot row, beside", &["server", "its rate to theirs", "their processor time to its"]);
@@ -105,7 +109,7 @@ pub(crate) fn beside(measured: &[Measured<'_>]) -> String {
     table.text
 }
 
-/// Latency where nothing is saturated.
+/// Latency below saturation.
 pub(crate) fn open_loop(measured: &[Measured<'_>]) -> String {
     let mut table =
         Table::new("Open loop at half the rate, hot row", &["server", "due/s", "answered/s", "p50", "p99", "p99.9"]);
@@ -122,7 +126,7 @@ pub(crate) fn open_loop(measured: &[Measured<'_>]) -> String {
     table.text
 }
 
-/// From few connections to many.
+/// Rate and latency by number of connections.
 pub(crate) fn connections(measured: &[Measured<'_>]) -> String {
     if measured.is_empty() {
         return String::new();
@@ -142,7 +146,7 @@ pub(crate) fn connections(measured: &[Measured<'_>]) -> String {
     table.text
 }
 
-/// Before and after all load.
+/// Memory before and after all load.
 pub(crate) fn memory(servers: &[Server], idle: &[u64], loaded: &[u64]) -> String {
     let mut table = Table::new("Resident memory", &["server", "idle", "after the load"]);
     for ((server, idle), loaded) in servers.iter().zip(idle).zip(loaded) {
@@ -151,15 +155,15 @@ pub(crate) fn memory(servers: &[Server], idle: &[u64], loaded: &[u64]) -> String
     table.text
 }
 
-/// Without HTTP.
+/// Instances without HTTP.
 pub(crate) fn inside(inside: &Inside) -> String {
     let mut table = Table::new("Inside, in one process, without HTTP", &["what", "time"]);
     let rows = [
-        ("empty component (one page of memory, one function): made and dropped", inside.empty),
-        ("validator: made and dropped", inside.instantiate),
-        ("validator: made, asked once, dropped", inside.first),
-        ("validator, made before: one `service.handle` of a validation", inside.warm),
-        ("the same Rust code natively: request and record read, decided, verdict written", inside.native),
+        ("empty component (one page of memory, one function): created and dropped", inside.empty),
+        ("validator: created and dropped", inside.instantiate),
+        ("validator: created, called once, dropped", inside.first),
+        ("existing instance of the validator: one `service.handle` of a validation", inside.warm),
+        ("the same Rust code natively: reads request and record, decides, writes the verdict", inside.native),
     ];
     for (what, figure) in rows {
         table.row([what.to_owned(), micros(figure) + &spread(figure)]);
@@ -167,7 +171,7 @@ pub(crate) fn inside(inside: &Inside) -> String {
     let _ = writeln!(
         table.text,
         "\nFirst verdict to the empty component: {}. Warm verdict to the same code natively: {}.\n\
-         Processor time of the one thread; the engine is configured as the native host's, with a store in memory. Linear memory of\n\
+         Processor time of one thread, on an engine configured as the native host's, with a store in memory. Linear memory of\n\
          an instance: {} bytes after one validation, {} after 10,000.",
         ratio(inside.first_to_empty),
         ratio(inside.warm_to_native),
@@ -177,7 +181,7 @@ pub(crate) fn inside(inside: &Inside) -> String {
     table.text
 }
 
-/// Over many requests.
+/// Memory over many requests.
 pub(crate) fn lasting(resident: Option<&Resident>) -> String {
     let Some(Resident { settled, later }) = resident else { return String::new() };
     format!(
@@ -187,17 +191,17 @@ pub(crate) fn lasting(resident: Option<&Resident>) -> String {
     )
 }
 
-/// Inside the core, as `benches/core` counts them.
+/// Instructions in the core, as `benches/core` counts them.
 pub(crate) fn instructions() -> Result<String> {
     let program = std::env::var_os("COUNTERSIGN_BENCH_CORE");
     let mut count = Command::new(program.context("COUNTERSIGN_BENCH_CORE is not set: run `cargo xtask bench`")?);
     let counted = count.arg("--instructions").stderr(Stdio::inherit()).output()?;
-    ensure!(counted.status.success(), "instructions were not counted ({})", counted.status);
+    ensure!(counted.status.success(), "the count of instructions failed ({})", counted.status);
     let table = String::from_utf8(counted.stdout)?;
     Ok(if table.is_empty() { table } else { format!("\n## Instructions in the core, by callgrind\n\n{table}") })
 }
 
-/// Of processes.
+/// Starts of processes.
 pub(crate) fn starts(starts: &[(&'static str, Figure)]) -> String {
     let mut table = Table::new("Start of the process to its first answer", &["server", "time"]);
     for (name, seconds) in starts {
@@ -206,7 +210,7 @@ pub(crate) fn starts(starts: &[(&'static str, Figure)]) -> String {
     table.text
 }
 
-/// What is deployed.
+/// Sizes of the files to deploy.
 pub(crate) fn artefacts() -> Result<String> {
     let mut table = Table::new("Artefacts", &["file", "bytes"]);
     for host in ["native", "wasi", "fastly", "spin", "spin-sqlite", "spin3"] {
@@ -218,7 +222,7 @@ pub(crate) fn artefacts() -> Result<String> {
     Ok(table.text)
 }
 
-/// More licences.
+/// Rate by number of licences.
 pub(crate) fn growth(grown: &[Grown]) -> String {
     if grown.is_empty() {
         return String::new();
@@ -266,7 +270,7 @@ fn ratio(figure: Figure) -> String {
     format!("{:.2}{}", figure.median, spread(figure))
 }
 
-/// Nothing for a single figure.
+/// The spread in per cent; empty if there is none.
 fn spread(figure: Figure) -> String {
     if figure.spread > 0.0 { format!(" ±{:.0} %", figure.spread * 100.0) } else { String::new() }
 }

@@ -1,5 +1,5 @@
-//! In which order the load is sent: rounds over all of them in turn, so that what disturbs the
-//! machine for a while disturbs all alike.
+//! The order of the load: rounds over all figures in turn, so that a disturbance of the machine
+//! affects all figures alike.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::{
     statistics::Figure,
 };
 
-/// How long, how often, how hard.
+/// The lengths, numbers and loads of a benchmark.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
     warm_up: Duration,
     pub(crate) length: Duration,
     pub(crate) connections: u32,
-    /// Connections tried one after the other, where it is not only the number above.
+    /// Further numbers of connections to measure.
     sweep: &'static [u32],
     /// Starts of each server.
     pub(crate) starts: usize,
@@ -42,7 +42,7 @@ pub(crate) const FULL: Plan = Plan {
     starts: 5,
 };
 
-/// One case on one server, once in each round.
+/// One case on one server, with a sample for each round.
 pub(crate) struct Measured<'a> {
     pub(crate) server: &'a Server,
     pub(crate) case: &'a Case,
@@ -59,20 +59,21 @@ impl Measured<'_> {
         self.server.name == server && self.case.name == case
     }
 
-    /// How many times the other's quantity this one's is, round by round.
+    /// This one's quantity divided by the other's, round by round.
     pub(crate) fn ratio(&self, other: &Self, quantity: impl Fn(&Sample) -> f64) -> Figure {
         let pairs = self.samples.iter().zip(&other.samples);
         Figure::of(pairs.map(|(this, other)| quantity(this) / quantity(other)))
     }
 }
 
-/// Every case of every server at the plan's number of connections.
+/// Measures every case of every server at the plan's number of connections.
 pub(crate) fn closed_loop<'a>(servers: &'a [Server], cases: &'a [Case], plan: &Plan) -> Result<Vec<Measured<'a>>> {
     let load = Load { connections: plan.connections, length: Length::Time(plan.length), rate: None };
     let mut measured = Vec::new();
     for server in servers {
         for name in &server.cases {
-            let case = cases.iter().find(|case| case.name == *name).with_context(|| format!("no case is `{name}`"))?;
+            let case =
+                cases.iter().find(|case| case.name == *name).with_context(|| format!("there is no case `{name}`"))?;
             case.check(server)?;
             Load { length: Length::Time(plan.warm_up), ..load }.run(server, case)?;
             measured.push(Measured { server, case, load, samples: Vec::new() });
@@ -82,7 +83,7 @@ pub(crate) fn closed_loop<'a>(servers: &'a [Server], cases: &'a [Case], plan: &P
     Ok(measured)
 }
 
-/// The hot row at half of the rate that the closed loop reached.
+/// Measures the hot row at half the rate of the closed loop.
 pub(crate) fn open_loop<'a>(closed: &[Measured<'a>], plan: &Plan) -> Result<Vec<Measured<'a>>> {
     let mut measured: Vec<_> = closed
         .iter()
@@ -98,7 +99,8 @@ pub(crate) fn open_loop<'a>(closed: &[Measured<'a>], plan: &Plan) -> Result<Vec<
     Ok(measured)
 }
 
-/// The hot row and the floor of the native host and of the peers, from few connections to many.
+/// Measures the hot row and the floor of the native host and the peers at several numbers of
+/// connections.
 pub(crate) fn connections<'a>(closed: &[Measured<'a>], plan: &Plan) -> Result<Vec<Measured<'a>>> {
     let compared = |closed: &&Measured<'a>| {
         closed.server.is_peer && closed.case.name == HOT
@@ -115,7 +117,7 @@ pub(crate) fn connections<'a>(closed: &[Measured<'a>], plan: &Plan) -> Result<Ve
     Ok(measured)
 }
 
-/// Adds one sample a round to each.
+/// Adds one sample a round to each figure.
 pub(crate) fn run(measured: &mut [Measured<'_>], plan: &Plan, name: &str) -> Result<()> {
     if measured.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Who is asked: Countersign on each of its hosts, and its peers.
+//! The servers: Countersign on each of its hosts, and its peers.
 
 use std::{
     env, fs,
@@ -17,13 +17,13 @@ use serde_json::{Map, Value};
 
 use crate::cases::{self, ACTIVATIONS, DOMAINS_100, DOMAINS_1000, FLOOR, HOT, LICENSES, MANY, OTHERS};
 
-/// The one that all others are compared with.
+/// The server that all others are compared with.
 pub(crate) const NATIVE: &str = "native host";
 
-/// A server that answers. Dropping it ends it.
+/// A running server. Dropping it ends it.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
-    /// Names of the cases that it is asked.
+    /// The names of its cases.
     pub(crate) cases: Vec<&'static str>,
     pub(crate) is_peer: bool,
     runs: Runs,
@@ -34,18 +34,18 @@ enum Runs {
     Host(Running),
 }
 
-/// Peers that targets name.
+/// The peers that targets name.
 pub(crate) const AXUM_MAP: &str = "axum, hash map";
 pub(crate) const AXUM_CACHED: &str = "axum, cached SQLite";
 pub(crate) const WORKERD_MAP: &str = "workerd, map in the isolate";
 pub(crate) const WORKERD_KV: &str = "workerd, KV binding";
-/// Hosts that targets name: a fresh instance for each request, over a store in memory.
+/// The hosts that targets name: a fresh instance for each request, over a store in memory.
 pub(crate) const WASMTIME: &str = "wasmtime serve";
 pub(crate) const SPIN_MEMORY: &str = "Spin, key-value in memory";
 
 const AXUM: [(&str, &str); 3] = [(AXUM_MAP, "map"), (AXUM_CACHED, "cached"), ("axum, SQLite", "sqlite")];
 const WORKERD: [(&str, &str); 2] = [(WORKERD_MAP, "map"), (WORKERD_KV, "kv")];
-/// Each with arguments of its own.
+/// The other hosts, with their arguments.
 const HOSTS: [(&str, Host, &[&str]); 6] = [
     (WASMTIME, Host::Wasmtime, &RESIDENT),
     ("wasmtime serve, as it is", Host::Wasmtime, &[POOLED]),
@@ -54,9 +54,9 @@ const HOSTS: [(&str, Host, &[&str]); 6] = [
     ("Spin, key-value", Host::Spin, &[]),
     ("Spin, SQLite", Host::SpinSqlite, &[]),
 ];
-/// The default where it can be had. Asked for, it is had or there is an error.
+/// The default where it is available. As an option, it is an error where it is not.
 const POOLED: &str = "-Opooling-allocator";
-/// As the README proposes: what an instance touched stays mapped for the next.
+/// The options of `docs/hosts.md`: memory that an instance touched stays mapped for the next.
 const RESIDENT: [&str; 4] = [
     POOLED,
     "-Opooling-memory-keep-resident=2097152",
@@ -64,7 +64,7 @@ const RESIDENT: [&str; 4] = [
     "-Opooling-pagemap-scan=auto",
 ];
 
-/// Starts all that can be run here, each with a store of its own, and says what cannot.
+/// Starts all servers that are installed, each with its own store, and prints those that are not.
 pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
     let mut servers = vec![
         native(&directory.join("native"), LICENSES, &BARE)?,
@@ -83,7 +83,7 @@ pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
     if Host::Spin.is_there() {
         servers.push(spin_in_memory(directory)?);
     } else {
-        eprintln!("SKIPPED: Spin, which is not on PATH");
+        eprintln!("SKIPPED: Spin, because `spin` is not on PATH");
     }
     for (name, rows) in AXUM {
         servers.push(axum(directory, name, rows)?);
@@ -93,7 +93,7 @@ pub(crate) fn start_all(directory: &Path) -> Result<Vec<Server>> {
             servers.push(workerd(directory, name, config)?);
         }
     } else {
-        eprintln!("SKIPPED: workerd: node and npm are not on PATH");
+        eprintln!("SKIPPED: workerd, because node and npm are not on PATH");
     }
     Ok(servers)
 }
@@ -115,8 +115,8 @@ impl Server {
     }
 }
 
-/// The native host as a server of licence checks and nothing else, as the peers are. Without these
-/// options it has a journal, and the registrar that counts what is in it.
+/// The native host as a server of licence checks alone, as the peers are. Without these options it
+/// has a journal, and a registrar that counts the journal's events.
 pub(crate) const BARE: [&str; 3] = ["--no-registrar", "--journal", "none"];
 
 /// The native host over `licenses` licences.
@@ -136,14 +136,14 @@ pub(crate) fn native(directory: &Path, licenses: u64, options: &[&str]) -> Resul
     Ok(Server { name: NATIVE, cases, is_peer: false, runs: Runs::Here(process) })
 }
 
-/// One of the other hosts, with the one licence that a hot row needs: some of them fill their store
-/// anew for each request.
+/// One of the other hosts. Its store has only the licence of the hot row, because some hosts fill
+/// their store for each request.
 fn host(name: &'static str, host: Host, entries: Vec<(String, String)>, arguments: Vec<String>) -> Result<Server> {
     let running = host.start(&Setup { entries, arguments, ..Setup::default() })?;
     Ok(Server { name, cases: vec![FLOOR, HOT], is_peer: false, runs: Runs::Host(running) })
 }
 
-/// A store of Spin's that has no path is in memory, and what is in it comes by the command line.
+/// Spin with a store in memory: a store without a path, which the command line fills.
 fn spin_in_memory(directory: &Path) -> Result<Server> {
     let config = directory.join("spin-runtime.toml");
     fs::write(&config, "[key_value_store.default]\ntype = \"spin\"\n")?;
@@ -152,7 +152,7 @@ fn spin_in_memory(directory: &Path) -> Result<Server> {
     host(SPIN_MEMORY, Host::Spin, Vec::new(), vec![config, format!("--key-value={key}={value}")])
 }
 
-/// `benches/peers/axum`, over a database of its own.
+/// `benches/peers/axum`, over its own database.
 fn axum(directory: &Path, name: &'static str, rows: &str) -> Result<Server> {
     let directory = directory.join(format!("axum-{rows}"));
     let database = cases::fill(&directory.join("data"), LICENSES)?;

@@ -1,4 +1,4 @@
-//! From the start of a process to its first answer.
+//! The time from a process's start to its first answer.
 
 use std::path::Path;
 
@@ -6,9 +6,8 @@ use anyhow::Result;
 
 use crate::{rounds::Plan, servers, statistics::Figure};
 
-/// Seconds to the first answer of each server. All are started in turn, so each has the files in
-/// the kernel's cache that it had there before, and the native host its compiled component in its
-/// own.
+/// Seconds to the first answer of each server. The servers have run before, so their files are in
+/// the kernel's cache, and the native host's component is compiled.
 pub(crate) fn measure(directory: &Path, plan: &Plan) -> Result<Vec<(&'static str, Figure)>> {
     let mut starts: Vec<(&'static str, Vec<f64>)> = Vec::new();
     for _ in 0..plan.starts {

@@ -1,15 +1,15 @@
-//! The middle of some figures, and how far they are apart.
+//! The median of figures, and their spread.
 
-/// What rounds gave for one quantity.
+/// One quantity over all rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) median: f64,
-    /// Half of the distance between the least and the greatest, as a part of the median.
+    /// Half the range, relative to the median.
     pub(crate) spread: f64,
 }
 
 impl Figure {
-    /// Of no figures at all it is not a number.
+    /// The figure of some samples; NaN if there are none.
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -28,7 +28,7 @@ mod tests {
     use super::Figure;
 
     #[test]
-    fn the_median_and_half_the_range() {
+    fn a_figure_is_the_median_and_half_the_range() {
         assert_eq!(Figure::of([9.0, 10.0, 13.0]), Figure { median: 10.0, spread: 0.2 });
         assert_eq!(Figure::of([8.0, 12.0]), Figure { median: 10.0, spread: 0.2 });
         assert!(Figure::of([]).median.is_nan());

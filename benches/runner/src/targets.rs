@@ -1,4 +1,4 @@
-//! What this is to come to, beside what it came to in this run.
+//! The targets, beside the figures of this run.
 
 use anyhow::Result;
 use countersign_host_tests::artifacts;
@@ -13,53 +13,55 @@ use crate::{
     statistics::Figure,
 };
 
-/// One line of them.
+/// One target.
 pub(crate) struct Target {
     pub(crate) what: String,
     pub(crate) bound: Bound,
     pub(crate) unit: Unit,
-    /// What was measured; nothing where this run did not.
+    /// The figure, if this run measured it.
     pub(crate) found: Option<Figure>,
-    /// What was tried, and what stands in the way, for where it is not met.
+    /// Why the target is not met, and what was tried.
     pub(crate) obstacle: &'static str,
 }
 
-const BESIDE_AXUM: &str = "a quarter of a hot row's processor time is the component's own code, a twelfth is wasmtime, which carries \
-    request, row and answer across the seams, and a fourteenth the two calls of the kernel that tell whether another process has \
-    written; the peer calls a function. Gave something: rows in memory until somebody writes, warm instances, the core and SHA-256 \
-    compiled for speed. Gave nothing: another allocator (rlsf), SIMD, fewer calls of clock and settings; without bulk memory it was \
-    slower by an eighth. What is left is the price of a sandbox, and of bytes that run on every host.";
-const BESIDE_WORKERD: &str = "as above; and what workerd runs is the handler that every tutorial shows, which looks up, compares and answers: it \
-    knows no checksum, no names in Unicode, no events and no bounds.";
-const FRESH: &str = "what a fresh instance adds to the no-op is a verdict on cold memory: pages of three components touched for the first \
-    time, the body read through streams, the event written. Gave something: memory that stays mapped, where the host has an option \
-    for it (`wasmtime serve`: 1.7 times the requests; Spin has none), components without a std of WASI's. Gave nothing: another \
-    allocator.";
-const FIRST: &str = "made and dropped, the validator takes 2.7 times the empty component, and its verdict on a warm instance 2.2 times. \
-    Gave something: memory that stays mapped between instances, from 17 times to 8.";
-const WARM: &str = "natively SHA-256 is an instruction of the processor; and natively no request is copied in, no row and no answer out, and \
-    no event is written. Gave something: the core and SHA-256 compiled for speed, an eighth; texts written without `core::fmt`, a tenth; \
-    serde_json compiled for speed, a thirtieth. Gave nothing: other allocators (rlsf, talc), inlining by the engine; all of it compiled \
-    for speed would take a fiftieth less time and a quarter more bytes.";
-const SIZE: &str = "names in Unicode take 128 KB (UTS 46); the rest is the six verbs, their JSON and the typed interface. Gave something: \
-    no std of WASI's (some 30 %), `opt-level = \"s\"`. Binaryen's `wasm-opt -Oz` would take another tenth, and would be one more tool \
-    that a machine must have.";
-const GROWTH: &str = "pools that had not filled yet: in a run of its own the host grew by 0.7 MiB over 2.4 million, and by nothing over the \
-    last 400,000 of them.";
-/// Of what has always been met.
+const BESIDE_AXUM: &str = "of a hot row's processor time, a quarter is the component's own code, a twelfth is wasmtime carrying \
+    request, row and answer across the interfaces, and a fourteenth is two system calls that ask whether another \
+    process has written. The peer calls a function. Rows cached until the next write, warm instances, and the \
+    core and SHA-256 compiled for speed helped. Another allocator (rlsf), SIMD, and fewer calls of clock and \
+    settings did not; without bulk memory it was an eighth slower. The rest is the price of a sandbox, and of \
+    one file that runs on every host.";
+const BESIDE_WORKERD: &str = "as above. Besides, workerd runs the handler of a tutorial, which looks up, compares and answers, without \
+    checksums, Unicode names, events or bounds.";
+const FRESH: &str = "beyond the no-op, a fresh instance gives its verdict on cold memory: it touches the pages of three \
+    components for the first time, reads the body through streams, and writes the event. Memory that stays \
+    mapped helped where the host has an option for it (`wasmtime serve`: 1.7 times the requests; Spin has none), \
+    and so did components without WASI's std. Another allocator did not.";
+const FIRST: &str = "creating and dropping the validator takes 2.7 times as long as the empty component, and its verdict on a \
+    warm instance 2.2 times. Memory that stays mapped between instances helped, from 17 times to 8.";
+const WARM: &str = "the native code has SHA-256 as an instruction of the processor, copies no request, row or answer, and writes \
+    no event. Compiling the core and SHA-256 for speed saved an eighth, writing text without `core::fmt` a \
+    tenth, and compiling serde_json for speed a thirtieth. Other allocators (rlsf, talc) and inlining by the \
+    engine did not help. Compiling everything for speed would save a fiftieth of the time and add a quarter to \
+    the size.";
+const SIZE: &str = "Unicode names take 128 KB (UTS 46); the rest is the six verbs, their JSON and the typed interface. Leaving \
+    out WASI's std (some 30 %) and `opt-level = \"s\"` helped. Binaryen's `wasm-opt -Oz` would save another \
+    tenth, but is one more tool to install.";
+const GROWTH: &str = "pools that were not full yet. In a run of its own the host grew by 0.7 MiB over 2.4 million validations, and \
+    not at all over the last 400,000.";
+/// For targets that have always been met.
 const NONE: &str = "nothing known.";
 
-/// On which side of what a figure must be.
+/// The side of a bound that a figure must be on.
 #[derive(Clone, Copy)]
 pub(crate) enum Bound {
     AtLeast(f64),
     Under(f64),
 }
 
-/// Of a figure and its bound.
+/// The unit of a figure and its bound.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
-    /// How many times another figure.
+    /// A ratio of two figures.
     Times,
     Micros,
     Bytes,
@@ -75,7 +77,7 @@ impl Target {
     }
 }
 
-/// Those of servers under load.
+/// The targets of servers under load.
 pub(crate) fn end_to_end(measured: &[Measured<'_>]) -> Vec<Target> {
     let target = |what: String, least, (server, case), (other, other_case), obstacle| {
         let found = measured.iter().find(|one| one.is(server, case));
@@ -99,7 +101,7 @@ pub(crate) fn end_to_end(measured: &[Measured<'_>]) -> Vec<Target> {
     beside.into_iter().chain(fresh).collect()
 }
 
-/// The others.
+/// All other targets.
 pub(crate) fn others(inside: &Inside, grown: &[Grown], resident: Option<&Resident>) -> Result<Vec<Target>> {
     let target =
         |what: &str, bound, unit, found, obstacle| Target { what: what.to_owned(), bound, unit, found, obstacle };
@@ -145,7 +147,7 @@ pub(crate) fn others(inside: &Inside, grown: &[Grown], resident: Option<&Residen
             Some(exactly(inside.memory_later as f64)),
             NONE,
         ),
-        // A leak of a byte a request would show.
+        // A leak of one byte a request would exceed this.
         target(
             "growth of the native host over a million",
             Bound::Under(f64::from(LASTING)),
@@ -165,7 +167,7 @@ mod tests {
     use super::{Bound, Target, Unit, exactly};
 
     #[test]
-    fn a_bound_is_kept_on_its_side() {
+    fn a_lower_bound_is_inclusive_and_an_upper_one_exclusive() {
         let is_met = |bound, found: Option<f64>| {
             let found = found.map(exactly);
             Target { what: String::new(), bound, unit: Unit::Times, found, obstacle: "" }.is_met()

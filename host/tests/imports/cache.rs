@@ -1,4 +1,4 @@
-//! Rows that a server keeps in memory are never older than the last write that anyone was told of.
+//! A cached row is never older than the last acknowledged write.
 
 use std::env;
 use std::fs;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{BUSY, until};
 
-/// Tells [`other_process`] what to do, and in which data directory.
+/// The variable with the task of [`other_process`] and its data directory.
 const OTHER: &str = "CACHE_TEST_OTHER";
 
 fn new_database() -> (TempDir, Shared) {
@@ -46,8 +46,7 @@ fn set(store: &Store, key: &str, number: u64) {
     assert!(matches!(outcome, Outcome::Stored(_)));
 }
 
-/// Not a test but the program that the tests below start beside them. Ends when nobody reads what
-/// it prints.
+/// Not a test but the process that the tests below start. Ends once its output is closed.
 #[test]
 #[ignore = "started by the other tests"]
 fn other_process() {
@@ -63,14 +62,14 @@ fn other_process() {
                 say(&number);
             }
         }
-        // As the command line does it: every change by a connection that is closed afterwards.
+        // As the command line does: a new connection for every change.
         "reopen" => {
             for number in 1.. {
                 set(&Store::open(data, BUSY).unwrap(), "counter", number);
                 say(&number);
             }
         }
-        // Takes a lock on the whole database that nobody is given while others have it open.
+        // Requests an exclusive lock, which SQLite refuses while others have the database open.
         "seize" => {
             let connection = rusqlite::Connection::open(data.join(FILE_NAME)).unwrap();
             say(&connection.pragma_update(None, "journal_mode", "DELETE").is_ok());
@@ -97,8 +96,8 @@ impl Other {
         Self { process, lines }
     }
 
-    /// The next thing that it says.
-    fn said(&mut self) -> String {
+    /// The next line of its output.
+    fn next_line(&mut self) -> String {
         self.lines.find_map(|line| line.unwrap().strip_prefix("said ").map(str::to_owned)).unwrap()
     }
 }
@@ -117,7 +116,7 @@ fn what_another_process_wrote_is_seen_at_once() {
         assert_eq!(number(&database, "counter"), None);
         let mut other = Other::start(task, directory.path());
         for _ in 0..300 {
-            let told: u64 = other.said().parse().unwrap();
+            let told: u64 = other.next_line().parse().unwrap();
             assert!(number(&database, "counter") >= Some(told), "{task}: {told} was written");
         }
     }
@@ -140,7 +139,7 @@ fn no_reader_is_behind_a_writer() {
                 }
             });
         }
-        // Through the server, by another connection, and as they alternate.
+        // By the server, by another connection, and by both in turn.
         let store = Store::open(directory.path(), BUSY).unwrap();
         for number in 1..=WRITES {
             if number % 2 == 0 {
@@ -155,8 +154,8 @@ fn no_reader_is_behind_a_writer() {
     });
 }
 
-/// Writers of one server and of others, each with a key of its own: what is kept past a commit of
-/// the server is not what it wrote, nor what others wrote between two of its commits.
+/// Writers of the server and of another process, each with its own key. Rows that stay cached after
+/// a commit of the server must not hide what others wrote between two of its commits.
 #[test]
 fn no_reader_is_behind_any_of_several_writers() {
     const WRITERS: usize = 6;
@@ -237,8 +236,7 @@ fn a_restarted_log_hides_no_write() {
     assert_eq!(number(&database, "a"), Some(77));
 }
 
-/// Each connection looks at the database's file, and a process that closes a file loses its locks
-/// on it.
+/// A process that closes a file loses its locks on it (POSIX), and each connection checks the file.
 #[test]
 fn no_other_process_can_seize_a_database_that_is_open() {
     let (directory, database) = new_database();
@@ -250,9 +248,9 @@ fn no_other_process_can_seize_a_database_that_is_open() {
         }
     });
     assert!(matches!(database.get("not a key"), Err(Error::InvalidKey)));
-    assert_eq!(Other::start("seize", directory.path()).said(), "false");
+    assert_eq!(Other::start("seize", directory.path()).next_line(), "false");
     drop(database);
-    assert_eq!(Other::start("seize", directory.path()).said(), "true", "once it is closed they can");
+    assert_eq!(Other::start("seize", directory.path()).next_line(), "true", "once it is closed they can");
 }
 
 #[test]
@@ -267,7 +265,7 @@ fn a_cached_row_does_not_outlive_its_database() {
     assert!(matches!(database.get("a"), Err(Error::NoSuchStore)));
     assert!(matches!(database.get("a"), Err(Error::NoSuchStore)));
     fs::rename(&aside, &path).unwrap();
-    assert_eq!(number(&database, "a"), Some(1), "and it is there again with its database");
+    assert_eq!(number(&database, "a"), Some(1), "the row returns with its database");
 
     let other = tempfile::tempdir().unwrap();
     set(&Store::create(other.path(), BUSY).unwrap(), "a", 2);

@@ -9,7 +9,7 @@ use countersign_host::bindings::journal::Event;
 use countersign_host::imports::journal::{Destination, Journal};
 use countersign_host::limits::JOURNAL_QUEUE;
 
-/// A sink that takes nothing until it is told to.
+/// A sink that accepts nothing until it gets the signal.
 struct Gate {
     opened: Receiver<()>,
     open: bool,

@@ -1,4 +1,4 @@
-//! What the host gives to components: the store with its cache and its writer, and the journal.
+//! The host's imports for components: the store with its cache and its writer, and the journal.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,5 @@
-//! The promises of `wit/store.wit`, kept by SQLite: conditions, races, expiry, lists, and faults
-//! that are never "not there".
+//! SQLite keeps the promises of `wit/store.wit`: conditions, races, expiry, lists, and faults,
+//! which never look like a missing entry.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -46,7 +46,7 @@ fn a_value_is_read_as_it_was_written() {
 #[test]
 fn a_write_whose_condition_fails_changes_nothing() {
     let (_directory, store) = new_store();
-    assert!(conflicts(&store, "a", &Expectation::Matches(1)), "nothing is there to match");
+    assert!(conflicts(&store, "a", &Expectation::Matches(1)), "there is no entry to match");
     let first = put(&store, "a", b"1", &Expectation::Absent);
     assert!(conflicts(&store, "a", &Expectation::Absent));
     let second = put(&store, "a", b"2", &Expectation::Matches(first));
@@ -276,5 +276,5 @@ fn a_store_that_stays_locked_is_unavailable() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let store = Store::open(directory.path(), Duration::from_millis(50)).unwrap();
     assert!(matches!(store.put("a", b"", &Expectation::Any, None), Err(Error::Unavailable(_))));
-    assert!(store.get("a").unwrap().is_none(), "a reader waits for no writer");
+    assert!(store.get("a").unwrap().is_none(), "a reader must not wait for a writer");
 }

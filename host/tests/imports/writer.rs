@@ -1,4 +1,4 @@
-//! Writes that are committed together are as good as writes that are not.
+//! Writes in one transaction behave as writes in their own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ struct Fixture {
 type Answer = Result<Outcome, Error>;
 
 impl Fixture {
-    /// A new store, to which these statements were applied.
+    /// A new store, after these statements.
     fn new(statements: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         drop(Store::create(directory.path(), BUSY).unwrap());
@@ -34,8 +34,8 @@ impl Fixture {
         tokio::spawn(async move { store.put(key, b"1".into(), expect, None).await })
     }
 
-    /// Puts on all keys at once, in this order and in one transaction: they gather while another
-    /// process has the database locked.
+    /// Writes to all keys in this order and in one transaction. The writes queue while another
+    /// process locks the database.
     async fn put_together(&self, puts: &[(&str, Expectation)]) -> Vec<Answer> {
         let other = connect(self.directory.path());
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -101,7 +101,7 @@ async fn a_failed_transaction_makes_none_of_its_writes() {
     let answers = fixture.put_together(&["a", "bad", "b"].map(|key| (key, Expectation::Any))).await;
     assert!(answers.iter().all(Result::is_err), "{answers:?}");
     assert!(["a", "bad", "b"].iter().all(|key| !fixture.is_there(key)));
-    assert!(is_stored(&fixture.start_put("a", Expectation::Absent).await.unwrap()), "the next one is made");
+    assert!(is_stored(&fixture.start_put("a", Expectation::Absent).await.unwrap()), "the next transaction succeeds");
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_database_that_stays_locked_is_unavailable() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let answer = fixture.start_put("a", Expectation::Any).await.unwrap();
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-    assert!(!fixture.is_there("a"), "a reader waits for no writer");
+    assert!(!fixture.is_there("a"), "a reader must not wait for a writer");
     other.execute_batch("COMMIT").unwrap();
     assert!(is_stored(&fixture.start_put("a", Expectation::Absent).await.unwrap()));
 }
@@ -159,7 +159,7 @@ async fn concurrent_increments_are_all_counted() {
             })
         })
         .collect();
-    // And one beside them, as the command line is.
+    // And one from another connection, as the command line has.
     let beside = fixture.directory.path().to_owned();
     let beside = tokio::task::spawn_blocking(move || {
         let store = Store::open(&beside, BUSY).unwrap();

@@ -1,8 +1,8 @@
 //! A licence check as a team would write it by hand: one axum handler over the same rules, and
-//! three ways to keep licences.
+//! three ways to store licences.
 //!
-//! It serves what the benchmark asks and no more: no bounds on time or connections, no journal, no
-//! health of its store.
+//! It does what the benchmark needs and no more: it does not bound time or connections, write a
+//! journal, or check the health of its store.
 #![forbid(unsafe_code)]
 
 mod rows;
@@ -37,16 +37,16 @@ use rows::{Kind, Rows};
 
 /// A hand-written licence server to measure Countersign against
 ///
-/// Prints `listening on http://ADDRESS` once it does.
+/// Prints `listening on http://ADDRESS` once it listens.
 #[derive(Parser)]
 struct Arguments {
     /// The native host's database
     #[arg(long, value_name = "FILE")]
     database: PathBuf,
-    /// How licences are kept
+    /// How licences are stored
     #[arg(long, value_enum)]
     rows: Kind,
-    /// Address and port; port 0 takes a free one
+    /// Address and port; 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
@@ -65,7 +65,7 @@ fn main() -> Result<()> {
 
 type Headers = [(HeaderName, &'static str); 3];
 
-/// Those of every answer of Countersign.
+/// The headers of every answer of Countersign.
 const HEADERS: Headers = [
     (header::CACHE_CONTROL, "no-store"),
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -76,8 +76,7 @@ async fn healthz() -> (Headers, &'static str) {
     (HEADERS, r#"{"status":"ok"}"#)
 }
 
-/// A read of SQLite takes microseconds, so it is made here rather than on a thread for blocking
-/// calls.
+/// SQLite reads in microseconds, so the handler reads rather than a thread for blocking calls.
 async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
     let Ok(request) = Request::from_json(Verb::Validate, &body) else { return StatusCode::BAD_REQUEST.into_response() };
     match request.key.as_ref().map_or(Ok(None), |key| rows.get(key)) {

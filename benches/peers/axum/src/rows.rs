@@ -1,4 +1,4 @@
-//! Three ways to keep licences.
+//! Three ways to store licences.
 
 use std::{
     cell::RefCell,
@@ -12,14 +12,14 @@ use clap::ValueEnum;
 use countersign::{key::KeyHash, license::License};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-/// How licences are kept.
+/// How licences are stored.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Kind {
-    /// All of them in a hash map, read at the start: no change is ever seen
+    /// All in a hash map, read at the start: changes are not seen
     Map,
     /// One read of SQLite for each request
     Sqlite,
-    /// Rows that were read stay in memory until the database changes
+    /// Rows cached until the database changes
     Cached,
 }
 
@@ -30,16 +30,15 @@ pub(crate) enum Rows {
     Cached(PathBuf),
 }
 
-/// What a thread has of a database: nothing is shared, so nothing is locked.
+/// One thread's connection and cache. Threads share nothing, so nothing is locked.
 struct Reader {
     connection: Connection,
-    /// SQLite's `data_version` when `cache` was filled: another one says that somebody has written
-    /// since.
+    /// SQLite's `data_version` when `cache` was filled. It differs once the database has changed.
     version: i64,
     cache: HashMap<String, Arc<License>>,
 }
 
-/// Rows kept by one thread; it forgets them all when there are more.
+/// The most rows that one thread caches. Beyond it, the cache is cleared.
 const MAX_CACHED: usize = 100_000;
 
 thread_local! {
@@ -114,5 +113,5 @@ fn read_all(database: &Path) -> Result<HashMap<String, Arc<License>>> {
 
 fn connect(database: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(database, flags).context("the database cannot be opened")
+    Connection::open_with_flags(database, flags).with_context(|| format!("cannot open {}", database.display()))
 }
