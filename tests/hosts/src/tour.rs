@@ -19,6 +19,8 @@ pub struct Step {
     /// The claim of the step.
     pub name: String,
     send: String,
+    #[serde(default = "once")]
+    times: u32,
     #[serde(default = "administrator")]
     token: String,
     #[serde(default)]
@@ -43,6 +45,10 @@ pub type Kept = BTreeMap<String, String>;
 /// The steps, in order.
 pub fn steps() -> Result<Vec<Step>> {
     Ok(toml::from_str::<File>(STEPS).context("scenarios/registrar.toml")?.step)
+}
+
+fn once() -> u32 {
+    1
 }
 
 fn administrator() -> String {
@@ -72,7 +78,11 @@ impl Step {
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), fill(value))));
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let body = fill(&self.body);
-        let answer = client::send(host, method, target, &headers, body.as_bytes())?;
+        let send_once = || client::send(host, method, target, &headers, body.as_bytes());
+        for _ in 1..self.times {
+            send_once()?;
+        }
+        let answer = send_once()?;
 
         ensure!(answer.status == self.status, "status {} to {send}: {}", answer.status, answer.text());
         judge(method, target, &body, &answer)?;

@@ -44,6 +44,10 @@ pub(crate) const MAX_FAILURE_WAIT_SECONDS: u32 = 60;
 /// Seconds without a wrong token after which the failures of an address are forgotten.
 pub(crate) const FAILURES_FORGOTTEN_SECONDS: u32 = 900;
 
+/// Addresses whose wrong tokens are remembered, at some 100 bytes each. Beyond them, the address
+/// whose last wrong token is the oldest is forgotten.
+pub(crate) const MAX_REFUSED_ADDRESSES: u32 = 10_000;
+
 /// Seconds between two updates of a token's last use: one for each request would cost more than
 /// most requests do.
 pub(crate) const TOKEN_USE_SECONDS: u32 = 60;

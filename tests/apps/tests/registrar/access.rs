@@ -3,7 +3,7 @@
 use countersign_host::bindings::service::Body;
 use serde_json::{Value, json};
 
-use countersign_app_tests::{BEGIN, OPERATOR, Registrar};
+use countersign_app_tests::{Answer, BEGIN, OPERATOR, Registrar};
 
 const LICENSE: &str = "/api/v1/licenses/lic_00000000000000000000000000";
 
@@ -234,55 +234,91 @@ fn a_token_is_bound_to_its_products() {
         .problem(400, "INVALID_REQUEST");
 }
 
+const WRONG: &str = "cst_00000000000000000000000000_00000000000000000000000000000000";
+
+/// Asks with a token from an address.
+fn ask_from(registrar: &Registrar, token: &str, client: Option<&str>) -> Answer {
+    registrar.anonymous("GET", "/api/v1/products").token(token).client(client).send()
+}
+
 #[test]
 fn an_address_that_sends_wrong_tokens_must_wait() {
     let registrar = Registrar::start();
-    let wrong = format!("cst_{}_{}", "0".repeat(26), "0".repeat(32));
-    let generated = registrar.token("reader");
-    let ask = |token: &str, client: Option<&str>| {
-        registrar.anonymous("GET", "/api/v1/products").token(token).client(client).send()
-    };
-    let waits = |client: &str| ask(OPERATOR, Some(client)).header("retry-after").map(str::to_owned);
+    let guess = |client: &str| ask_from(&registrar, WRONG, Some(client));
+    let waits = |client: &str| guess(client).header("retry-after").map(str::to_owned);
     let address = "2001:db8:1:2::1";
     for _ in 0..9 {
-        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+        guess(address).problem(401, "UNAUTHENTICATED");
     }
     // A request without a token does not count as a guess.
     for _ in 0..20 {
         registrar.anonymous("GET", "/api/v1/products").client(Some(address)).send().problem(401, "UNAUTHENTICATED");
     }
-    ask(OPERATOR, Some(address)).expect(200);
-    ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
-    ask(OPERATOR, Some(address)).problem(429, "TOO_MANY_FAILURES");
-    ask(&wrong, Some(address)).problem(429, "TOO_MANY_FAILURES");
-    // A generated token cannot be guessed, so a guesser at the same address does not lock it out.
-    ask(&generated, Some(address)).expect(200);
+    guess(address).problem(401, "UNAUTHENTICATED");
+    guess(address).problem(429, "TOO_MANY_FAILURES");
     assert_eq!(waits(address).as_deref(), Some("1"));
     // A /64 network belongs to one customer, so all its addresses wait; no others do.
     assert_eq!(waits("2001:db8:1:2:ffff::2").as_deref(), Some("1"));
-    for other in [Some("2001:db8:1:3::1"), Some("192.0.2.1"), None] {
-        ask(OPERATOR, other).expect(200);
+    for other in ["2001:db8:1:3::1", "192.0.2.1"] {
+        guess(other).problem(401, "UNAUTHENTICATED");
     }
     for expected in ["2", "4", "8", "16", "32", "60", "60"] {
         registrar.advance(60);
-        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+        guess(address).problem(401, "UNAUTHENTICATED");
         assert_eq!(waits(address).as_deref(), Some(expected));
     }
     registrar.advance(59);
     assert_eq!(waits(address).as_deref(), Some("1"));
-    registrar.advance(1);
-    ask(OPERATOR, Some(address)).expect(200);
     // After 15 minutes the count starts again.
-    registrar.advance(900);
-    for _ in 0..9 {
-        ask(&wrong, Some(address)).problem(401, "UNAUTHENTICATED");
+    registrar.advance(901);
+    for _ in 0..10 {
+        guess(address).problem(401, "UNAUTHENTICATED");
     }
-    ask(OPERATOR, Some(address)).expect(200);
+    guess(address).problem(429, "TOO_MANY_FAILURES");
     // Callers without an address cannot be told apart, so none of them waits.
     for _ in 0..30 {
-        ask(&wrong, None).problem(401, "UNAUTHENTICATED");
+        ask_from(&registrar, WRONG, None).problem(401, "UNAUTHENTICATED");
     }
-    ask(OPERATOR, None).expect(200);
+}
+
+#[test]
+fn a_right_token_is_let_in_whoever_shares_its_address() {
+    let registrar = Registrar::start();
+    let host = "another token, which the host made up for itself";
+    registrar.world().settings.insert("host_token".into(), host.into());
+    let generated = registrar.token("reader");
+    let address = Some("192.0.2.7");
+    for _ in 0..30 {
+        for right in [OPERATOR, host, &generated] {
+            ask_from(&registrar, right, address).expect(200);
+        }
+        // Two guesses a second, as often as the address may.
+        for guess in [WRONG, "a guess at the operator's token, and a wrong one"] {
+            let answer = ask_from(&registrar, guess, address);
+            assert!([401, 429].contains(&answer.status), "{answer:?}");
+        }
+        registrar.advance(1);
+    }
+    let guess = ask_from(&registrar, &OPERATOR[1..], address);
+    guess.problem(429, "TOO_MANY_FAILURES");
+    ask_from(&registrar, OPERATOR, address).expect(200);
+}
+
+#[test]
+fn the_memory_of_wrong_tokens_is_bounded() {
+    let registrar = Registrar::start();
+    ask_from(&registrar, WRONG, Some("192.0.2.1")).problem(401, "UNAUTHENTICATED");
+    let database = registrar.database();
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+        INSERT INTO refusals SELECT 'address ' || i, 20, ?1 FROM n";
+    database.execute(fill, [BEGIN - 60]).unwrap();
+    for number in 0..8 {
+        ask_from(&registrar, WRONG, Some(&format!("198.51.100.{number}"))).problem(401, "UNAUTHENTICATED");
+        let count: i64 = database.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
+        assert!(count <= 10_000, "{count}");
+    }
+    let kept = "SELECT COUNT(*) FROM refusals WHERE client LIKE '192.%' OR client LIKE '198.%'";
+    assert_eq!(database.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 9, "the latest are remembered");
 }
 
 #[test]

@@ -2,16 +2,21 @@
 
 use countersign::time::Timestamp;
 
-use crate::limits::{FAILURES_FORGOTTEN_SECONDS, FREE_FAILURES, MAX_FAILURE_WAIT_SECONDS};
-use crate::sql::db::{self, moment, text};
+use crate::limits::{FAILURES_FORGOTTEN_SECONDS, FREE_FAILURES, MAX_FAILURE_WAIT_SECONDS, MAX_REFUSED_ADDRESSES};
+use crate::sql::db::{self, integer, moment, text};
 use crate::wire::problem::{self, Problem};
 
 const ADD: &str = "
     INSERT INTO refusals (client, failures, at) VALUES (?1, 1, ?2)
     ON CONFLICT (client) DO UPDATE SET failures = CASE WHEN at <= ?3 THEN 1 ELSE failures + 1 END, at = ?2";
 
-/// A few rows at a time: every failure adds at most one.
-const FORGET: &str = "DELETE FROM refusals WHERE client IN (SELECT client FROM refusals WHERE at <= ?1 LIMIT 4)";
+/// A few rows at a time, the oldest first, as every failure adds at most one: those that are
+/// forgotten, and those beyond the most that are remembered.
+const FORGET: &str = "
+    DELETE FROM refusals WHERE client IN (
+        SELECT client FROM refusals
+        WHERE at <= MAX(?1, COALESCE((SELECT at FROM refusals ORDER BY at DESC LIMIT 1 OFFSET ?2), ?1))
+        ORDER BY at LIMIT 4)";
 
 /// The failures of one address.
 pub(super) struct Failures {
@@ -36,7 +41,7 @@ impl Failures {
 pub(super) fn add_failure(network: &str, now: Timestamp) -> Result<(), Problem> {
     let forgotten = moment(now.minus_seconds(FAILURES_FORGOTTEN_SECONDS));
     db::execute(ADD, vec![text(network), moment(now), forgotten.clone()])?;
-    db::execute(FORGET, vec![forgotten]).map(drop)
+    db::execute(FORGET, vec![forgotten, integer(MAX_REFUSED_ADDRESSES)]).map(drop)
 }
 
 /// The seconds that an address waits after this many failures.
