@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     compose::{self, Set},
-    readme,
+    prose, readme,
     run::{cargo, check, check_quietly, on_path, output, root},
     target::TARGET,
     tools::{CARGO_DENY, CARGO_FUZZ, SCHEMATHESIS, VICEROY, WASMTIME},
@@ -25,8 +25,9 @@ struct Step {
 }
 
 /// Components come early: later steps serve and embed what was built here.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", run: format },
+    Step { name: "prose", run: prose },
     Step { name: "components", run: components },
     Step { name: "lints", run: lints },
     Step { name: "dependencies", run: dependencies },
@@ -101,6 +102,11 @@ fn hosts() -> &'static str {
 
 fn format() -> Result<Outcome> {
     check(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn prose() -> Result<Outcome> {
+    prose::check()?;
     Ok(Outcome::Passed)
 }
 
