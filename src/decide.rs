@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 /// let case = Case::new(&license, &request);
 /// assert!(!case.needs_state()); // otherwise, read the licence's state
 /// let verdict = case.decide(&State::default(), Timestamp::parse("2026-06-01T00:00:00Z")?);
-/// assert_eq!(verdict.code, Code::Suspended);
+/// assert_eq!(verdict.code(), Code::Suspended);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl<'a> Case<'a> {
 
     /// Whether the decision depends on the licence's state. If not, decide with [`State::default`].
     pub fn needs_state(&self) -> bool {
-        self.license.duration_seconds.is_some() || self.request.allowance.is_some() || self.holder.is_some()
+        self.license.duration_seconds.is_some() || self.request.allowance().is_some() || self.holder.is_some()
     }
 
     /// Decides at the moment `now`.
@@ -73,7 +73,7 @@ impl<'a> Case<'a> {
             let over_seats = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.limit as usize);
             let over_usage = remaining
                 .as_ref()
-                .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining) > remaining.limit);
+                .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.limit);
             let warnings = [
                 (Warning::ExpiredAllowed, term == Term::Allowed),
                 (Warning::ExpiredMaintained, term == Term::Maintained),
@@ -111,7 +111,7 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
         let Case { license, request, .. } = *case;
-        let name = request.allowance.as_ref();
+        let name = request.allowance();
         let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == name);
         Self {
             is_early: license.not_before.is_some_and(|not_before| now < not_before),
@@ -135,26 +135,26 @@ impl<'a> Findings<'a> {
         let Self { term, standing, .. } = *self;
         let requires = |field| license.requires.contains(&field);
 
-        let is_other_product = match &request.product {
+        let is_other_product = match request.product() {
             Some(product) => *product != license.product,
             None => requires(Requirement::Product),
         };
         let is_bound = !license.domains.is_empty() || requires(Requirement::Domain);
-        let lacks_domain = request.domain.is_none() && (is_bound || standing == Standing::Nameless(Per::Domain));
-        let is_elsewhere = request.domain.as_ref().is_some_and(|domain| {
+        let lacks_domain = request.domain().is_none() && (is_bound || standing == Standing::Nameless(Per::Domain));
+        let is_elsewhere = request.domain().is_some_and(|domain| {
             !license.domains.is_empty() && !license.domains.iter().any(|entry| entry.covers(domain))
         });
-        let is_other_version = match &request.version {
+        let is_other_version = match request.version() {
             Some(version) => license.versions.as_ref().is_some_and(|versions| !versions.covers(version)),
             None => requires(Requirement::Version),
         };
-        let lacks_feature = !request.features.iter().all(|feature| license.features.contains(feature));
+        let lacks_feature = !request.features().iter().all(|feature| license.features.contains(feature));
         let is_over_limit = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.ceiling());
-        let is_used_up = request.allowance.is_some()
+        let is_used_up = request.allowance().is_some()
             && self
                 .remaining
                 .as_ref()
-                .is_none_or(|remaining| remaining.used + u64::from(request.needs_remaining) > remaining.ceiling);
+                .is_none_or(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.ceiling);
 
         [
             (Code::Revoked, license.status == Status::Revoked),
@@ -232,7 +232,7 @@ impl Term {
         if now < expires_at.plus_seconds(license.grace_seconds) {
             return Self::Grace;
         }
-        match (license.expiry_strategy, request.released_at) {
+        match (license.expiry_strategy, request.released_at()) {
             (ExpiryStrategy::Allow, _) => Self::Allowed,
             (ExpiryStrategy::Maintain, Some(released_at)) if released_at < expires_at => Self::Maintained,
             (ExpiryStrategy::Maintain, Some(_)) => Self::ReleasedLater,

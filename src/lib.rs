@@ -24,7 +24,7 @@
 //! let license = License::from_json(record)?;
 //! let request = Request::from_json(Verb::Validate, br#"{"key":"an existing key","domain":"app.example.com"}"#)?;
 //! let verdict = Case::new(&license, &request).decide(&State::default(), Timestamp::parse("2026-06-01T00:00:00Z")?);
-//! assert_eq!(verdict.code, Code::Valid);
+//! assert_eq!(verdict.code(), Code::Valid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]

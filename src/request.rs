@@ -50,36 +50,23 @@ impl Verb {
 }
 
 /// A well-formed request. It has the key's hash and no longer the key itself.
+///
+/// [`Fields::verify`] is the only way to get one, so every request was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The hash by which to look up the licence. `None` if the key's checksum is wrong: such a
-    /// request is answered without a look-up.
-    pub key: Option<KeyHash>,
-    /// The product that the program is.
-    pub product: Option<Product>,
-    /// The domain that the program runs on.
-    pub domain: Option<Domain>,
-    /// The program's version.
-    pub version: Option<Version>,
-    /// When that version was released.
-    pub released_at: Option<Timestamp>,
-    /// The features that the licence must have, all of them.
-    pub features: Vec<Label>,
-    /// The machine that the program runs on.
-    pub fingerprint: Option<Fingerprint>,
-    /// The user who runs the program.
-    pub user: Option<Identifier>,
-    /// The seat to release, for a caller that does not know the holder's name.
-    pub activation: Option<ActivationId>,
-    /// The allowance to check, consume or return.
-    pub allowance: Option<Label>,
-    /// How to change the allowance.
-    pub change: Option<Change>,
-    /// Whether something of the allowance must be left. A validation needs that and consumes
-    /// nothing.
-    pub needs_remaining: bool,
-    /// A text that the answer repeats.
-    pub nonce: Option<Nonce>,
+    key: Option<KeyHash>,
+    product: Option<Product>,
+    domain: Option<Domain>,
+    version: Option<Version>,
+    released_at: Option<Timestamp>,
+    features: Vec<Label>,
+    fingerprint: Option<Fingerprint>,
+    user: Option<Identifier>,
+    activation: Option<ActivationId>,
+    allowance: Option<Label>,
+    change: Option<Change>,
+    needs_remaining: bool,
+    nonce: Option<Nonce>,
 }
 
 /// A change of an allowance.
@@ -131,7 +118,7 @@ impl Request {
     /// let body = br#"{"key":"ACME-000G4-0R40M-30E20-9185G-R38E1-WY4Q3","domain":"www.Example.com.",
     ///     "version":"2.1","releasedAt":"2026-05-01","features":["export"],"fingerprint":["board","disk"]}"#;
     /// let request = Request::from_json(Verb::Activate, body)?;
-    /// assert_eq!(request.domain.map(|domain| domain.to_string()).as_deref(), Some("www.example.com"));
+    /// assert_eq!(request.domain().map(|domain| domain.as_str()), Some("www.example.com"));
     ///
     /// let error = Request::from_json(Verb::Activate, br#"{"key":"k","version":"latest"}"#).unwrap_err();
     /// assert_eq!(error.field, "version");
@@ -144,6 +131,73 @@ impl Request {
     /// Those of [`Fields::from_json`] and [`Fields::verify`].
     pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
         Fields::from_json(verb, body)?.verify(verb)
+    }
+
+    /// The hash by which to look up the licence. `None` if the key's checksum is wrong: such a
+    /// request is answered without a look-up.
+    pub const fn key(&self) -> Option<&KeyHash> {
+        self.key.as_ref()
+    }
+
+    /// The product that the program is.
+    pub const fn product(&self) -> Option<&Product> {
+        self.product.as_ref()
+    }
+
+    /// The domain that the program runs on.
+    pub const fn domain(&self) -> Option<&Domain> {
+        self.domain.as_ref()
+    }
+
+    /// The program's version.
+    pub const fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// When that version was released.
+    pub const fn released_at(&self) -> Option<Timestamp> {
+        self.released_at
+    }
+
+    /// The features that the licence must have, all of them.
+    pub fn features(&self) -> &[Label] {
+        &self.features
+    }
+
+    /// The machine that the program runs on.
+    pub const fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref()
+    }
+
+    /// The user who runs the program.
+    pub const fn user(&self) -> Option<&Identifier> {
+        self.user.as_ref()
+    }
+
+    /// The seat to release, for a caller that does not know the holder's name.
+    pub const fn activation(&self) -> Option<ActivationId> {
+        self.activation
+    }
+
+    /// The allowance to check, consume or return.
+    pub const fn allowance(&self) -> Option<&Label> {
+        self.allowance.as_ref()
+    }
+
+    /// How to change the allowance.
+    pub const fn change(&self) -> Option<Change> {
+        self.change
+    }
+
+    /// Whether something of the allowance must be left. A validation needs that and consumes
+    /// nothing.
+    pub const fn needs_remaining(&self) -> bool {
+        self.needs_remaining
+    }
+
+    /// A text that the answer repeats.
+    pub const fn nonce(&self) -> Option<&Nonce> {
+        self.nonce.as_ref()
     }
 
     /// The holder that the request names for seats of this kind, if it does.
@@ -216,7 +270,7 @@ impl Fields {
     /// # Errors
     ///
     /// A [`FieldError`] for one of the fields that are missing, malformed, or cannot be combined. A
-    /// key with a wrong checksum is not an error: see [`Request::key`].
+    /// key with a wrong checksum is not an error: see [`Request::key()`].
     pub fn verify(self, verb: Verb) -> Result<Request, FieldError> {
         let given = self.key.ok_or_else(|| FieldError::new("key", "is missing."))?;
         let key = match key::read(&given) {

@@ -67,7 +67,7 @@ pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 /// Releases a seat, whether or not the licence is valid. Returns whether the seat was held.
 pub fn deactivate(case: &Case, state: &mut State, now: Timestamp) -> bool {
     let Some(policy) = &case.license.seat_policy else { return false };
-    let at = match case.request.activation {
+    let at = match case.request.activation() {
         Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id),
         None => case.holder.and_then(|holder| state.find(&holder, policy.matching, now)),
     };
@@ -99,8 +99,8 @@ pub fn usage(
             None => {}
         }
     }
-    let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance.as_ref());
-    let (is_applied, verdict) = match (request.change, allowance) {
+    let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance());
+    let (is_applied, verdict) = match (request.change(), allowance) {
         (Some(Change::Return(amount)), Some(allowance)) => {
             count(license, state, allowance, now, |used| used.saturating_sub(amount));
             (true, attempt(case, state, now, |_| {}))

@@ -99,23 +99,18 @@ words! {
 }
 
 /// The answer to a validation.
+///
+/// Only a decision makes one ([`Case::decide`](crate::decide::Case::decide)), or
+/// [`without_license`](Self::without_license) where there is nothing to decide on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Valid, or the first reason to refuse.
-    pub code: Code,
-    /// The first second after the licence's validity; `None` if it does not end, or has not begun
-    /// yet.
-    pub expires_at: Option<Timestamp>,
-    /// Whether the licence has expired and is valid because its grace period still runs.
-    pub grace: bool,
-    /// Warnings, only if the code is valid.
-    pub warnings: Vec<Warning>,
-    /// The holder's seat, also if its lease has ended.
-    pub seat: Option<Seat>,
-    /// How many seats are taken, if the licence counts seats and the request names a holder.
-    pub seats: Option<Occupancy>,
-    /// What is left of the allowance that the request names, if the licence has it.
-    pub remaining: Option<Remaining>,
+    pub(crate) code: Code,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) grace: bool,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) seat: Option<Seat>,
+    pub(crate) seats: Option<Occupancy>,
+    pub(crate) remaining: Option<Remaining>,
 }
 
 impl Remaining {
@@ -153,13 +148,57 @@ impl Verdict {
     /// The verdict without a licence: the key has a wrong checksum, or no licence has it.
     pub const fn without_license(request: &Request) -> Self {
         Self {
-            code: if request.key.is_some() { Code::NotFound } else { Code::MalformedKey },
+            code: if request.key().is_some() { Code::NotFound } else { Code::MalformedKey },
             expires_at: None,
             grace: false,
             warnings: Vec::new(),
             seat: None,
             seats: None,
             remaining: None,
+        }
+    }
+
+    /// Valid, or the first reason to refuse.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The first second after the licence's validity; `None` if it does not end, or has not begun
+    /// yet.
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// Whether the licence has expired and is valid because its grace period still runs.
+    pub const fn grace(&self) -> bool {
+        self.grace
+    }
+
+    /// Warnings, only if the code is valid.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The holder's seat, also if its lease has ended.
+    pub const fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
+    }
+
+    /// How many seats are taken, if the licence counts seats and the request names a holder.
+    pub const fn seats(&self) -> Option<Occupancy> {
+        self.seats
+    }
+
+    /// What is left of the allowance that the request names, if the licence has it.
+    pub const fn remaining(&self) -> Option<&Remaining> {
+        self.remaining.as_ref()
+    }
+
+    /// Warns that simultaneous requests may exceed a limit of a valid licence, if the verdict is
+    /// about one: the caller knows its store, and the decision does not.
+    pub fn warn_of_soft_limit(&mut self) {
+        if self.is_valid() && (self.seats.is_some() || self.remaining.is_some()) {
+            self.warnings.push(Warning::LimitIsSoft);
         }
     }
 
@@ -214,14 +253,14 @@ impl Verdict {
                 warnings: &self.warnings,
                 license_id: &license.id,
                 product: &license.product,
-                domain: request.domain.as_ref(),
-                version: request.version.as_ref(),
+                domain: request.domain(),
+                version: request.version(),
                 activation: self.seat.as_ref().map(ActivationFacts::from),
                 seats: self.seats,
                 allowance: self.remaining.as_ref().map(AllowanceFacts::from),
                 applied,
             }),
-            nonce: request.nonce.as_ref(),
+            nonce: request.nonce(),
         })
     }
 }

@@ -371,7 +371,7 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
             let used = transitions::usage(&case, &mut after, operation, earlier, now);
             equal(used.is_err(), row["reused"] == true)?;
             let Ok(UsageOutcome { verdict, is_applied: answer }) = used else { return equal(after, expected) };
-            is_applied = request.change.map(|_| answer);
+            is_applied = request.change().map(|_| answer);
             verdict
         }
     };
@@ -384,9 +384,9 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
 }
 
 fn equal_verdict(verdict: &Verdict, row: &Value) -> Result<(), Box<dyn Error>> {
-    let warnings: Vec<_> = verdict.warnings.iter().map(|warning| warning.as_str()).collect();
+    let warnings: Vec<_> = verdict.warnings().iter().map(|warning| warning.as_str()).collect();
     equal(
-        json!([verdict.code.as_str(), verdict.is_valid(), verdict.grace, warnings]),
+        json!([verdict.code().as_str(), verdict.is_valid(), verdict.grace(), warnings]),
         json!([row["code"], row["code"] == "VALID", row["grace"] == true, row.get("warnings").unwrap_or(&json!([]))]),
     )
 }
@@ -426,7 +426,7 @@ fn pairs_of_reasons() -> Vec<Trial> {
                 let case = Case::new(&license, &request);
                 let holding: Vec<_> = case.reasons(&state, now).map(Code::as_str).collect();
                 equal(holding, vec![code.as_str(), later.as_str()])?;
-                equal(case.decide(&state, now).code.as_str(), code.as_str())
+                equal(case.decide(&state, now).code().as_str(), code.as_str())
             }));
         }
     }

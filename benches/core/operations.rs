@@ -97,7 +97,7 @@ fn seats_operations(seats: usize, now: Timestamp) -> [Operation; 3] {
         operation(&format!("state: write, seats: {seats}"), move || black_box(&full).to_bytes()),
         operation(&format!("activate: the last of seats: {seats}"), move || {
             let mut state = state.clone();
-            activate(&Case::new(license, black_box(&newcomer)), &mut state, now).code
+            activate(&Case::new(license, black_box(&newcomer)), &mut state, now).code()
         }),
     ]
 }

@@ -7,8 +7,8 @@ use countersign::{
     holder::{Holder, Matching, Per},
     license::{ExpiryStrategy, License, Requirement, Status},
     limits::MAX_COUNTED,
-    name::{Label, Product},
-    request::Request,
+    name::Label,
+    request::Verb,
     state::{Counter, Seat, State},
     terms::{Overage, SeatPolicy},
     time::Timestamp,
@@ -16,12 +16,16 @@ use countersign::{
     version::{Version, VersionRange},
 };
 use proptest::{prelude::*, test_runner::TestCaseError};
+use serde_json::json;
+
+/// The fields that name a machine or a user.
+const HOLDERS: [&str; 2] = ["fingerprint", "user"];
 
 /// How many ways [`tighten`] has.
 const WAYS: usize = 27;
 
 /// Adds a reason to refuse, or makes one that applies stronger.
-fn tighten(license: &mut License, state: &mut State, request: &mut Request, how: usize) -> Result<(), TestCaseError> {
+fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize) -> Result<(), TestCaseError> {
     let fail = |error: &str| TestCaseError::fail(error.to_owned());
     match how {
         0 => license.status = Status::Revoked,
@@ -33,13 +37,13 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
         }
         4 => license.expiry_strategy = ExpiryStrategy::Restrict,
         5 => license.grace_seconds = 0,
-        6 => request.product = Some(Product::parse("other").map_err(|_| fail("product"))?),
+        6 => sent.body["product"] = "other".into(),
         7 => license.domains = vec![DomainRule::parse("other.example").map_err(|_| fail("rule"))?],
         8 => license.versions = Some(VersionRange { from: Version::parse("99").ok(), below: None }),
-        9 => request.features.push(Label::parse("teleport").map_err(|_| fail("label"))?),
+        9 => sent.body["features"] = json!(["teleport"]),
         10 => license.features.clear(),
         11 => license.requires = Requirement::ALL.to_vec(),
-        12 => (request.fingerprint, request.user) = (None, None),
+        12 => sent.body.as_object_mut().into_iter().for_each(|body| body.retain(|name, _| !HOLDERS.contains(&&**name))),
         13 => state.seats.clear(),
         14 => state.seats.iter_mut().for_each(|seat| seat.until = Some(Timestamp::MIN)),
         15 => {
@@ -59,7 +63,7 @@ fn tighten(license: &mut License, state: &mut State, request: &mut Request, how:
             };
             state.counters = ["x", "y", "z"].map(used_up).into_iter().collect::<Result<_, TestCaseError>>()?;
         }
-        23 => request.needs_remaining = true,
+        23 => sent.verb = Verb::Validate,
         24 => state.begun_at = Some(Timestamp::MIN),
         25 => {
             license.seat_policy.get_or_insert(SeatPolicy {
@@ -89,10 +93,10 @@ proptest! {
         let verdict = Case::new(&license, &request).decide(&state, now);
         let all: Vec<_> = Case::new(&license, &request).reasons(&state, now).collect();
         prop_assert!(all.is_sorted());
-        prop_assert_eq!(verdict.code, all.first().copied().unwrap_or(Code::Valid));
-        prop_assert!(verdict.is_valid() || (!verdict.grace && verdict.warnings.is_empty()));
+        prop_assert_eq!(verdict.code(), all.first().copied().unwrap_or(Code::Valid));
+        prop_assert!(verdict.is_valid() || (!verdict.grace() && verdict.warnings().is_empty()));
         let is_of_expiry = |warning: &Warning| matches!(warning, Warning::ExpiredAllowed | Warning::ExpiredMaintained);
-        prop_assert!(!verdict.grace || !verdict.warnings.iter().any(is_of_expiry));
+        prop_assert!(!verdict.grace() || !verdict.warnings().iter().any(is_of_expiry));
     }
 
     #[test]
@@ -106,16 +110,16 @@ proptest! {
 
     #[test]
     fn a_reason_to_refuse_never_makes_a_verdict_valid(
-        license in licenses(), state in states(), request in requests(), now in moments(), how in 0..WAYS,
+        license in licenses(), state in states(), sent in sent(), now in moments(), how in 0..WAYS,
     ) {
-        never_valid_for_more_reasons(license, state, request, now, how)?;
+        never_valid_for_more_reasons(license, state, sent, now, how)?;
     }
 
     #[test]
     fn a_reason_to_refuse_never_opens_a_licence(
-        license in open_licenses(), state in states(), request in requests(), now in moments(), how in 0..WAYS,
+        license in open_licenses(), state in states(), sent in sent(), now in moments(), how in 0..WAYS,
     ) {
-        never_valid_for_more_reasons(license, state, request, now, how)?;
+        never_valid_for_more_reasons(license, state, sent, now, how)?;
     }
 
     #[test]
@@ -142,12 +146,12 @@ proptest! {
 fn never_valid_for_more_reasons(
     mut license: License,
     mut state: State,
-    mut request: Request,
+    mut sent: Sent,
     now: Timestamp,
     how: usize,
 ) -> Result<(), TestCaseError> {
-    prop_assume!(!Case::new(&license, &request).decide(&state, now).is_valid());
-    tighten(&mut license, &mut state, &mut request, how)?;
-    prop_assert!(!Case::new(&license, &request).decide(&state, now).is_valid());
+    prop_assume!(!Case::new(&license, &sent.read()).decide(&state, now).is_valid());
+    tighten(&mut license, &mut state, &mut sent, how)?;
+    prop_assert!(!Case::new(&license, &sent.read()).decide(&state, now).is_valid());
     Ok(())
 }

@@ -4,11 +4,11 @@ use countersign::{
     domain::{Domain, DomainRule},
     holder::{Fingerprint, Holder, Matching, Per},
     id::LicenseId,
-    key::{self, Key, Prefix},
+    key::{Key, Prefix},
     license::{ExpiryBasis, ExpiryStrategy, Format, License, Requirement, Status},
     name::{Label, Product},
     period::Period,
-    request::{Change, Request},
+    request::{Request, Verb},
     state::{AppliedOperation, Counter, Operation, Seat, State},
     terms::{Allowance, Overage, SeatPolicy},
     time::Timestamp,
@@ -20,6 +20,7 @@ use proptest::{
     prelude::*,
     sample::{select, subsequence},
 };
+use serde_json::{Value, json};
 
 /// The id of all generated licences.
 pub(crate) fn license_id() -> LicenseId {
@@ -58,9 +59,12 @@ fn seconds() -> impl Strategy<Value = u32> {
     prop_oneof![4 => 1u32..10, 1 => 1u32..]
 }
 
+fn components() -> impl Strategy<Value = Vec<String>> {
+    subsequence(vec!["a".to_owned(), "b".into(), "c".into()], 1..=3).prop_shuffle()
+}
+
 fn fingerprints() -> impl Strategy<Value = Fingerprint> {
-    let components = subsequence(vec!["a".to_owned(), "b".into(), "c".into()], 1..=3).prop_shuffle();
-    components.prop_map(|components| Fingerprint::parse(&components).unwrap())
+    components().prop_map(|components| Fingerprint::parse(&components).unwrap())
 }
 
 fn overages() -> impl Strategy<Value = Overage> {
@@ -136,38 +140,76 @@ pub(crate) fn open_licenses() -> impl Strategy<Value = License> {
     })
 }
 
-prop_compose! {
-    pub(crate) fn requests()(
-        product in option::of(of("acme(-pro)?")),
-        domain in option::of(domains()),
-        version in option::of(versions()),
-        released_at in option::of(moments()),
-        features in vec(of("[abc]"), 0..3),
-        fingerprint in option::weighted(0.8, fingerprints()),
-        user in option::weighted(0.8, of("[uv]")),
-        (allowance, needs_remaining) in (option::of(of("[xyz]")), any::<bool>()),
-    ) -> Request {
-        Request {
-            key: key::read("a key from elsewhere").ok(), product, domain, version, released_at, features, fingerprint, user, activation: None,
-            allowance, change: None, needs_remaining, nonce: None,
-        }
+/// A request as it is sent, so that laws can change its fields.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) verb: Verb,
+    pub(crate) body: Value,
+}
+
+impl Sent {
+    pub(crate) fn read(&self) -> Request {
+        Request::from_json(self.verb, self.body.to_string().as_bytes()).unwrap()
+    }
+
+    /// With these fields removed.
+    fn without(mut self, names: &[&str]) -> Self {
+        self.body.as_object_mut().unwrap().retain(|name, _| !names.contains(&name.as_str()));
+        self
     }
 }
 
+prop_compose! {
+    pub(crate) fn sent()(
+        product in option::of("acme(-pro)?"),
+        domain in option::of(domains()),
+        version in option::of(versions()),
+        released_at in option::of(moments()),
+        features in vec("[abc]", 0..3),
+        fingerprint in option::weighted(0.8, components()),
+        user in option::weighted(0.8, "[uv]"),
+        (allowance, needs_remaining) in (option::of("[xyz]"), any::<bool>()),
+    ) -> Sent {
+        let verb = if needs_remaining { Verb::Validate } else if allowance.is_some() { Verb::Usage } else { Verb::Activate };
+        let mut body = json!({ "key": "a key from elsewhere" });
+        let mut set = |name: &str, value: Option<Value>| value.map(|value| body[name] = value);
+        set("product", product.map(Value::from));
+        set("domain", domain.map(|domain| domain.to_string().into()));
+        set("version", version.map(|version| version.to_string().into()));
+        set("releasedAt", released_at.map(|released_at| released_at.to_string().into()));
+        set("features", Some(features.into()).filter(|features| *features != json!([])));
+        set("fingerprint", fingerprint.map(Value::from));
+        set("user", user.map(Value::from));
+        set("allowance", allowance.map(Value::from));
+        Sent { verb, body }
+    }
+}
+
+pub(crate) fn requests() -> impl Strategy<Value = Request> {
+    sent().prop_map(|sent| sent.read())
+}
+
 /// Requests that an open licence does not refuse, except for its seats.
+fn open() -> impl Strategy<Value = Sent> {
+    sent().prop_map(|sent| sent.without(&["product", "version", "features", "allowance"]))
+}
+
+/// As [`open`], of a verb that needs nothing of an allowance.
 pub(crate) fn open_requests() -> impl Strategy<Value = Request> {
-    let requests = requests().prop_map(|request| Request { product: None, version: None, features: vec![], ..request });
-    requests.prop_map(|request| Request { allowance: None, needs_remaining: false, ..request })
+    open().prop_map(|sent| Sent { verb: Verb::Activate, ..sent }.read())
 }
 
 /// Requests about an allowance.
 pub(crate) fn uses() -> impl Strategy<Value = Request> {
-    let amount = || prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000)];
-    let change = prop_oneof![amount().prop_map(Change::Consume), amount().prop_map(Change::Return)];
-    (open_requests(), of("[xyz]"), option::weighted(0.9, change)).prop_map(|(request, name, change)| Request {
-        allowance: Some(name),
-        change,
-        ..request
+    let amount = prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000)];
+    let change = (select(&["consume", "return"][..]), amount);
+    (open(), "[xyz]", option::weighted(0.9, change)).prop_map(|(mut sent, name, change)| {
+        sent.verb = Verb::Usage;
+        sent.body["allowance"] = name.into();
+        if let Some((change, amount)) = change {
+            sent.body[change] = amount.into();
+        }
+        sent.read()
     })
 }
 

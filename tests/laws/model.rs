@@ -3,9 +3,9 @@
 
 use countersign::{
     decide::Case,
-    holder::{Fingerprint, Matching},
+    holder::Matching,
     license::License,
-    request::{Change, Request},
+    request::{Change, Request, Verb},
     state::State,
     time::Timestamp,
     transitions,
@@ -203,22 +203,19 @@ fn license(policy: &Policy) -> License {
 }
 
 fn request(machine: &Machine, change: Option<Change>) -> Request {
-    let components: Vec<_> = machine.iter().map(|part| (*part).to_owned()).collect();
-    Request {
-        key: countersign::key::read("a key from elsewhere").ok(),
-        product: None,
-        domain: None,
-        version: None,
-        released_at: None,
-        features: vec![],
-        fingerprint: Some(Fingerprint::parse(&components).unwrap()),
-        user: None,
-        activation: None,
-        allowance: change.map(|_| "credits".parse().unwrap()),
-        change,
-        needs_remaining: false,
-        nonce: None,
-    }
+    let mut body = serde_json::json!({ "key": "a key from elsewhere", "fingerprint": machine });
+    let verb = match change {
+        None => Verb::Activate,
+        Some(change) => {
+            body["allowance"] = "credits".into();
+            match change {
+                Change::Consume(amount) => body["consume"] = amount.into(),
+                Change::Return(amount) => body["return"] = amount.into(),
+            }
+            Verb::Usage
+        }
+    };
+    Request::from_json(verb, body.to_string().as_bytes()).unwrap()
 }
 
 proptest! {
@@ -263,11 +260,11 @@ proptest! {
                     (model.decide(machine), usage(&mut state, machine, Change::Return(*amount)))
                 }
             };
-            prop_assert_eq!(verdict.code.as_str(), expected, "{:?}", step);
-            prop_assert_eq!(verdict.seats.map(|seats| seats.used), Some(model.taken() as u32));
+            prop_assert_eq!(verdict.code().as_str(), expected, "{:?}", step);
+            prop_assert_eq!(verdict.seats().map(|seats| seats.used), Some(model.taken() as u32));
             let ends = model.ends.map(|ends| Timestamp::from_unix(ends * 3_600));
-            prop_assert_eq!(verdict.expires_at, ends);
-            if let Some(remaining) = verdict.remaining {
+            prop_assert_eq!(verdict.expires_at(), ends);
+            if let Some(remaining) = verdict.remaining() {
                 let (day, used) = model.today();
                 prop_assert_eq!((remaining.used, remaining.resets_at), (used, Some(Timestamp::from_unix((day + 1) * 86_400))));
             }

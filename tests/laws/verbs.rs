@@ -30,7 +30,7 @@ proptest! {
     ) {
         let mut after = before.clone();
         let verdict = act(&Case::new(&license, &request), &mut after, now);
-        prop_assert!(verdict.is_valid() || (after == before && verdict.warnings.is_empty() && !verdict.grace));
+        prop_assert!(verdict.is_valid() || (after == before && verdict.warnings().is_empty() && !verdict.grace()));
     }
 
     #[test]
@@ -110,20 +110,20 @@ proptest! {
         let mut after = before.clone();
         let used = usage(&Case::new(&license, &request), &mut after, None, None, now);
         let used = used.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance.as_ref());
+        let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance());
         let Some(allowance) = allowance else {
             prop_assert!(!used.is_applied && !used.verdict.is_valid() && after == before);
             return Ok(());
         };
         let ((earlier, _), (later, _)) = (before.used(allowance, now), after.used(allowance, now));
-        let expected = match request.change {
+        let expected = match request.change() {
             Some(Change::Consume(amount)) if used.is_applied => earlier + amount,
             Some(Change::Return(amount)) => earlier.saturating_sub(amount),
             _ => earlier,
         };
         prop_assert_eq!(later, expected);
         prop_assert!(later <= allowance.ceiling().max(earlier));
-        prop_assert_eq!(used.verdict.remaining.as_ref().map(|remaining| remaining.used), Some(later));
+        prop_assert_eq!(used.verdict.remaining().map(|remaining| remaining.used), Some(later));
         prop_assert_eq!(&after.seats, &before.seats);
         // Other allowances do not change.
         for other in license.allowances.iter().filter(|other| other.name != allowance.name) {

@@ -57,7 +57,7 @@ impl<'a> Answer<'a> {
             per: seating.counted.map(|(per, _)| per),
             seats: seating.counted.map(|(_, seats)| seats),
             activations: seating.seats.iter().map(ActivationFacts::from).collect(),
-            nonce: request.nonce.as_ref(),
+            nonce: request.nonce(),
         }
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn activations(request: &Request, context: &mut Context) -> Result<Op
     let listed = list(request, context);
     let code = listed.as_ref().map(|seating| match seating {
         Some(_) => "LISTED",
-        None => Verdict::without_license(request).code.as_str(),
+        None => Verdict::without_license(request).code().as_str(),
     });
     journal::note("activations", code, context);
     listed

@@ -50,7 +50,7 @@ pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
 impl<'a> Answer<'a> {
     fn new(done: &'a Deactivation, request: &'a Request) -> Self {
         let Deactivation { deactivated, license_id, seats } = done;
-        Self { deactivated: *deactivated, license_id, seats: *seats, nonce: request.nonce.as_ref() }
+        Self { deactivated: *deactivated, license_id, seats: *seats, nonce: request.nonce() }
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn deactivate(request: &Request, context: &mut Context) -> Result<Opt
     let code = done.as_ref().map(|done| match done {
         Some(Deactivation { deactivated: true, .. }) => "DEACTIVATED",
         Some(_) => "NOT_ACTIVATED",
-        None => Verdict::without_license(request).code.as_str(),
+        None => Verdict::without_license(request).code().as_str(),
     });
     journal::note("deactivation", code, context);
     done

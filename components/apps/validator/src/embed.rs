@@ -111,19 +111,19 @@ impl From<Judged> for wit::Verdict {
         let license = license.as_ref();
         Self {
             valid: verdict.is_valid(),
-            code: verdict.code.into(),
-            detail: verdict.code.detail().into(),
+            code: verdict.code().into(),
+            detail: verdict.code().detail().into(),
             license_id: license.map(|license| license.id.as_str().into()),
             product: license.map(|license| license.product.as_str().into()),
             plan: license.map(|license| license.plan.as_str().into()),
             features: license
                 .map_or(Vec::new(), |license| license.features.iter().map(|feature| feature.as_str().into()).collect()),
-            expires_at: verdict.expires_at.map(|moment| moment.unix()),
-            grace: verdict.grace,
-            warnings: verdict.warnings.iter().map(|warning| (*warning).into()).collect(),
-            activation: verdict.seat.as_ref().map(wit::Activation::from),
-            seats: verdict.seats.map(wit::Seats::from),
-            allowance: verdict.remaining.as_ref().map(wit::Allowance::from),
+            expires_at: verdict.expires_at().map(|moment| moment.unix()),
+            grace: verdict.grace(),
+            warnings: verdict.warnings().iter().map(|warning| (*warning).into()).collect(),
+            activation: verdict.seat().map(wit::Activation::from),
+            seats: verdict.seats().map(wit::Seats::from),
+            allowance: verdict.remaining().map(wit::Allowance::from),
         }
     }
 }

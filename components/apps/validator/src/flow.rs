@@ -5,7 +5,7 @@ use countersign::license::License;
 use countersign::request::{Request, Verb};
 use countersign::state::State;
 use countersign::time::Timestamp;
-use countersign::verdict::{Verdict, Warning};
+use countersign::verdict::Verdict;
 use countersign_app_common::answer::with_body;
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{self, Response};
@@ -54,14 +54,13 @@ impl Judged {
 
     /// The verdict's code, as the journal notes it.
     pub(crate) fn code(&self) -> &'static str {
-        self.verdict.code.as_str()
+        self.verdict.code().as_str()
     }
 
     /// Warns the holder of a limit that the store cannot enforce exactly.
     pub(crate) fn warn_of_soft_limit(mut self) -> Self {
-        let counts = self.verdict.seats.is_some() || self.verdict.remaining.is_some();
-        if self.verdict.is_valid() && counts && store::limits_are_soft() {
-            self.verdict.warnings.push(Warning::LimitIsSoft);
+        if store::limits_are_soft() {
+            self.verdict.warn_of_soft_limit();
         }
         self
     }

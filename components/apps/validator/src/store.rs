@@ -22,7 +22,7 @@ const BOUND: Bound = Bound { attempts: 128, time: Duration::from_millis(500) };
 /// The licence with the request's key, if one has it. One read, and none for a key that fails its
 /// checksum.
 pub(crate) fn license(request: &Request, context: &mut Context) -> Result<Option<License>, Unavailable> {
-    let Some(key) = &request.key else { return Ok(None) };
+    let Some(key) = request.key() else { return Ok(None) };
     let Some(entry) = get(&key.store_key(), context)? else { return Ok(None) };
     let license = License::from_json(&entry.value).map_err(|_| Unavailable("corrupt-record"))?;
     context.found(&license);

@@ -66,7 +66,7 @@ fn change(request: &Request, key: Option<&IdempotencyKey>, context: &mut Context
         store::remember(operation, context);
     }
     let judged = Judged { verdict: outcome.verdict, license: Some(license) };
-    Ok(Usage { judged: judged.warn_of_soft_limit(), applied: request.change.map(|_| outcome.is_applied) })
+    Ok(Usage { judged: judged.warn_of_soft_limit(), applied: request.change().map(|_| outcome.is_applied) })
 }
 
 impl From<KeyReused> for UsageError {
