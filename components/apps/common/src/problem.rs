@@ -17,7 +17,7 @@ use crate::service::Response;
 /// const KEY_TAKEN: Problem = Problem::new(409, "KEY_TAKEN", "Another licence has or had this key.");
 /// let slow_down = Problem::new(429, "TOO_MANY_FAILURES", "…").retry_after(30);
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     /// The status of the response.
     pub status: u16,

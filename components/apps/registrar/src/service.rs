@@ -26,67 +26,80 @@ struct Route {
     path: &'static str,
     /// The lowest role that may use the route.
     role: Role,
+    scope: Scope,
     handler: Handler,
 }
+
+/// Whether a token that is bound to products may use a route. Each route says it here, so that no
+/// handler can forget to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// It may. The handler treats everything of other products as if it did not exist.
+    Products,
+    /// It may not, as the route is about all products.
+    Everything,
+}
+
+use Scope::{Everything, Products};
 
 type Handler = fn(&Ask<'_>) -> Result<Response, Problem>;
 
 /// Where two paths match, the first one counts.
 const ROUTES: &[Route] = &[
-    get("/api/v1/products", Role::Reader, products::list),
-    post("/api/v1/products", Role::Admin, products::create),
-    get("/api/v1/products/{code}", Role::Reader, products::get),
-    patch("/api/v1/products/{code}", Role::Admin, products::update),
-    delete("/api/v1/products/{code}", Role::Admin, products::delete),
-    get("/api/v1/policies", Role::Reader, policies::list),
-    post("/api/v1/policies", Role::Admin, policies::create),
-    get("/api/v1/policies/{id}", Role::Reader, policies::get),
-    patch("/api/v1/policies/{id}", Role::Admin, policies::update),
-    delete("/api/v1/policies/{id}", Role::Admin, policies::delete),
-    get("/api/v1/licenses", Role::Reader, licenses::list::get),
-    post("/api/v1/licenses", Role::Issuer, licenses::create::post),
-    post("/api/v1/licenses/batch", Role::Issuer, licenses::create::batch),
-    post("/api/v1/licenses/lookup", Role::Reader, licenses::lookup::post),
-    post("/api/v1/licenses/import", Role::Issuer, licenses::bulk::import::post),
-    get("/api/v1/licenses/export", Role::Admin, licenses::bulk::export::get),
-    get("/api/v1/licenses/{id}", Role::Reader, licenses::get::get),
+    get("/api/v1/products", Role::Reader, Products, products::list),
+    post("/api/v1/products", Role::Admin, Everything, products::create),
+    get("/api/v1/products/{code}", Role::Reader, Products, products::get),
+    patch("/api/v1/products/{code}", Role::Admin, Products, products::update),
+    delete("/api/v1/products/{code}", Role::Admin, Products, products::delete),
+    get("/api/v1/policies", Role::Reader, Products, policies::list),
+    post("/api/v1/policies", Role::Admin, Products, policies::create),
+    get("/api/v1/policies/{id}", Role::Reader, Products, policies::get),
+    patch("/api/v1/policies/{id}", Role::Admin, Products, policies::update),
+    delete("/api/v1/policies/{id}", Role::Admin, Products, policies::delete),
+    get("/api/v1/licenses", Role::Reader, Products, licenses::list::get),
+    post("/api/v1/licenses", Role::Issuer, Products, licenses::create::post),
+    post("/api/v1/licenses/batch", Role::Issuer, Products, licenses::create::batch),
+    post("/api/v1/licenses/lookup", Role::Reader, Products, licenses::lookup::post),
+    post("/api/v1/licenses/import", Role::Issuer, Products, licenses::bulk::import::post),
+    get("/api/v1/licenses/export", Role::Admin, Products, licenses::bulk::export::get),
+    get("/api/v1/licenses/{id}", Role::Reader, Products, licenses::get::get),
     // The handler requires a higher role to change more than owner and metadata.
-    patch("/api/v1/licenses/{id}", Role::Support, licenses::patch::patch),
-    delete("/api/v1/licenses/{id}", Role::Admin, licenses::delete::delete),
-    post("/api/v1/licenses/{id}/suspend", Role::Support, licenses::status::suspend),
-    post("/api/v1/licenses/{id}/resume", Role::Support, licenses::status::resume),
-    post("/api/v1/licenses/{id}/revoke", Role::Issuer, licenses::status::revoke),
-    post("/api/v1/licenses/{id}/renew", Role::Issuer, licenses::renew::post),
-    post("/api/v1/licenses/{id}/rotate-key", Role::Issuer, licenses::rotate_key::post),
-    post("/api/v1/licenses/{id}/change-policy", Role::Issuer, licenses::change_policy::post),
-    post("/api/v1/licenses/{id}/domains", Role::Support, licenses::domains::post),
-    delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, licenses::domains::delete),
-    get("/api/v1/licenses/{id}/activations", Role::Reader, licenses::activations::get),
-    get("/api/v1/stats", Role::Reader, stats::get),
-    post("/api/v1/stats/validations", Role::Admin, stats::add),
-    post("/api/v1/reconcile", Role::Admin, reconcile::post),
-    get("/api/v1/tokens", Role::Admin, tokens::list),
-    post("/api/v1/tokens", Role::Admin, tokens::create),
-    get("/api/v1/tokens/{id}", Role::Admin, tokens::get),
-    delete("/api/v1/tokens/{id}", Role::Admin, tokens::revoke),
-    get("/api/v1/events", Role::Reader, events::list),
-    post("/api/v1/outbox/deliveries", Role::Issuer, outbox::deliver),
+    patch("/api/v1/licenses/{id}", Role::Support, Products, licenses::patch::patch),
+    delete("/api/v1/licenses/{id}", Role::Admin, Products, licenses::delete::delete),
+    post("/api/v1/licenses/{id}/suspend", Role::Support, Products, licenses::status::suspend),
+    post("/api/v1/licenses/{id}/resume", Role::Support, Products, licenses::status::resume),
+    post("/api/v1/licenses/{id}/revoke", Role::Issuer, Products, licenses::status::revoke),
+    post("/api/v1/licenses/{id}/renew", Role::Issuer, Products, licenses::renew::post),
+    post("/api/v1/licenses/{id}/rotate-key", Role::Issuer, Products, licenses::rotate_key::post),
+    post("/api/v1/licenses/{id}/change-policy", Role::Issuer, Products, licenses::change_policy::post),
+    post("/api/v1/licenses/{id}/domains", Role::Support, Products, licenses::domains::post),
+    delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, Products, licenses::domains::delete),
+    get("/api/v1/licenses/{id}/activations", Role::Reader, Products, licenses::activations::get),
+    get("/api/v1/stats", Role::Reader, Everything, stats::get),
+    post("/api/v1/stats/validations", Role::Admin, Everything, stats::add),
+    post("/api/v1/reconcile", Role::Admin, Everything, reconcile::post),
+    get("/api/v1/tokens", Role::Admin, Everything, tokens::list),
+    post("/api/v1/tokens", Role::Admin, Everything, tokens::create),
+    get("/api/v1/tokens/{id}", Role::Admin, Everything, tokens::get),
+    delete("/api/v1/tokens/{id}", Role::Admin, Everything, tokens::revoke),
+    get("/api/v1/events", Role::Reader, Everything, events::list),
+    post("/api/v1/outbox/deliveries", Role::Issuer, Everything, outbox::deliver),
 ];
 
-const fn get(path: &'static str, role: Role, handler: Handler) -> Route {
-    Route { method: "GET", path, role, handler }
+const fn get(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {
+    Route { method: "GET", path, role, scope, handler }
 }
 
-const fn post(path: &'static str, role: Role, handler: Handler) -> Route {
-    Route { method: "POST", path, role, handler }
+const fn post(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {
+    Route { method: "POST", path, role, scope, handler }
 }
 
-const fn patch(path: &'static str, role: Role, handler: Handler) -> Route {
-    Route { method: "PATCH", path, role, handler }
+const fn patch(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {
+    Route { method: "PATCH", path, role, scope, handler }
 }
 
-const fn delete(path: &'static str, role: Role, handler: Handler) -> Route {
-    Route { method: "DELETE", path, role, handler }
+const fn delete(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {
+    Route { method: "DELETE", path, role, scope, handler }
 }
 
 impl Guest for App {
@@ -131,6 +144,9 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
     let caller = caller::find(request, now)?;
     note.actor = Some(caller.id.clone());
     caller.check_role(route.role)?;
+    if route.scope == Everything {
+        caller.check_unscoped()?;
+    }
     let decode = |parameter: &str| {
         percent_decode(parameter).ok_or_else(|| FieldError::new("", "The path must be percent-encoded UTF-8."))
     };
@@ -178,6 +194,7 @@ fn parameters<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::events::SEEN_BY;
     use countersign::routes::{COLLECTIONS, is_vendors};
     use serde_json::Value;
     use std::collections::BTreeSet;
@@ -195,6 +212,37 @@ mod tests {
         let routes = ROUTES.iter().map(|route| (route.path, route.method));
         let served = routes.chain([(OPENAPI, "GET")]).map(|(path, method)| (path.into(), method.into())).collect();
         assert_eq!(described, served);
+    }
+
+    /// The tests of the apps try every route by what `openapi.json` says of it.
+    #[test]
+    fn openapi_json_has_the_role_and_the_scope_of_each_route() {
+        let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.method.to_ascii_lowercase()];
+            let context = format!("{} {}", route.method, route.path);
+            assert_eq!(operation["x-role"], route.role.as_str(), "{context}");
+            let scope = if route.scope == Products { "products" } else { "everything" };
+            assert_eq!(operation["x-scope"], scope, "{context}");
+            let text = operation["description"].as_str().unwrap();
+            let says = match route.role {
+                Role::Reader => "a token of any role".into(),
+                role => format!("the role `{}`", role.as_str()),
+            };
+            assert!(text.contains(&says), "{context}: {text}");
+        }
+    }
+
+    #[test]
+    fn events_are_for_those_who_may_see_the_resource() {
+        for (resource, role) in SEEN_BY {
+            let collection = match resource {
+                "policy" => "/api/v1/policies".into(),
+                resource => format!("/api/v1/{resource}s"),
+            };
+            let shown = ROUTES.iter().filter(|route| route.method == "GET" && route.path.starts_with(&collection));
+            assert_eq!(shown.map(|route| route.role).min(), Some(role), "{resource}");
+        }
     }
 
     #[test]

@@ -7,5 +7,6 @@ mod audit;
 mod delivery;
 mod faults;
 mod licenses;
+mod matrix;
 mod repeats;
 mod resources;

@@ -46,6 +46,11 @@ impl Caller {
         self.products.as_ref().map(|products| text(json!(products).to_string()))
     }
 
+    /// Whether the token is bound to products.
+    pub(crate) fn is_scoped(&self) -> bool {
+        self.products.is_some()
+    }
+
     /// Refuses a token that is bound to products.
     pub(crate) fn check_unscoped(&self) -> Result<(), Problem> {
         match self.products {
@@ -56,9 +61,14 @@ impl Caller {
         }
     }
 
+    /// Whether the token has this role or a higher one.
+    pub(crate) fn has_role(&self, role: Role) -> bool {
+        self.role >= role
+    }
+
     /// Refuses a token of a lower role.
     pub(crate) fn check_role(&self, role: Role) -> Result<(), Problem> {
-        if self.role >= role {
+        if self.has_role(role) {
             return Ok(());
         }
         let (has, needs) = (self.role.as_str(), role.as_str());
@@ -101,7 +111,7 @@ pub(crate) fn find(http: &Request, now: Timestamp) -> Result<Caller, Problem> {
         Failures { count, last }.check(now)?;
     }
     if let Some(network) = network {
-        throttle::add_failure(&network, now)?;
+        throttle::add_failures(&network, 1, now)?;
     }
     Err(problem::unauthenticated())
 }

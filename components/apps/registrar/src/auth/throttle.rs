@@ -1,4 +1,4 @@
-//! Slows down addresses that send wrong tokens.
+//! Slows down addresses that send wrong tokens, and tokens that guess (`guesses`).
 
 use countersign::time::Timestamp;
 
@@ -7,8 +7,10 @@ use crate::sql::db::{self, integer, moment, text};
 use crate::wire::problem::{self, Problem};
 
 const ADD: &str = "
-    INSERT INTO refusals (client, failures, at) VALUES (?1, 1, ?2)
-    ON CONFLICT (client) DO UPDATE SET failures = CASE WHEN at <= ?3 THEN 1 ELSE failures + 1 END, at = ?2";
+    INSERT INTO refusals (client, failures, at) VALUES (?1, ?4, ?2)
+    ON CONFLICT (client) DO UPDATE SET failures = CASE WHEN at <= ?3 THEN ?4 ELSE failures + ?4 END, at = ?2";
+
+const OF_CLIENT: &str = "SELECT failures, at FROM refusals WHERE client = ?1";
 
 /// A few rows at a time, the oldest first, as every failure adds at most one: those that are
 /// forgotten, and those beyond the most that are remembered.
@@ -27,20 +29,28 @@ pub(super) struct Failures {
 impl Failures {
     /// Refuses the request while the address has to wait.
     pub(super) fn check(&self, now: Timestamp) -> Result<(), Problem> {
+        self.wait(now).map_or(Ok(()), |seconds| Err(problem::too_many_failures(seconds)))
+    }
+
+    /// The seconds that are left to wait.
+    fn wait(&self, now: Timestamp) -> Option<u32> {
         let wait = wait_after(self.count.try_into().unwrap_or(u32::MAX));
         // The distance in either direction: a clock that goes back must not prolong the wait.
         let passed = now.unix().abs_diff(self.last.unix()).try_into().unwrap_or(u32::MAX);
-        match wait.saturating_sub(passed) {
-            0 => Ok(()),
-            seconds => Err(problem::too_many_failures(seconds)),
-        }
+        Some(wait.saturating_sub(passed)).filter(|seconds| *seconds > 0)
     }
 }
 
-/// Counts a failure of this network.
-pub(super) fn add_failure(network: &str, now: Timestamp) -> Result<(), Problem> {
+/// The seconds that a client has to wait.
+pub(super) fn wait_of(client: &str, now: Timestamp) -> Result<Option<u32>, Problem> {
+    let Some(row) = db::query_one(OF_CLIENT, vec![text(client)])? else { return Ok(None) };
+    Ok(Failures { count: row.integer(0)?, last: row.moment(1)? }.wait(now))
+}
+
+/// Counts failures of a client: a network, or a token's id.
+pub(super) fn add_failures(client: &str, number: u32, now: Timestamp) -> Result<(), Problem> {
     let forgotten = moment(now.minus_seconds(FAILURES_FORGOTTEN_SECONDS));
-    db::execute(ADD, vec![text(network), moment(now), forgotten.clone()])?;
+    db::execute(ADD, vec![text(client), moment(now), forgotten.clone(), integer(number)])?;
     db::execute(FORGET, vec![forgotten, integer(MAX_REFUSED_ADDRESSES)]).map(drop)
 }
 

@@ -7,6 +7,7 @@ use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
+use crate::auth::guesses;
 use crate::host::random;
 use crate::resources::products;
 use crate::resources::terms::Terms;
@@ -41,6 +42,13 @@ impl Policy {
     /// The policy of this id, of any product.
     pub(crate) fn load(id: &str) -> Result<Option<Self>, Problem> {
         db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.as_ref().map(Self::from_row).transpose()
+    }
+
+    /// The policy that a field of the request names. For a token that is bound to products, those
+    /// of others do not exist.
+    pub(crate) fn named(ask: &Ask<'_>, id: &str) -> Result<Self, Problem> {
+        let policy = Self::load(id)?.filter(|policy| ask.caller.has_product(policy.product.as_str()));
+        policy.ok_or_else(|| unprocessable("policy", "names a policy that does not exist; create it first."))
     }
 
     fn from_row(row: &Row) -> Result<Self, Problem> {
@@ -98,7 +106,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let terms = Terms::read(&mut fields)?;
     let name = name(fields)?;
     terms.check_expiry().map_err(problem::refused)?;
-    change(ask, &mut || {
+    let mut build = || {
         if !ask.caller.has_product(product.as_str()) {
             return Err(problem::other_product());
         }
@@ -107,7 +115,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
         }
         let id = existing_id.clone().unwrap_or_else(|| random::id(PREFIX));
         if Policy::load(&id)?.is_some() {
-            return Err(conflict("A policy with this id already exists."));
+            return Err(guesses::refuse(ask, conflict("A policy with this id already exists.")));
         }
         let policy = Policy {
             id,
@@ -127,7 +135,11 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
         let json = Value::Object(policy.view());
         change.event("policy.created", &policy.id, None, Some(json.clone()));
         Ok((change, Answer::created(format!("/api/v1/policies/{}", policy.id), json, 1)))
-    })
+    };
+    if existing_id.is_none() {
+        return change(ask, &mut build);
+    }
+    guesses::watch(ask, || (change(ask, &mut build), 0))
 }
 
 /// `PATCH /api/v1/policies/{id}`. Licences keep the terms that they were issued with.

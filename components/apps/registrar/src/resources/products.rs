@@ -59,7 +59,6 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 
 /// `POST /api/v1/products`
 pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
-    ask.caller.check_unscoped()?;
     let mut fields = ask.fields()?;
     let code: Product = fields.parse("code")?.ok_or_else(|| missing("code"))?;
     let description = Description::read(&code, fields)?;

@@ -19,6 +19,11 @@ pub(crate) const NOT_FOUND: Problem =
 pub(crate) const KEY_TAKEN: Problem =
     Problem::new(409, "KEY_TAKEN", "Another licence has or had this key; keys are never reused.");
 
+/// A token that is bound to products names a key or an id that it cannot use. The words are the
+/// same for all reasons, as one of them is that another product has it.
+pub(crate) const UNUSABLE: Problem =
+    Problem::new(409, "UNUSABLE", "This key or id cannot be used; choose another one.");
+
 pub(crate) const REVOKED: Problem =
     Problem::new(409, "REVOKED", "This licence is revoked, which is final; issue a new licence instead.");
 
@@ -36,6 +41,12 @@ pub(crate) fn unauthenticated() -> Problem {
 /// The address has sent too many wrong tokens, and must wait.
 pub(crate) fn too_many_failures(seconds: u32) -> Problem {
     let detail = "Too many requests from this address had no valid token; wait as long as `Retry-After` says.";
+    Problem::new(429, "TOO_MANY_FAILURES", detail).retry_after(seconds)
+}
+
+/// The token has named too many keys or ids that it cannot use, and must wait.
+pub(crate) fn too_many_guesses(seconds: u32) -> Problem {
+    let detail = "This token named too many keys or ids that cannot be used; wait as long as `Retry-After` says.";
     Problem::new(429, "TOO_MANY_FAILURES", detail).retry_after(seconds)
 }
 

@@ -92,6 +92,91 @@ fn licences_of_other_products_are_not_found() {
 }
 
 #[test]
+fn a_scoped_token_cannot_tell_whether_another_product_has_a_key_or_an_id() {
+    let (registrar, token) = scoped("admin");
+    let key = "a foreign key of somebody";
+    let foreign = issue(&registrar, json!({ "key": key }));
+    let policy = json!({ "product": "acme", "name": "pro", "plan": "pro" });
+    let policy = registrar.post("/api/v1/policies", &policy).expect(201);
+    let own = issue(&registrar, json!({ "product": "other" }));
+    let taken = issue(&registrar, json!({ "product": "other", "key": "a key of my own product" }));
+    let post = |target: &str, body: Value| registrar.anonymous("POST", target).token(&token).json(&body).send();
+    let line = |fields: Value| {
+        let mut line = json!({ "product": "other", "plan": "pro" });
+        line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let import = registrar.anonymous("POST", "/api/v1/licenses/import?dryRun=true").token(&token);
+        let report = import.body("application/x-ndjson", line.to_string().as_bytes()).send().expect(200);
+        report["errors"][0].clone()
+    };
+    let mut refusals = Vec::new();
+    for key in [key, "a key of my own product"] {
+        for (target, body) in [
+            ("/api/v1/licenses".to_owned(), json!({ "product": "other", "plan": "pro", "key": key })),
+            (format!("{}/rotate-key", path(&own)), json!({ "key": key })),
+        ] {
+            let refused = post(&target, body).problem(409, "UNUSABLE");
+            refusals.push((refused["detail"].clone(), refused["field"].clone()));
+            registrar.advance(120);
+        }
+        let error = line(json!({ "key": key }));
+        refusals.push((error["detail"].clone(), error["field"].clone()));
+        registrar.advance(120);
+    }
+    for id in [&foreign["id"], &taken["id"]] {
+        let error = line(json!({ "id": id }));
+        refusals.push((error["detail"].clone(), error["field"].clone()));
+        registrar.advance(120);
+    }
+    let id = json!({ "id": policy["id"], "product": "other", "name": "pro", "plan": "pro" });
+    let refused = post("/api/v1/policies", id).problem(409, "UNUSABLE");
+    refusals.push((refused["detail"].clone(), refused["field"].clone()));
+    assert_eq!(refusals.len(), 9);
+    assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
+
+    // A policy of another product is one that does not exist.
+    for policy in [policy["id"].as_str().unwrap(), "pol_00000000000000000000000000"] {
+        let refused = post(&format!("{}/change-policy", path(&own)), json!({ "policy": policy }));
+        let detail = refused.problem(422, "UNPROCESSABLE")["detail"].clone();
+        assert_eq!(detail, "`policy` names a policy that does not exist; create it first.");
+        let refused = post("/api/v1/licenses", json!({ "policy": policy }));
+        assert_eq!(refused.problem(422, "UNPROCESSABLE")["detail"], detail);
+    }
+    // Who may see all products is told the reason.
+    registrar.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": key })).problem(409, "KEY_TAKEN");
+}
+
+#[test]
+fn a_scoped_token_that_guesses_must_wait() {
+    let (registrar, token) = scoped("issuer");
+    issue(&registrar, json!({ "key": "a foreign key of somebody" }));
+    let post = |token: &str, key: &str| {
+        let body = json!({ "product": "other", "plan": "pro", "key": key });
+        registrar.anonymous("POST", "/api/v1/licenses").token(token).json(&body).send()
+    };
+    for _ in 0..10 {
+        post(&token, "a foreign key of somebody").problem(409, "UNUSABLE");
+    }
+    let waits = post(&token, "a key that nobody has yet");
+    assert_eq!(waits.header("retry-after"), Some("1"));
+    waits.problem(429, "TOO_MANY_FAILURES");
+    // It may do everything else meanwhile, and so may others.
+    let body = json!({ "product": "other", "plan": "pro" });
+    registrar.anonymous("POST", "/api/v1/licenses").token(&token).json(&body).send().expect(201);
+    post(&registrar.token("issuer"), "a key that nobody has yet").expect(201);
+    registrar.advance(1);
+    post(&token, "another key that nobody has").expect(201);
+    // The lines of one import count too, also in a dry run.
+    let line = format!("{}\n", json!({ "product": "other", "plan": "pro", "key": "a foreign key of somebody" }));
+    let import = || {
+        let import = registrar.anonymous("POST", "/api/v1/licenses/import?dryRun=true").token(&token);
+        import.body("application/x-ndjson", line.repeat(20).as_bytes()).send()
+    };
+    registrar.advance(901);
+    import().expect(200);
+    import().problem(429, "TOO_MANY_FAILURES");
+}
+
+#[test]
 fn support_may_change_only_owners_and_metadata() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "domains": ["example.com"] }));

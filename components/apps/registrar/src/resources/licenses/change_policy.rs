@@ -16,9 +16,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let id = fields.text("policy")?.ok_or_else(|| missing("policy"))?;
     fields.finish()?;
     alter(ask, "license.policy-changed", |issued| {
-        let policy = Policy::load(&id)?;
-        let policy =
-            policy.ok_or_else(|| unprocessable("policy", "names a policy that does not exist; create it first."))?;
+        let policy = Policy::named(ask, &id)?;
         if policy.product != issued.record.product {
             return Err(unprocessable("policy", "must be a policy of the licence's product."));
         }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::draft::{Draft, NewKey, existing_key};
 use super::issued::IssuedLicense;
 use crate::ask::Ask;
+use crate::auth::guesses;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -18,18 +19,22 @@ const ACTION: &str = "license.created";
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let draft = Draft::read(&mut fields)?;
-    let existing_key = existing_key(&mut fields)?;
+    let existing_key = existing_key(ask, &mut fields)?;
     fields.finish()?;
-    change(ask, &mut || {
-        if let Some(key) = &existing_key {
-            key.check_is_unused()?;
-        }
+    let mut build = || {
         let (issued, key) = draft.issue(ask, existing_key.clone(), ask.now)?;
+        if existing_key.is_some() {
+            key.check_is_unused(ask)?;
+        }
         let mut change = Change::new();
         issued.insert(&mut change, ACTION);
         let location = format!("/api/v1/licenses/{}", issued.record.id);
         Ok((change, Answer::created(location, Value::Object(view(&issued, key)), issued.revision)))
-    })
+    };
+    if existing_key.is_none() {
+        return change(ask, &mut build);
+    }
+    guesses::watch(ask, || (change(ask, &mut build), 0))
 }
 
 /// `POST /api/v1/licenses/batch`: all or none.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::issued::IssuedLicense;
 use crate::ask::Ask;
+use crate::auth::guesses;
 use crate::host::random::random;
 use crate::limits::MAX_OWNER_BYTES;
 use crate::resources::policies::Policy;
@@ -74,10 +75,7 @@ impl Draft {
         issued_at: Timestamp,
     ) -> Result<(IssuedLicense, NewKey), Problem> {
         let policy = match &self.policy {
-            Some(id) => Some(
-                Policy::load(id)?
-                    .ok_or_else(|| unprocessable("policy", "names a policy that does not exist; create it first."))?,
-            ),
+            Some(id) => Some(Policy::named(ask, id)?),
             None => None,
         };
         let product = self.product.as_ref().or(policy.as_ref().map(|policy| &policy.product));
@@ -126,19 +124,20 @@ impl NewKey {
     }
 
     /// Refuses a key that another licence has or had.
-    pub(crate) fn check_is_unused(&self) -> Result<(), Problem> {
+    pub(crate) fn check_is_unused(&self, ask: &Ask<'_>) -> Result<(), Problem> {
         let known = "SELECT 1 FROM keys WHERE hash = ?1";
         match db::query_one(known, vec![text(self.hash.to_hex())])? {
-            Some(_) => Err(KEY_TAKEN),
+            Some(_) => Err(guesses::refuse(ask, KEY_TAKEN)),
             None => Ok(()),
         }
     }
 }
 
 /// `key`: an existing key, issued elsewhere.
-pub(crate) fn existing_key(fields: &mut Fields) -> Result<Option<NewKey>, FieldError> {
+pub(crate) fn existing_key(ask: &Ask<'_>, fields: &mut Fields) -> Result<Option<NewKey>, Problem> {
     let Some(text) = fields.text("key")? else { return Ok(None) };
-    let hash = key::read(&text).map_err(|error| FieldError::new("key", format_args!("{error}.")))?;
+    let refuse = |error| guesses::refuse(ask, FieldError::new("key", format_args!("{error}.")));
+    let hash = key::read(&text).map_err(refuse)?;
     Ok(Some(NewKey { hash, hint: key::hint(&text), generated: None }))
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::draft::{self, NewKey};
 use super::{current, replace};
 use crate::ask::Ask;
+use crate::auth::guesses;
 use crate::wire::Response;
 use crate::wire::problem::Problem;
 use crate::write::change::change;
@@ -12,15 +13,15 @@ use crate::write::change::change;
 /// `POST /api/v1/licenses/{id}/rotate-key`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.optional_fields()?;
-    let existing_key = draft::existing_key(&mut fields)?;
+    let existing_key = draft::existing_key(ask, &mut fields)?;
     fields.finish()?;
-    change(ask, &mut || {
+    let mut build = || {
         let before = current(ask)?;
         let key = match &existing_key {
             Some(key) => key.clone(),
             None => NewKey::generate(&draft::key_prefix(&before.record.product)?),
         };
-        key.check_is_unused()?;
+        key.check_is_unused(ask)?;
         let mut after = before.clone();
         after.key = key.hash;
         after.record.hint = key.hint;
@@ -29,5 +30,9 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
             body.insert("key".into(), text.into());
         }
         Ok((change, answer))
-    })
+    };
+    if existing_key.is_none() {
+        return change(ask, &mut build);
+    }
+    guesses::watch(ask, || (change(ask, &mut build), 0))
 }

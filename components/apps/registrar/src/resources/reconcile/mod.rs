@@ -47,7 +47,6 @@ enum Progress {
 
 /// `POST /api/v1/reconcile`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
-    ask.caller.check_unscoped()?;
     let mut fields = ask.optional_fields()?;
     let cursor = fields.text("cursor")?;
     let limit = fields.integer("limit")?.unwrap_or(MAX_BULK_ITEMS.into());

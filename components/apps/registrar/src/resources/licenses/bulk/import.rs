@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use super::table::{self, Line};
 use super::{CSV, NDJSON};
 use crate::ask::Ask;
+use crate::auth::guesses;
 use crate::limits::MAX_BULK_ITEMS;
 use crate::resources::licenses::draft::{Draft, NewKey, existing_key};
 use crate::resources::licenses::issued::IssuedLicense;
 use crate::sql::db::{self, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::problem::{KEY_TAKEN, Problem, conflict};
+use crate::wire::problem::{KEY_TAKEN, Problem, UNUSABLE, conflict};
 use crate::write::change::{Change, change};
 
 /// A well-formed line.
@@ -54,12 +55,22 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     }
     let lines: Vec<_> = lines
         .into_iter()
-        .map(|(number, fields)| (u64::from(first_line) + number, fields.and_then(Entry::read)))
+        .map(|(number, fields)| {
+            let entry = fields.map_err(Problem::from).and_then(|fields| Entry::read(ask, fields));
+            (u64::from(first_line) + number, entry)
+        })
         .collect();
-    if dry_run {
-        return Ok(build(ask, &lines, dry_run)?.1.into());
-    }
-    change(ask, &mut || build(ask, &lines, dry_run))
+    guesses::watch(ask, || {
+        let mut refused = 0;
+        let mut build = || {
+            let (change, answer) = build(ask, &lines, dry_run)?;
+            let errors = answer.body["errors"].as_array().into_iter().flatten();
+            refused = errors.filter(|error| error["code"] == UNUSABLE.code).count() as u32;
+            Ok((change, answer))
+        };
+        let answer = if dry_run { build().map(|(_, answer)| answer.into()) } else { change(ask, &mut build) };
+        (answer, refused)
+    })
 }
 
 /// Reads one JSON object a line. Empty lines are skipped.
@@ -75,7 +86,7 @@ fn read(body: &[u8]) -> Vec<Line> {
 /// leaves out the ids and keys that were generated for it.
 fn build(
     ask: &Ask<'_>,
-    lines: &[(u64, Result<Entry, FieldError>)],
+    lines: &[(u64, Result<Entry, Problem>)],
     dry_run: bool,
 ) -> Result<(Change, Answer), Problem> {
     let mut taken = TakenNames::read(lines)?;
@@ -84,7 +95,7 @@ fn build(
     for (line, entry) in lines {
         let issued = match entry {
             Ok(entry) => entry.issue(ask, &mut taken).map(|(issued, key)| (issued, key, entry.id.is_some())),
-            Err(error) => Err(error.clone().into()),
+            Err(problem) => Err(problem.clone()),
         };
         match issued {
             Ok((issued, key, has_id)) => {
@@ -121,19 +132,19 @@ fn build(
 }
 
 impl Entry {
-    fn read(mut fields: Fields) -> Result<Self, FieldError> {
+    fn read(ask: &Ask<'_>, mut fields: Fields) -> Result<Self, Problem> {
         let hint: Option<Hint> = fields.parse("hint")?;
         let hash: Option<KeyHash> = fields.parse("keyHash")?;
-        let key = match (existing_key(&mut fields)?, hash) {
+        let key = match (existing_key(ask, &mut fields)?, hash) {
             (Some(_), Some(_)) => {
-                return Err(FieldError::new("keyHash", "and `key` exclude each other; send one of them."));
+                return Err(FieldError::new("keyHash", "and `key` exclude each other; send one of them.").into());
             }
             (Some(key), None) => Some(NewKey { hint: hint.or(key.hint), ..key }),
             (None, hash) => hash.map(|hash| NewKey { hash, hint, generated: None }),
         };
         let generation = fields.integer("generation")?;
         if generation.is_some_and(|generation| !(1..=MAX_COUNTED).contains(&generation)) {
-            return Err(FieldError::new("generation", "must be a whole number, 1 or more."));
+            return Err(FieldError::new("generation", "must be a whole number, 1 or more.").into());
         }
         let entry = Self {
             draft: Draft::read(&mut fields)?,
@@ -159,7 +170,7 @@ impl Entry {
         record.status = self.status.unwrap_or(record.status);
         record.generation = self.generation.unwrap_or(record.generation);
         issued.created_at = self.created_at.unwrap_or(issued.created_at);
-        taken.add(&issued)?;
+        taken.add(&issued).map_err(|problem| guesses::refuse(ask, problem))?;
         Ok((issued, key))
     }
 }
@@ -172,7 +183,7 @@ struct TakenNames {
 
 impl TakenNames {
     /// Those among the lines' keys and ids that are taken.
-    fn read(lines: &[(u64, Result<Entry, FieldError>)]) -> Result<Self, Problem> {
+    fn read(lines: &[(u64, Result<Entry, Problem>)]) -> Result<Self, Problem> {
         let valid = || lines.iter().filter_map(|(_, entry)| entry.as_ref().ok());
         let keys: Vec<_> = valid().filter_map(|entry| Some(entry.key.as_ref()?.hash.to_hex())).collect();
         let ids: Vec<_> = valid().filter_map(|entry| entry.id.as_ref()).collect();
