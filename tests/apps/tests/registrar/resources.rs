@@ -176,3 +176,54 @@ fn a_list_pages_in_the_order_of_creation() {
     assert_eq!(found, codes);
     assert_eq!(page("?limit=21").1, None);
 }
+
+#[test]
+fn what_is_created_under_an_old_name_has_no_old_rights() {
+    let registrar = Registrar::start();
+    let product = || registrar.post("/api/v1/products", &json!({ "code": "delta" }));
+    let old = product();
+    let old_etag = old.header("etag").unwrap().to_owned();
+    old.expect(201);
+    let token = |fields: Value| {
+        let mut token = json!({ "name": "shop", "role": "issuer", "products": ["delta"] });
+        token.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        registrar.post("/api/v1/tokens", &token).expect(201)
+    };
+    let (valid, ending) = (token(json!({})), token(json!({ "expiresAt": "2026-11-22T11:00:00Z" })));
+    let refused = registrar.delete("/api/v1/products/delta").problem(409, "CONFLICT");
+    assert_eq!(refused["detail"], "Tokens are still bound to this product; revoke them first.");
+    registrar.delete(&format!("/api/v1/tokens/{}", valid["id"].as_str().unwrap())).expect(204);
+    registrar.delete("/api/v1/products/delta").problem(409, "CONFLICT");
+    registrar.advance(3_600);
+    registrar.delete("/api/v1/products/delta").expect(204);
+
+    product().expect(201);
+    for token in [&valid, &ending] {
+        let issue = registrar.request("POST", "/api/v1/licenses").token(token["token"].as_str().unwrap());
+        issue.json(&json!({ "product": "delta", "plan": "pro" })).send().problem(401, "UNAUTHENTICATED");
+    }
+    // The revision goes on, so that a condition on the old product does not hold for the new one.
+    let change = registrar.request("PATCH", "/api/v1/products/delta").header("if-match", &old_etag);
+    change.json(&json!({ "name": "Delta" })).send().problem(412, "PRECONDITION_FAILED");
+
+    let policy = json!({ "id": format!("pol_{}", "0".repeat(26)), "product": "delta", "name": "pro", "plan": "pro" });
+    let old = registrar.post("/api/v1/policies", &policy);
+    let (at, old_etag) = (old.header("location").unwrap().to_owned(), old.header("etag").unwrap().to_owned());
+    registrar.delete(&at).expect(204);
+    registrar.post("/api/v1/policies", &policy).expect(201);
+    registrar.request("DELETE", &at).header("if-match", &old_etag).send().problem(412, "PRECONDITION_FAILED");
+}
+
+#[test]
+fn a_product_is_not_created_while_an_older_token_names_it() {
+    let registrar = Registrar::start();
+    let product = || registrar.post("/api/v1/products", &json!({ "code": "delta" }));
+    product().expect(201);
+    let token = json!({ "name": "shop", "role": "issuer", "products": ["delta"] });
+    let token = registrar.post("/api/v1/tokens", &token).expect(201);
+    // As a version did that deleted products whose tokens were valid.
+    registrar.database().execute("DELETE FROM products", []).unwrap();
+    product().problem(409, "CONFLICT");
+    registrar.delete(&format!("/api/v1/tokens/{}", token["id"].as_str().unwrap())).expect(204);
+    product().expect(201);
+}

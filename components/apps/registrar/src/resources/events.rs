@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::ask::Ask;
 use crate::limits::MAX_EXPORT_BYTES;
-use crate::sql::db::{Row, Select, moment, text};
+use crate::sql::db::{self, Row, Select, moment, text};
 use crate::wire::problem::Problem;
 use crate::wire::{Response, page};
 use crate::write::End;
@@ -106,6 +106,16 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
         body["next"] = page::cursor(next).into();
     }
     Ok(answer(200, &body))
+}
+
+/// The first revision of a resource that gets an id of its caller's choice. It goes on from that of
+/// a deleted resource with the same id: an `ETag` of that one must not match.
+pub(crate) fn next_revision(subject: &str) -> Result<u64, Problem> {
+    let last = "
+        SELECT json_extract(before, '$.revision') FROM events WHERE subject = ?1 AND after IS NULL
+        ORDER BY number DESC LIMIT 1";
+    let row = db::query_one(last, vec![text(subject)])?;
+    Ok(row.map(|row| row.optional_integer(0)).transpose()?.flatten().map_or(1, |last| last as u64 + 1))
 }
 
 fn role_for(action: &str) -> Role {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::host::random;
-use crate::resources::products;
+use crate::resources::{events, products};
 use crate::resources::terms::Terms;
 use crate::sql::db::{self, Row, Select, integer, moment, text};
 use crate::wire::answer::Answer;
@@ -117,6 +117,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
         if Policy::load(&id)?.is_some() {
             return Err(guesses::refuse(ask, conflict("A policy with this id already exists.")));
         }
+        let revision = events::next_revision(&id)?;
         let policy = Policy {
             id,
             product: product.clone(),
@@ -124,17 +125,24 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
             terms: terms.clone(),
             created_at: ask.now,
             updated_at: ask.now,
-            revision: 1,
+            revision,
         };
         let mut change = Change::new();
         change.run(
             "INSERT INTO policies (id, product, name, terms, created_at, updated_at, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
-            vec![text(&*policy.id), text(product.as_str()), text(name.as_str()), stored(&terms), moment(ask.now)],
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
+            vec![
+                text(&*policy.id),
+                text(product.as_str()),
+                text(name.as_str()),
+                stored(&terms),
+                moment(ask.now),
+                integer(revision),
+            ],
         );
         let json = Value::Object(policy.view());
         change.event("policy.created", &policy.id, None, Some(json.clone()));
-        Ok((change, Answer::created(format!("/api/v1/policies/{}", policy.id), json, 1)))
+        Ok((change, Answer::created(format!("/api/v1/policies/{}", policy.id), json, revision)))
     };
     if existing_id.is_none() {
         return change(ask, &mut build);

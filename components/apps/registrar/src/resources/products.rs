@@ -8,8 +8,8 @@ use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::resources::metadata;
-use crate::sql::db::{self, Row, Select, moment, optional, text};
+use crate::resources::{events, metadata, tokens};
+use crate::sql::db::{self, Row, Select, integer, moment, optional, text};
 use crate::wire::answer::Answer;
 use crate::wire::problem::{NOT_FOUND, Problem, conflict, corrupt, missing};
 use crate::wire::{Response, page};
@@ -67,8 +67,8 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
             return Err(conflict("A product with this code already exists."));
         }
         let mut change = Change::new();
-        let product = description.insert(&code, &mut change, ask.now);
-        Ok((change, Answer::created(format!("/api/v1/products/{code}"), product, 1)))
+        let (product, revision) = description.insert(&code, &mut change, ask.now)?;
+        Ok((change, Answer::created(format!("/api/v1/products/{code}"), product, revision)))
     })
 }
 
@@ -114,6 +114,9 @@ pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
         if db::query_one(used, vec![text(code)])?.is_some() {
             return Err(conflict("This product still has policies or licences; delete them first."));
         }
+        if tokens::are_bound_to(code, ask.now)? {
+            return Err(conflict("Tokens are still bound to this product; revoke them first."));
+        }
         let mut change = Change::new();
         change.expect(DELETE, vec![text(code)], 1);
         change.event("product.deleted", code, Some(Value::Object(row.view.clone())), None);
@@ -122,9 +125,9 @@ pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
 }
 
 /// Adds a product of which only the code is known.
-pub(crate) fn insert_bare(code: &Product, change: &mut Change, now: Timestamp) {
+pub(crate) fn insert_bare(code: &Product, change: &mut Change, now: Timestamp) -> Result<(), Problem> {
     let description = Description { name: None, key_prefix: Prefix::of_product(code), metadata: Map::new() };
-    description.insert(code, change, now);
+    description.insert(code, change, now).map(drop)
 }
 
 /// The prefix of a product's keys; `None` if the product does not exist.
@@ -168,19 +171,26 @@ impl Description {
         Ok(description)
     }
 
-    /// Adds the product, whose code must be new. Returns it as the API shows it.
-    fn insert(&self, code: &Product, change: &mut Change, now: Timestamp) -> Value {
+    /// Adds the product, whose code no product has now. Returns it as the API shows it, and its
+    /// revision.
+    fn insert(&self, code: &Product, change: &mut Change, now: Timestamp) -> Result<(Value, u64), Problem> {
+        // Tokens that are older than the rule which `delete` keeps.
+        if tokens::are_bound_to(code.as_str(), now)? {
+            return Err(conflict("Tokens of a deleted product with this code are still valid; revoke them first."));
+        }
+        let revision = events::next_revision(code.as_str())?;
+        let parameters = self.parameters(code, moment(now)).into_iter().chain([integer(revision)]).collect();
         change.run(
             "INSERT INTO products (code, name, key_prefix, metadata, created_at, updated_at, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)",
-            self.parameters(code, moment(now)),
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
+            parameters,
         );
         let mut product = self.to_json();
-        product.extend([("code".into(), json!(code)), ("revision".into(), json!(1))]);
+        product.extend([("code".into(), json!(code)), ("revision".into(), json!(revision))]);
         product.extend([("createdAt".into(), json!(now)), ("updatedAt".into(), json!(now))]);
         let product = Value::Object(product);
         change.event("product.created", code.as_str(), None, Some(product.clone()));
-        product
+        Ok((product, revision))
     }
 
     fn to_json(&self) -> Map<String, Value> {

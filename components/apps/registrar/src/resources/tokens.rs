@@ -18,6 +18,17 @@ use countersign::role::Role;
 const SELECT: &str =
     "SELECT number, id, name, role, products, created_at, expires_at, last_used_at, revoked_at, revision FROM tokens";
 
+/// A valid token that is bound to a product.
+const BOUND_TO: &str = "
+    SELECT 1 FROM tokens WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+    AND EXISTS (SELECT 1 FROM json_each(tokens.products) WHERE value = ?1) LIMIT 1";
+
+/// Whether a valid token is bound to this product. Such a product is neither deleted nor created:
+/// the token would have its rights on whatever gets the name next.
+pub(crate) fn are_bound_to(product: &str, now: Timestamp) -> Result<bool, Problem> {
+    Ok(db::query_one(BOUND_TO, vec![text(product), moment(now)])?.is_some())
+}
+
 /// `GET /api/v1/tokens`
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);

@@ -119,7 +119,7 @@ impl Adoption {
         if !self.products.contains_key(code) {
             let is_missing = products::key_prefix(code)?.is_none();
             if is_missing {
-                products::insert_bare(code, &mut self.change, self.now);
+                products::insert_bare(code, &mut self.change, self.now)?;
             }
             self.products.insert(code.clone(), is_missing);
         }
