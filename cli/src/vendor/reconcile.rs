@@ -78,6 +78,7 @@ impl Reconcile {
         writeln!(out, "{} checked, {} {repaired}", count("checked"), count("repaired"))?;
         let unknown = if self.adopt { 0 } else { count("unknown") };
         for (count, one, many, outcome) in [
+            (count("unrepairable"), "record", "records", "with the highest generation of all (left unchanged)"),
             (unknown, "licence only", "licences only", "in the store (left unchanged; --adopt imports)"),
             (count("adopted"), "licence only", "licences only", &*format!("in the store ({adopted})")),
             (count("retired"), "tombstone of a deleted licence", "tombstones of deleted licences", "(left unchanged)"),

@@ -84,6 +84,11 @@ pub(crate) const MAX_SEARCH_BYTES: usize = 64;
 /// a guest's memory.
 pub(crate) const MAX_EXPORT_BYTES: usize = 1024 * 1024;
 
+/// The highest generation that an import takes and an export writes. A licence that comes in with it
+/// can still be changed 2⁵² times before its generation is past the whole numbers that every reader
+/// of JSON takes exactly.
+pub(crate) const MAX_IMPORTED_GENERATION: u64 = 1 << 52;
+
 /// Days of validations in the statistics if the caller names none.
 pub(crate) const DEFAULT_STATS_DAYS: u32 = 30;
 

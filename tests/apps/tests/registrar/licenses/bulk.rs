@@ -248,3 +248,34 @@ fn an_export_is_filtered_and_for_admins_only() {
     let issuer = registrar.token("issuer");
     registrar.anonymous("GET", "/api/v1/licenses/export").token(&issuer).send().problem(403, "FORBIDDEN");
 }
+
+#[test]
+fn a_generation_stays_within_what_every_reader_of_json_takes() {
+    let registrar = start();
+    let line = |generation: u64| json!({ "product": "acme", "plan": "pro", "generation": generation }).to_string();
+    for refused in [(1 << 52) + 1, (1 << 53) - 1, 1 << 53, u64::MAX] {
+        let report = import(&registrar, "", NDJSON, &line(refused)).expect(200);
+        assert_eq!(errors(&report), ["1 INVALID_REQUEST generation"], "{refused}");
+    }
+    let report = import(&registrar, "", NDJSON, &line(1 << 52)).expect(200);
+    let imported = report["results"][0].clone();
+    registrar.post(&format!("{}/suspend", path(&imported)), &json!({})).expect(200);
+    assert_eq!(registrar.get(&path(&imported)).expect(200)["generation"], (1_u64 << 52) + 1);
+    // What is exported can be imported, however often it was changed.
+    let exported = String::from_utf8(registrar.get("/api/v1/licenses/export").bytes).unwrap();
+    let other = start();
+    assert_eq!(import(&other, "", NDJSON, &exported).expect(200)["imported"], 1);
+
+    // At its end a change is refused.
+    let at_end = "UPDATE licenses SET record = json_set(record, '$.generation', 9007199254740991)";
+    other.database().execute(at_end, []).unwrap();
+    let at = |verb: &str| other.post(&format!("{}{verb}", path(&imported)), &json!({}));
+    for verb in ["/resume", "/revoke", "/rotate-key"] {
+        at(verb).problem(409, "CONFLICT");
+    }
+    other.delete(&path(&imported)).problem(409, "CONFLICT");
+    let shown = other.get(&path(&imported)).expect(200);
+    assert_eq!((&shown["generation"], &shown["status"]), (&json!(9_007_199_254_740_991_u64), &json!("suspended")));
+    // What only the vendor knows is in no record, and can still be changed.
+    other.patch(&path(&imported), &json!({ "owner": "jane" })).expect(200);
+}

@@ -358,3 +358,18 @@ fn an_adoption_is_all_or_nothing_after_any_cut() {
         }
     }
 }
+
+#[test]
+fn a_record_that_none_can_follow_is_counted_and_left_alone() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let store_key = key::read(licence["key"].as_str().unwrap()).unwrap().store_key();
+    for generation in [(1 << 53) - 1, u64::MAX] {
+        let mut record = registrar.stored(licence["key"].as_str().unwrap()).unwrap();
+        record.generation = generation;
+        registrar.world().write(&store_key, record.to_json().into_bytes());
+        let report = registrar.post("/api/v1/reconcile", &json!({})).expect(200);
+        assert_eq!((&report["repaired"], &report["unrepairable"]), (&json!(0), &json!(1)));
+        assert_eq!(registrar.stored(licence["key"].as_str().unwrap()).unwrap().generation, generation);
+    }
+}

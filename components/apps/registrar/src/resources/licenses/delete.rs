@@ -11,7 +11,7 @@ use crate::write::change::{Change, change};
 pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
     change(ask, &mut || {
         let mut change = Change::new();
-        current(ask)?.delete(&mut change, "license.deleted");
+        current(ask)?.delete(&mut change, "license.deleted")?;
         Ok((change, Answer::no_content()))
     })
 }

@@ -2,7 +2,7 @@
 
 use countersign::key::KeyHash;
 use countersign::license::{License, RecordError};
-use countersign::limits::{MAX_DOMAINS, MAX_VALUE_BYTES};
+use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
@@ -172,16 +172,25 @@ impl IssuedLicense {
     }
 
     /// Replaces the licence as it was `before`. Does nothing if both are equal.
-    pub(crate) fn update(&mut self, before: &Self, change: &mut Change, action: &'static str, now: Timestamp) {
+    ///
+    /// # Errors
+    /// If the licence's generation is at its end.
+    pub(crate) fn update(
+        &mut self,
+        before: &Self,
+        change: &mut Change,
+        action: &'static str,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         if self == before {
-            return;
+            return Ok(());
         }
         self.revision += 1;
         self.updated_at = now;
         let is_rotated = self.key != before.key;
         let is_delivered = is_rotated || self.record != before.record;
         if is_delivered {
-            self.record.generation = self.record.generation.max(before.record.generation + 1);
+            self.record.generation = self.record.generation.max(next_generation(before.record.generation)?);
         }
         change.run(UPDATE, self.columns());
         let lists = [(DOMAIN, self.domains(), before.domains()), (SEARCH, self.search_terms(), before.search_terms())];
@@ -191,30 +200,36 @@ impl IssuedLicense {
         }
         if is_rotated {
             change.run(INSERT_KEY, vec![text(self.key.to_hex()), text(self.record.id.as_str())]);
-            before.retire_key(change);
+            before.retire_key(change)?;
         }
         if is_delivered {
             change.deliver(&self.record.id, &self.key, &self.record);
         }
         let (before, after) = (Json::Object(before.view()), Json::Object(self.view()));
         change.event(action, self.record.id.as_str(), Some(before), Some(after));
+        Ok(())
     }
 
     /// Deletes the licence. Its key stays known, as retired.
-    pub(crate) fn delete(&self, change: &mut Change, action: &'static str) {
+    ///
+    /// # Errors
+    /// If the licence's generation is at its end.
+    pub(crate) fn delete(&self, change: &mut Change, action: &'static str) -> Result<(), Problem> {
         for kind in [DOMAIN, SEARCH] {
             change.run(DELETE_TERMS, vec![text(self.record.id.as_str()), text(kind)]);
         }
         change.run(DELETE, vec![text(self.record.id.as_str())]);
-        self.retire_key(change);
+        self.retire_key(change)?;
         change.event(action, self.record.id.as_str(), Some(Json::Object(self.view())), None);
+        Ok(())
     }
 
     /// Replaces the record under a key that the licence no longer has.
-    fn retire_key(&self, change: &mut Change) {
-        let retired = License { generation: self.record.generation + 1, ..self.record.retired() };
+    fn retire_key(&self, change: &mut Change) -> Result<(), Problem> {
+        let retired = License { generation: next_generation(self.record.generation)?, ..self.record.retired() };
         change.run(RETIRE_KEY, vec![text(self.key.to_hex()), text(retired.to_json())]);
         change.deliver(&retired.id, &self.key, &retired);
+        Ok(())
     }
 
     /// The parameters of [`INSERT`], and the first of [`UPDATE`].
@@ -253,6 +268,12 @@ impl IssuedLicense {
         let values = self.metadata.values().filter_map(Json::as_str);
         hint.into_iter().chain(self.owner.as_deref()).chain(values).map(search_term).collect()
     }
+}
+
+/// The generation after one, which must be a whole number that every reader of JSON takes exactly.
+pub(crate) fn next_generation(generation: u64) -> Result<u64, Problem> {
+    let detail = "This licence was changed as often as its generation can count; issue a new licence instead.";
+    generation.checked_add(1).filter(|next| *next <= MAX_COUNTED).ok_or(problem::conflict(detail))
 }
 
 /// A text as the index has it: in lower case, and no longer than a search may be.

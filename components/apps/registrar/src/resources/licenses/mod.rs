@@ -65,7 +65,7 @@ fn replace(
         after.check()?;
     }
     let mut change = Change::of_license(&after.record.id);
-    after.update(before, &mut change, action, ask.now);
+    after.update(before, &mut change, action, ask.now)?;
     let answer = Answer::ok(Value::Object(after.view()), after.revision);
     Ok((change, answer))
 }

@@ -16,7 +16,7 @@ use self::adopt::Step;
 use crate::ask::Ask;
 use crate::host::store;
 use crate::limits::{MAX_BULK_ITEMS, MAX_REPAIR_BYTES};
-use crate::resources::licenses::issued::IssuedLicense;
+use crate::resources::licenses::issued::{IssuedLicense, next_generation};
 use crate::resources::licenses::search::queries;
 use crate::sql::db::{self, Row, integer, text};
 use crate::wire::Response;
@@ -83,14 +83,18 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// limit, or earlier if there is much to deliver.
 fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
     let mut change = Change::new();
-    let (mut after, mut checked, mut repaired, mut bytes) = (after.to_owned(), 0, 0, 0);
+    let (mut after, mut checked, mut repaired, mut at_end, mut bytes) = (after.to_owned(), 0, 0, 0, 0);
     let next = loop {
         let count = READ_AT_ONCE.min(limit - checked);
         let rows = db::query(KEYS, vec![text(&*after), integer(count)])?;
         for row in &rows {
-            if repair(row, &mut change, ask)? {
-                repaired += 1;
-                bytes += row.text(1)?.len();
+            match repair(row, &mut change, ask)? {
+                Comparison::Same => {}
+                Comparison::AtEnd => at_end += 1,
+                Comparison::Repaired => {
+                    repaired += 1;
+                    bytes += row.text(1)?.len();
+                }
             }
         }
         checked += rows.len() as u32;
@@ -104,23 +108,34 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
         }
     };
     let mut report = json!({ "checked": checked, "repaired": repaired });
+    if at_end > 0 {
+        report["unrepairable"] = at_end.into();
+    }
     if let Some(next) = next {
         report["next"] = next.cursor().into();
     }
     Ok((change, report))
 }
 
+/// What became of one key.
+enum Comparison {
+    Same,
+    Repaired,
+    /// The store's record has the highest generation of all, so none can follow it.
+    AtEnd,
+}
+
 /// Delivers a record again if the store has another one under its key, with a generation above the
-/// store's. Returns whether it does.
+/// store's.
 ///
 /// A revocation is final. If only the store has it, as after the database was restored from an old
 /// backup, the database takes it over.
-fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem> {
+fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<Comparison, Problem> {
     let key = KeyHash::parse(row.text(0)?).map_err(|_| corrupt())?;
     let mut due = License::from_json(row.text(1)?.as_bytes()).map_err(|_| corrupt())?;
     let present = store::get(&key.store_key())?.map(|entry| License::from_json(&entry.value));
     let (generation, is_revoked) = match present {
-        Some(Ok(present)) if present == due => return Ok(false),
+        Some(Ok(present)) if present == due => return Ok(Comparison::Same),
         Some(Ok(present)) => {
             (present.generation, present.generation > due.generation && present.status == Status::Revoked)
         }
@@ -128,23 +143,24 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<bool, Problem
     };
     if generation < due.generation {
         change.deliver(&due.id, &key, &due);
-        return Ok(true);
+        return Ok(Comparison::Repaired);
     }
+    let Ok(next) = next_generation(generation) else { return Ok(Comparison::AtEnd) };
     if row.integer(2)? == 0 {
-        due.generation = generation + 1;
+        due.generation = next;
         change.run(SET_RETIRED, vec![text(key.to_hex()), text(due.to_json())]);
         change.deliver(&due.id, &key, &due);
-        return Ok(true);
+        return Ok(Comparison::Repaired);
     }
     let row = db::query_one(queries::BY_ID, vec![text(row.text(3)?)])?.ok_or_else(corrupt)?;
     let before = IssuedLicense::from_row(&row)?;
     let mut after = before.clone();
-    after.record.generation = generation + 1;
+    after.record.generation = next;
     if is_revoked {
         after.record.status = Status::Revoked;
     }
-    after.update(&before, change, ACTION, ask.now);
-    Ok(true)
+    after.update(&before, change, ACTION, ask.now)?;
+    Ok(Comparison::Repaired)
 }
 
 /// Counts the keys in some of the store's own list that the database does not know.

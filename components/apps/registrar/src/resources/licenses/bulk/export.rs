@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{CSV, NDJSON, table};
 use crate::ask::Ask;
-use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES};
+use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES, MAX_IMPORTED_GENERATION};
 use crate::resources::licenses::issued::IssuedLicense;
 use crate::resources::licenses::search::filter::Filter;
 use crate::resources::terms::Terms;
@@ -83,12 +83,13 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 }
 
 /// A line that issues the same licence again, even if its policy has other terms by then: an absent
-/// term is null.
+/// term is null. A generation beyond what an import takes is written as the highest that it takes.
 fn line(issued: &IssuedLicense) -> Map<String, Value> {
     let mut line: Map<_, _> = Terms::COLUMNS.iter().map(|(name, _)| ((*name).to_owned(), Value::Null)).collect();
     line.insert("expiresAt".into(), Value::Null);
     line.extend(issued.terms().to_json());
     line.extend(issued.view());
+    line.insert("generation".into(), issued.record.generation.min(MAX_IMPORTED_GENERATION).into());
     line.insert("keyHash".into(), issued.key.to_hex().into());
     line
 }

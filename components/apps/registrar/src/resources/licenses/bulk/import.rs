@@ -8,7 +8,6 @@ use countersign::field::FieldError;
 use countersign::id::LicenseId;
 use countersign::key::{Hint, KeyHash};
 use countersign::license::Status;
-use countersign::limits::MAX_COUNTED;
 use countersign::time::Timestamp;
 use countersign_app_common::fields::Fields;
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use super::table::{self, Line};
 use super::{CSV, NDJSON};
 use crate::ask::Ask;
 use crate::auth::guesses;
-use crate::limits::MAX_BULK_ITEMS;
+use crate::limits::{MAX_BULK_ITEMS, MAX_IMPORTED_GENERATION};
 use crate::resources::licenses::draft::{Draft, NewKey, existing_key};
 use crate::resources::licenses::issued::IssuedLicense;
 use crate::sql::db::{self, text};
@@ -143,8 +142,9 @@ impl Entry {
             (None, hash) => hash.map(|hash| NewKey { hash, hint, generated: None }),
         };
         let generation = fields.integer("generation")?;
-        if generation.is_some_and(|generation| !(1..=MAX_COUNTED).contains(&generation)) {
-            return Err(FieldError::new("generation", "must be a whole number, 1 or more.").into());
+        if generation.is_some_and(|generation| !(1..=MAX_IMPORTED_GENERATION).contains(&generation)) {
+            let detail = format_args!("must be a whole number from 1 to {MAX_IMPORTED_GENERATION}.");
+            return Err(FieldError::new("generation", detail).into());
         }
         let entry = Self {
             draft: Draft::read(&mut fields)?,
