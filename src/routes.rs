@@ -24,12 +24,13 @@ pub const READYZ: &str = "/readyz";
 pub const HOLDERS: [&str; 8] = [VALIDATE, ACTIVATE, HEARTBEAT, DEACTIVATE, ACTIVATIONS, USAGE, HEALTHZ, READYZ];
 
 /// The registrar's collections: these paths and all below them.
-pub const COLLECTIONS: [&str; 8] = [
+pub const COLLECTIONS: [&str; 9] = [
     "/api/v1/products",
     "/api/v1/policies",
     "/api/v1/licenses",
     "/api/v1/tokens",
     "/api/v1/events",
+    "/api/v1/audit",
     "/api/v1/stats",
     "/api/v1/outbox",
     "/api/v1/reconcile",

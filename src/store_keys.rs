@@ -16,8 +16,12 @@ pub const STATE: &str = "state:";
 /// [`Operation::store_key`](crate::state::Operation::store_key).
 pub const OPERATION: &str = "operation:";
 
+/// The end of the audit's chain of events, as the registrar last knew it: its number, a colon and
+/// its hash in hexadecimal.
+pub const AUDIT_HEAD: &str = "audit:head";
+
 /// The prefixes that only the registrar writes.
-pub const WRITTEN_BY_REGISTRAR: [&str; 1] = [LICENSE];
+pub const WRITTEN_BY_REGISTRAR: [&str; 2] = [LICENSE, AUDIT_HEAD];
 
 /// The prefixes that only the validator writes.
 pub const WRITTEN_BY_VALIDATOR: [&str; 2] = [STATE, OPERATION];

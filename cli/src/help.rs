@@ -52,7 +52,7 @@ Where commands work:
 Exit codes:
   0    success; `validate`: the licence is valid
   1    `validate`: the licence is not valid; `import`: some lines failed;
-       `audit verify`: events were changed
+       `audit verify`, `reconcile`: the data is not as its events say
   2    the command line, a value or a key is invalid
   3    could not be done or checked: the store, a record, a file, an address or
        the server is at fault

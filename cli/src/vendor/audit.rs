@@ -6,29 +6,43 @@ use countersign::audit::{BEGINNING, link};
 use countersign::hex;
 use serde_json::{Value, json};
 
-use crate::api::path;
+use crate::api::{Api, path, query};
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::output::pages::Pages;
 use crate::output::print;
 use crate::output::progress;
-use crate::output::text::member;
+use crate::output::text::{member, plain};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     Verify(Verify),
+    Accept(Accept),
 }
 
-/// Check that no event was changed, removed or reordered
+/// Check that no event was changed, removed or reordered, and that the data is as the events say
 ///
-/// Each event contains a hash of its content and of the event before it. Someone who can write the
-/// database could still rewrite the whole chain. Keep the last line that this prints in another
-/// place, and pass it to a later run with `--known`.
+/// Each event contains a hash of its content and of the event before it, and the last event on a
+/// licence, product, policy or token has it as it must be now. The server remembers the end of the
+/// events in its store, beside the database. Someone who can write both could still rewrite
+/// everything, or remove the last events. Keep the last line that this prints in another place, and
+/// pass it to a later run with `--known`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The last line that an earlier run printed: that event must still exist with that hash
     #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
     known: Option<(u64, String)>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Accept the events as they are now, after a restore from a copy
+///
+/// `audit verify` compares the events with the end that the store remembers. A database that was
+/// restored from a copy has lost events on purpose. This has the store remember its present end,
+/// and adds an event that says what was remembered before.
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
     #[command(flatten)]
     connection: Connection,
 }
@@ -42,8 +56,16 @@ struct Chain {
 
 impl Audit {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        let Self::Verify(verify) = self;
-        verify.run()
+        match self {
+            Self::Verify(verify) => verify.run(),
+            Self::Accept(Accept { connection }) => {
+                let answer = connection.open()?.post(path(&["audit", "accept"]), &json!({}))?;
+                let accepted = answer.json()?["accepted"].take();
+                let sentence = format!("accepted up to event {}", accepted["number"]);
+                print::done(&answer, &sentence, connection.json)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
     }
 }
 
@@ -53,18 +75,49 @@ impl Verify {
         let bar = progress::items("events");
         let mut chain = Chain { number: 0, hash: BEGINNING, known: self.known };
         let verdict = chain.walk(&mut Pages::new(&api, &path(&["events"]), vec![], None), || bar.inc(1))?;
+        let faults = faults(&api, || bar.inc(1))?;
         bar.finish_and_clear();
         let (number, hash) = (chain.number, hex::encode(&chain.hash));
+        let is_verified = verdict.is_ok() && faults.is_empty();
         if self.connection.json {
             let wrong = verdict.as_ref().err().map(|(number, why)| json!({ "number": number, "detail": why }));
             let head = json!({ "number": number, "hash": hash });
-            print::json(json!({ "verified": wrong.is_none(), "head": head, "wrong": wrong }).to_string().as_bytes())?;
-        } else if let Err((number, why)) = &verdict {
-            writeln!(print::out(), "event {number} {why}")?;
+            let verdict = json!({ "verified": is_verified, "head": head, "wrong": wrong, "faults": faults });
+            print::json(verdict.to_string().as_bytes())?;
         } else {
-            writeln!(print::out(), "{number} events, none changed, removed or reordered\n{number}:{hash}")?;
+            let mut out = print::out();
+            if let Err((number, why)) = &verdict {
+                writeln!(out, "event {number} {why}")?;
+            }
+            for fault in &faults {
+                writeln!(out, "{}", plain(&member(fault, "detail")))?;
+            }
+            if is_verified {
+                writeln!(out, "up to event {number}, none was changed, removed or reordered")?;
+                writeln!(out, "every licence, product, policy and token is as its last event says")?;
+                writeln!(out, "keep the next line elsewhere: with --known it shows whether later events are gone")?;
+                writeln!(out, "{number}:{hash}")?;
+            }
         }
-        Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        Ok(if is_verified { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+}
+
+/// What the registrar finds that is not as the events say. It leaves out the chain, which is
+/// followed here.
+fn faults(api: &Api, visited: impl Fn()) -> Result<Vec<Value>, CommandError> {
+    let (mut faults, mut cursor) = (Vec::new(), None);
+    loop {
+        let parameters = [("chain", Some("false".to_owned())), ("cursor", cursor)];
+        let mut step = api.get(query(path(&["audit"]), &parameters))?.json()?;
+        if let Value::Array(found) = step["faults"].take() {
+            faults.extend(found);
+        }
+        visited();
+        cursor = step["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return Ok(faults);
+        }
     }
 }
 

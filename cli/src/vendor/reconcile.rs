@@ -15,6 +15,7 @@ use crate::output::progress;
 /// Repair records in the store that differ from their licences
 ///
 /// Compares every licence with its record in the store, and writes those records again that differ.
+/// A licence that is not as its events say is named and left unchanged; the exit code is then 1.
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {
     /// Count what differs and change nothing
@@ -32,7 +33,7 @@ impl Reconcile {
         let api = self.connection.open()?;
         let bar = progress::items("licences");
         let mut totals = Map::new();
-        let mut products = BTreeSet::new();
+        let (mut products, mut unaccounted) = (BTreeSet::new(), BTreeSet::new());
         let mut cursor = None;
         loop {
             let mut body = json!({ "limit": API_BULK_PAGE, "dryRun": self.dry_run, "adopt": self.adopt });
@@ -46,9 +47,12 @@ impl Reconcile {
                     totals.insert(name.clone(), (total + count).into());
                 }
             }
-            products.extend(
-                answer["products"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
-            );
+            let names = |name: &str| {
+                let names = answer[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+                names.map(str::to_owned).collect::<Vec<_>>()
+            };
+            products.extend(names("products"));
+            unaccounted.extend(names("unaccounted"));
             bar.set_position(totals.get("checked").and_then(Value::as_u64).unwrap_or(0));
             cursor = answer.get("next").cloned();
             if cursor.is_none() {
@@ -59,12 +63,18 @@ impl Reconcile {
         if self.adopt {
             totals.insert("products".into(), json!(products));
         }
+        if !unaccounted.is_empty() {
+            totals.insert("unaccounted".into(), json!(unaccounted));
+        }
         if self.connection.json {
             print::json(Value::Object(totals).to_string().as_bytes())?;
         } else {
             self.print(&totals)?;
+            for id in &unaccounted {
+                print::note(format_args!("{id} is not as its events say: left unchanged; see `countersign audit verify`"));
+            }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if unaccounted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
     fn print(&self, totals: &Map<String, Value>) -> Result<(), CommandError> {

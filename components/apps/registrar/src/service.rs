@@ -12,7 +12,7 @@ use crate::App;
 use crate::ask::Ask;
 use crate::auth::caller;
 use crate::host::{journal, random};
-use crate::resources::{events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
+use crate::resources::{audit, events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
 use crate::sql::{db, schema};
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, percent_decode};
@@ -83,6 +83,8 @@ const ROUTES: &[Route] = &[
     get("/api/v1/tokens/{id}", Role::Admin, Everything, tokens::get),
     delete("/api/v1/tokens/{id}", Role::Admin, Everything, tokens::revoke),
     get("/api/v1/events", Role::Reader, Everything, events::list),
+    get("/api/v1/audit", Role::Admin, Everything, audit::get),
+    post("/api/v1/audit/accept", Role::Admin, Everything, audit::accept),
     post("/api/v1/outbox/deliveries", Role::Issuer, Everything, outbox::deliver),
 ];
 
@@ -238,6 +240,7 @@ mod tests {
         for (resource, role) in SEEN_BY {
             let collection = match resource {
                 "policy" => "/api/v1/policies".into(),
+                "audit" => "/api/v1/audit".into(),
                 resource => format!("/api/v1/{resource}s"),
             };
             let shown = ROUTES.iter().filter(|route| route.method == "GET" && route.path.starts_with(&collection));

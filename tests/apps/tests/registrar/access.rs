@@ -9,7 +9,7 @@ use countersign_app_tests::{Answer, BEGIN, OPERATOR, Registrar};
 fn unknown_paths_are_404_and_other_methods_405() {
     let registrar = Registrar::start();
     for path in
-        ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products/", "/api/v1/products/a/b", "/api/v1/audit"]
+        ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products/", "/api/v1/products/a/b", "/api/v1/audits"]
     {
         registrar.get(path).problem(404, "NO_SUCH_PATH");
     }

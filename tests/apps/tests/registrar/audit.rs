@@ -1,4 +1,4 @@
-//! The audit: every change appends to one hash chain, and tampering breaks it.
+//! The audit: every change appends to one hash chain, tampering with it or with the data is found.
 
 use countersign::audit::{BEGINNING, link};
 use countersign::hex;
@@ -142,4 +142,184 @@ fn a_page_of_large_events_ends_early() {
     assert!(first["items"].as_array().unwrap().len() < 28 && first["next"].is_string());
     assert_eq!(events(&registrar, 100).0.len(), 28);
     assert_eq!(first_fault(&registrar), None);
+}
+
+/// What an audit finds, step by step: code and subject of each fault.
+fn faults(registrar: &Registrar, limit: u32) -> Vec<(String, String)> {
+    let (mut faults, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let step = registrar.get(&format!("/api/v1/audit?limit={limit}{cursor}")).expect(200);
+        assert!(step["checked"].as_u64().unwrap() <= u64::from(limit));
+        let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
+        let found = step["faults"].as_array().unwrap().iter();
+        faults.extend(found.map(|fault| (text(fault, "code"), text(fault, "subject"))));
+        match step["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return faults,
+        }
+    }
+}
+
+/// Resources of every kind, after changes of every kind: a licence that is changed, one with
+/// another key, one that is deleted, one that is imported.
+fn varied() -> (Registrar, Vec<String>) {
+    let registrar = Registrar::start();
+    let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
+    let at = |id: &str, verb: &str| format!("/api/v1/licenses/{id}{verb}");
+    let policy = json!({ "product": "acme", "name": "pro", "plan": "pro", "durationSeconds": 86_400 });
+    let licenses = [registrar.issue(), registrar.issue(), registrar.issue()].map(id);
+    let policy = id(registrar.post("/api/v1/policies", &policy).expect(201));
+    registrar.patch(&format!("/api/v1/policies/{policy}"), &json!({ "plan": "max", "graceSeconds": 7 })).expect(200);
+    registrar.patch("/api/v1/products/acme", &json!({ "name": "Acme" })).expect(200);
+    registrar.patch(&at(&licenses[0], ""), &json!({ "owner": "jane", "domains": ["example.com"] })).expect(200);
+    registrar.post(&at(&licenses[0], "/suspend"), &json!({})).expect(200);
+    registrar.post(&at(&licenses[1], "/rotate-key"), &json!({})).expect(200);
+    registrar.delete(&at(&licenses[2], "")).expect(204);
+    let line = json!({ "policy": policy, "owner": "joe", "metadata": { "note": "ä" } }).to_string();
+    let import = registrar.request("POST", "/api/v1/licenses/import").body("application/x-ndjson", line.as_bytes());
+    import.send().expect(200);
+    let used = registrar.token("admin");
+    registrar.anonymous("GET", "/api/v1/products").token(&used).send().expect(200);
+    registrar.delete(&format!("/api/v1/tokens/tok_{}", &used[4..30])).expect(204);
+    let reader = registrar.token("reader");
+    let ids = licenses.into_iter().chain([policy, "acme".into(), format!("tok_{}", &reader[4..30])]);
+    (registrar, ids.collect())
+}
+
+#[test]
+fn data_that_is_as_its_events_say_has_no_fault() {
+    let (registrar, _) = varied();
+    for limit in [1, 2, 3, 20, 21, 500] {
+        assert_eq!(faults(&registrar, limit), [], "{limit}");
+    }
+    for (query, field) in [("limit=501", "limit"), ("cursor=1", "cursor"), ("chain=maybe", "chain"), ("x=1", "x")] {
+        assert_eq!(registrar.get(&format!("/api/v1/audit?{query}")).problem(400, "INVALID_REQUEST")["field"], field);
+    }
+}
+
+#[test]
+fn data_that_was_changed_without_an_event_is_found() {
+    let key = "1".repeat(64);
+    let record = |id: &str| format!("(SELECT json_set(record, '$.status', 'active') FROM licenses WHERE id = '{id}')");
+    let cases: &[(&dyn Fn(&[String]) -> String, &str, Option<usize>)] = &[
+        (&|_| "UPDATE licenses SET record = json_set(record, '$.plan', 'max') WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
+        (&|_| "UPDATE licenses SET status = 'active' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
+        (&|_| "UPDATE licenses SET product = 'other' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
+        (&|_| "UPDATE licenses SET metadata = '{\"a\":\"b\"}' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
+        (&|_| format!("UPDATE licenses SET key_hash = '{key}' WHERE owner = 'jane'"), "DIFFERS", Some(0)),
+        (&|ids| format!("DELETE FROM licenses WHERE id = '{}'", ids[1]), "MISSING", Some(1)),
+        (&|_| "UPDATE policies SET terms = json_set(terms, '$.plan', 'x')".into(), "DIFFERS", Some(3)),
+        (&|_| "UPDATE policies SET product = 'other'".into(), "DIFFERS", Some(3)),
+        (&|_| "DELETE FROM policies".into(), "MISSING", Some(3)),
+        (&|_| "UPDATE products SET key_prefix = 'EVIL'".into(), "DIFFERS", Some(4)),
+        (&|_| "DELETE FROM products".into(), "MISSING", Some(4)),
+        (&|ids| format!("UPDATE tokens SET role = 'admin' WHERE id = '{}'", ids[5]), "DIFFERS", Some(5)),
+        (&|ids| format!("UPDATE tokens SET products = '[\"x\"]' WHERE id = '{}'", ids[5]), "DIFFERS", Some(5)),
+        (&|ids| format!("DELETE FROM tokens WHERE id = '{}'", ids[5]), "MISSING", Some(5)),
+        (&|_| "UPDATE tokens SET revoked_at = NULL".into(), "DIFFERS", None),
+        (
+            &|_| {
+                "INSERT INTO tokens (id, hash, name, role, created_at, revision)
+                 VALUES ('tok_00000000000000000000000000', zeroblob(32), 'x', 'admin', 1, 1)"
+                    .into()
+            },
+            "NO_EVENT",
+            None,
+        ),
+        (
+            &|_| {
+                "INSERT INTO products (code, key_prefix, metadata, created_at, updated_at, revision)
+                 VALUES ('evil', 'EVIL', '{}', 1, 1, 1)"
+                    .into()
+            },
+            "NO_EVENT",
+            None,
+        ),
+        (&|ids| format!("INSERT INTO keys VALUES ('{key}', '{}', {})", ids[0], record(&ids[0])), "DIFFERS", Some(0)),
+        (&|ids| format!("INSERT INTO keys VALUES ('{key}', 'lic_evil', {})", record(&ids[0])), "NO_EVENT", None),
+        (
+            &|ids| format!("UPDATE keys SET retired = {} WHERE license = '{}'", record(&ids[0]), ids[2]),
+            "DIFFERS",
+            Some(2),
+        ),
+        (
+            &|ids| {
+                format!(
+                    "INSERT INTO licenses (id, key_hash, record, metadata, created_at, updated_at, revision, product, status)
+                     SELECT 'lic_00000000000000000000000000', '{key}',
+                         json_set(record, '$.id', 'lic_00000000000000000000000000'), '{{}}', 1, 1, 1, product, status
+                     FROM licenses WHERE id = '{}'",
+                    ids[1]
+                )
+            },
+            "NO_EVENT",
+            None,
+        ),
+    ];
+    for (tampering, code, subject) in cases {
+        let (registrar, ids) = varied();
+        let tampering = tampering(&ids);
+        registrar.database().execute_batch(&tampering).unwrap();
+        for limit in [2, 500] {
+            let found = faults(&registrar, limit);
+            let is_found = |(found, about): &(String, String)| {
+                found == code && subject.is_none_or(|subject| ids[subject] == *about)
+            };
+            assert!(found.iter().any(is_found), "{tampering}: {found:?}");
+        }
+        assert_eq!(first_fault(&registrar), None, "the chain itself is whole");
+    }
+}
+
+#[test]
+fn a_change_of_forged_data_does_not_make_it_true() {
+    let (registrar, ids) = varied();
+    let forge = "UPDATE licenses SET record = json_set(record, '$.plan', 'max') WHERE owner = 'jane'";
+    registrar.database().execute_batch(forge).unwrap();
+    registrar.patch(&format!("/api/v1/licenses/{}", ids[0]), &json!({ "owner": "joe" })).expect(200);
+    for limit in [1, 500] {
+        assert_eq!(faults(&registrar, limit), [("HISTORY".to_owned(), ids[0].clone())]);
+    }
+}
+
+#[test]
+fn a_chain_without_its_end_is_found_also_once_it_has_grown_again() {
+    let (registrar, ids) = varied();
+    let cut = "DELETE FROM tokens WHERE id = ?1";
+    let database = registrar.database();
+    database.execute(cut, [&ids[5]]).unwrap();
+    database
+        .execute_batch(
+            "DELETE FROM events WHERE number = (SELECT number FROM chain);
+             UPDATE chain SET (number, hash) = (SELECT number, hash FROM events ORDER BY number DESC LIMIT 1)",
+        )
+        .unwrap();
+    let head = [("CHAIN".to_owned(), "audit_head".to_owned())];
+    assert_eq!(first_fault(&registrar), None, "the chain itself is whole");
+    assert_eq!(faults(&registrar, 500), head);
+    for name in ["a", "b", "c"] {
+        registrar.patch("/api/v1/products/acme", &json!({ "name": name })).expect(200);
+        assert_eq!(faults(&registrar, 500), head);
+    }
+    // After a restore that was meant, the vendor says so, and that is an event too.
+    registrar.post("/api/v1/audit/accept", &json!({})).expect(200);
+    assert_eq!(faults(&registrar, 500), []);
+    let accepted = registrar.get("/api/v1/events?action=audit.accepted").expect(200)["items"][0].clone();
+    assert!(accepted["before"]["number"].is_number() && accepted["after"]["number"].is_number());
+    registrar.patch("/api/v1/products/acme", &json!({ "name": "d" })).expect(200);
+    assert_eq!(faults(&registrar, 500), []);
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_no_verdict_on_the_events() {
+    let (registrar, _) = varied();
+    registrar.world().is_store_down = true;
+    registrar.get("/api/v1/audit").problem(503, "UNAVAILABLE");
+    registrar.patch("/api/v1/products/acme", &json!({ "name": "later" })).expect(200);
+    registrar.world().is_store_down = false;
+    // The store remembers an earlier event, which is still there.
+    assert_eq!(faults(&registrar, 500), []);
+    registrar.patch("/api/v1/products/acme", &json!({ "name": "now" })).expect(200);
+    let step = registrar.get("/api/v1/audit").expect(200);
+    assert_eq!(step["remembered"], step["head"]);
 }

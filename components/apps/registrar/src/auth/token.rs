@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::host::random::{id, random};
 
 const PREFIX: &str = "cst_";
-const ID_PREFIX: &str = "tok_";
+pub(crate) const ID_PREFIX: &str = "tok_";
 const ID_SYMBOLS: usize = 26;
 const SECRET_SYMBOLS: usize = 32;
 

@@ -24,11 +24,16 @@ const READ_AT_ONCE: u32 = 20;
 /// The first word of actions, and the lowest role that may see these events: that of the route
 /// which shows the resource itself, as a test of `service` checks. An action that is not listed
 /// here needs the highest role.
-pub(crate) const SEEN_BY: [(&str, Role); 4] =
-    [("license", Role::Reader), ("product", Role::Reader), ("policy", Role::Reader), ("token", Role::Admin)];
+pub(crate) const SEEN_BY: [(&str, Role); 5] = [
+    ("license", Role::Reader),
+    ("product", Role::Reader),
+    ("policy", Role::Reader),
+    ("token", Role::Admin),
+    ("audit", Role::Admin),
+];
 
 /// Every action that an event may have.
-const ACTIONS: [&str; 21] = [
+const ACTIONS: [&str; 22] = [
     "license.created",
     "license.updated",
     "license.suspended",
@@ -50,6 +55,7 @@ const ACTIONS: [&str; 21] = [
     "policy.deleted",
     "token.created",
     "token.revoked",
+    "audit.accepted",
 ];
 
 /// `GET /api/v1/events`, those of resources that the caller may see: a page ends at its limit, or earlier if it is large. Its `head` is the end
@@ -124,7 +130,7 @@ fn role_for(action: &str) -> Role {
 }
 
 /// The event as the API shows it.
-fn view(row: &Row) -> Result<Value, Problem> {
+pub(crate) fn view(row: &Row) -> Result<Value, Problem> {
     Ok(json!({
         "number": row.count(0)?,
         "id": row.text(1)?,

@@ -1,5 +1,6 @@
 //! The resources of the vendor's API, and the verbs on each.
 
+pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod licenses;
 pub(crate) mod openapi;

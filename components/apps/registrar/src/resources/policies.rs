@@ -20,7 +20,7 @@ use crate::write::change::{Change, change};
 const SELECT: &str = "SELECT number, id, product, name, terms, created_at, updated_at, revision FROM policies";
 
 /// The prefix of every policy's id; 26 symbols follow.
-const PREFIX: &str = "pol_";
+pub(crate) const PREFIX: &str = "pol_";
 
 /// Only a policy to which no licence refers.
 const DELETE: &str = "
@@ -77,6 +77,11 @@ impl Policy {
         ]);
         view
     }
+}
+
+/// The policy of this id as its events show it.
+pub(crate) fn view_of(id: &str) -> Result<Option<Map<String, Value>>, Problem> {
+    Ok(Policy::load(id)?.map(|policy| policy.view()))
 }
 
 /// `GET /api/v1/policies`

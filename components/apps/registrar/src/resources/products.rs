@@ -124,6 +124,12 @@ pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
     })
 }
 
+/// The product of this code as its events show it.
+pub(crate) fn view_of(code: &str) -> Result<Option<Map<String, Value>>, Problem> {
+    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(code)])?;
+    row.map(|row| Ok(ProductRow::from_row(&row)?.view)).transpose()
+}
+
 /// Adds a product of which only the code is known.
 pub(crate) fn insert_bare(code: &Product, change: &mut Change, now: Timestamp) -> Result<(), Problem> {
     let description = Description { name: None, key_prefix: Prefix::of_product(code), metadata: Map::new() };

@@ -23,6 +23,14 @@ const BOUND_TO: &str = "
     SELECT 1 FROM tokens WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
     AND EXISTS (SELECT 1 FROM json_each(tokens.products) WHERE value = ?1) LIMIT 1";
 
+/// The prefix of every token's id.
+pub(crate) use crate::auth::token::ID_PREFIX as PREFIX;
+
+/// The token of this id as its events show it.
+pub(crate) fn view_of(id: &str) -> Result<Option<Map<String, Value>>, Problem> {
+    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.map(|row| view(&row)).transpose()
+}
+
 /// Whether a valid token is bound to this product. Such a product is neither deleted nor created:
 /// the token would have its rights on whatever gets the name next.
 pub(crate) fn are_bound_to(product: &str, now: Timestamp) -> Result<bool, Problem> {

@@ -22,20 +22,30 @@ pub(super) struct Event {
 }
 
 /// The last event: its number, 0 before the first, and its hash.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) number: u64,
     pub(crate) hash: [u8; 32],
 }
 
 impl End {
+    /// Before the first event.
+    pub(crate) const BEGINNING: Self = Self { number: 0, hash: audit::BEGINNING };
+
     pub(crate) fn read() -> Result<Self, Problem> {
         let row = db::query_one("SELECT number, hash FROM chain", Vec::new())?.ok_or_else(corrupt)?;
         Ok(Self { number: row.count(0)?, hash: row.hash(1)? })
     }
 
     /// Adds statements that append the events, on condition that this is still the chain's end.
-    pub(super) fn append(self, events: Vec<Event>, ask: &Ask<'_>, at: Timestamp, statements: &mut Vec<Statement>) {
+    /// Returns the end that follows.
+    pub(super) fn append(
+        self,
+        events: Vec<Event>,
+        ask: &Ask<'_>,
+        at: Timestamp,
+        statements: &mut Vec<Statement>,
+    ) -> Self {
         let Self { mut number, hash: mut previous } = self;
         let mut rows = Vec::with_capacity(events.len());
         for Event { action, subject, before, after } in events {
@@ -83,5 +93,6 @@ impl End {
             Some(1),
         ));
         statements.append(&mut rows);
+        Self { number, hash: previous }
     }
 }

@@ -22,6 +22,7 @@ use crate::wire::Response;
 use crate::wire::answer::Answer;
 use crate::wire::problem::Problem;
 use crate::write::chain::{End, Event};
+use crate::write::head;
 use crate::write::idempotency::Operation;
 use crate::write::outbox;
 
@@ -93,24 +94,31 @@ impl Change {
         );
     }
 
-    /// Tries to commit. Returns `false` if another change was committed since this one's verb read.
-    fn commit(self, ask: &Ask<'_>, end: End, operation: Option<&Operation>, answer: &Answer) -> Result<bool, Problem> {
+    /// Tries to commit. Returns the chain's new end, or `None` if another change was committed since
+    /// this one's verb read.
+    fn commit(
+        self,
+        ask: &Ask<'_>,
+        mut end: End,
+        operation: Option<&Operation>,
+        answer: &Answer,
+    ) -> Result<Option<End>, Problem> {
         let mut statements = Vec::with_capacity(self.statements.len() + self.events.len() + 3);
         if let Some(operation) = operation {
             let delivered = matches!(self.propagation, Propagation::Delivered).then_some(self.id);
             statements.extend(operation.store(answer, delivered, ask.now));
         }
         if !self.events.is_empty() {
-            end.append(self.events, ask, self.at, &mut statements);
+            end = end.append(self.events, ask, self.at, &mut statements);
         }
         statements.extend(self.statements);
         if statements.is_empty() {
-            return Ok(true);
+            return Ok(Some(end));
         }
         match sql::batch(&statements) {
-            Ok(Outcome::Committed(_)) => Ok(true),
+            Ok(Outcome::Committed(_)) => Ok(Some(end)),
             // A constraint fails only if another change wrote what this one's verb did not find.
-            Ok(Outcome::Unmet(_)) | Err(Error::Constraint(_)) => Ok(false),
+            Ok(Outcome::Unmet(_)) | Err(Error::Constraint(_)) => Ok(None),
             Err(error) => Err(db::problem(error)),
         }
     }
@@ -148,11 +156,12 @@ pub(crate) fn change(
             answer = answer.with_propagated(!outbox::has_pending(license)?);
         }
         let (id, delivers) = (change.id, matches!(change.propagation, Propagation::Delivered));
-        if !change.commit(ask, end, operation.as_ref(), &answer)? {
-            return Ok(None);
-        }
+        let Some(new_end) = change.commit(ask, end, operation.as_ref(), &answer)? else { return Ok(None) };
         // Also if the change delivers nothing: every write carries older rows along.
         let is_propagated = outbox::deliver_after(&id);
+        if new_end != end {
+            head::remember(end, new_end);
+        }
         Ok(Some(if delivers { answer.with_propagated(is_propagated) } else { answer }.into()))
     })?;
     done.ok_or_else(|| Problem::unavailable("contention"))

@@ -3,6 +3,7 @@
 
 mod chain;
 pub(crate) mod change;
+pub(crate) mod head;
 pub(crate) mod idempotency;
 pub(crate) mod outbox;
 

@@ -373,3 +373,36 @@ fn a_record_that_none_can_follow_is_counted_and_left_alone() {
         assert_eq!(registrar.stored(licence["key"].as_str().unwrap()).unwrap().generation, generation);
     }
 }
+
+#[test]
+fn a_licence_that_is_not_as_its_events_say_is_not_the_truth() {
+    let registrar = start();
+    let licences = [issue(&registrar, json!({})), issue(&registrar, json!({})), issue(&registrar, json!({}))];
+    let [forged, deleted, honest] = &licences;
+    registrar.post(&format!("{}/suspend", path(forged)), &json!({})).expect(200);
+    registrar.post(&format!("{}/suspend", path(honest)), &json!({})).expect(200);
+    let database = registrar.database();
+    let (id, generation) = (|of: &Value| of["id"].as_str().unwrap().to_owned(), 99);
+    let resume = "UPDATE licenses SET status = 'active', record = json_set(record, '$.status', 'active', '$.generation', ?2)
+        WHERE id = ?1";
+    database.execute(resume, (id(forged), generation)).unwrap();
+    database.execute("DELETE FROM licenses WHERE id = ?1", [id(deleted)]).unwrap();
+    // A key of nobody, with a record that would be valid.
+    let record = "SELECT json_set(record, '$.generation', 99) FROM licenses WHERE id = ?1";
+    let record: String = database.query_row(record, [id(forged)], |row| row.get(0)).unwrap();
+    database.execute("INSERT INTO keys VALUES (?1, ?2, ?3)", ("1".repeat(64), id(forged), record)).unwrap();
+    for dry_run in [true, false] {
+        let report = registrar.post("/api/v1/reconcile", &json!({ "dryRun": dry_run })).expect(200);
+        let named: BTreeSet<_> = report["unaccounted"].as_array().unwrap().iter().map(id_of).collect();
+        assert_eq!(named, BTreeSet::from([id(forged), id(deleted)]));
+        assert_eq!(report["repaired"], 0);
+    }
+    assert_eq!(code(&registrar, &forged["key"]), "SUSPENDED");
+    assert_eq!(code(&registrar, &deleted["key"]), "VALID");
+    assert_eq!(code(&registrar, &honest["key"]), "SUSPENDED");
+    assert!(!registrar.world().entries.contains_key(&format!("license:{}", "1".repeat(64))));
+}
+
+fn id_of(id: &Value) -> String {
+    id.as_str().unwrap().to_owned()
+}

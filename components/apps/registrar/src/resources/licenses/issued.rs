@@ -1,7 +1,7 @@
 //! A licence as its vendor knows it: the record that validators read, and what only vendors need.
 
 use countersign::key::KeyHash;
-use countersign::license::{License, RecordError};
+use countersign::license::{Format, License, RecordError};
 use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
@@ -116,6 +116,20 @@ impl IssuedLicense {
         view.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
         view.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
         view
+    }
+
+    /// The members of a view that are the record's, as this version writes them; `None` if the view
+    /// is not a licence's.
+    pub(crate) fn normal_record(view: &Map<String, Json>) -> Option<Map<String, Json>> {
+        let mut record = view.clone();
+        for name in ["metadata", "createdAt", "updatedAt", "revision", "policy", "maxDomains", "owner"] {
+            record.remove(name);
+        }
+        record.insert("format".into(), json!(Format));
+        let record = License::from_json(Json::Object(record).to_string().as_bytes()).ok()?;
+        let mut record = answer::object(&record);
+        record.remove("format");
+        Some(record)
     }
 
     pub(crate) fn terms(&self) -> Terms {

@@ -3,8 +3,13 @@
 //! It goes page by page, first through every key that was ever issued, then through the store's
 //! own list. Keys in the list that the database does not know are counted, or adopted if asked for
 //! (`adopt`).
+//!
+//! A licence that is not as its events say is not taken for the truth: it is named, and the store
+//! keeps what it has.
 
 mod adopt;
+
+use std::collections::BTreeSet;
 
 use countersign::crockford;
 use countersign::field::FieldError;
@@ -16,6 +21,7 @@ use self::adopt::Step;
 use crate::ask::Ask;
 use crate::host::store;
 use crate::limits::{MAX_BULK_ITEMS, MAX_REPAIR_BYTES};
+use crate::resources::audit;
 use crate::resources::licenses::issued::{IssuedLicense, next_generation};
 use crate::resources::licenses::search::queries;
 use crate::sql::db::{self, Row, integer, text};
@@ -29,7 +35,7 @@ const ACTION: &str = "license.reconciled";
 
 /// Each key, with the record that the store should have under it.
 const KEYS: &str = "SELECT keys.hash, COALESCE(keys.retired, licenses.record), keys.retired IS NULL, keys.license \
-    FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash WHERE keys.hash > ?1 ORDER BY keys.hash LIMIT ?2";
+    FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash AND licenses.id = keys.license WHERE keys.hash > ?1 ORDER BY keys.hash LIMIT ?2";
 const KNOWN: &str = "SELECT COUNT(*) FROM keys WHERE hash IN (SELECT value FROM json_each(?1))";
 const SET_RETIRED: &str = "UPDATE keys SET retired = ?2 WHERE hash = ?1";
 
@@ -84,6 +90,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
 fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
     let mut change = Change::new();
     let (mut after, mut checked, mut repaired, mut at_end, mut bytes) = (after.to_owned(), 0, 0, 0, 0);
+    let mut unaccounted = BTreeSet::new();
     let next = loop {
         let count = READ_AT_ONCE.min(limit - checked);
         let rows = db::query(KEYS, vec![text(&*after), integer(count)])?;
@@ -91,9 +98,12 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
             match repair(row, &mut change, ask)? {
                 Comparison::Same => {}
                 Comparison::AtEnd => at_end += 1,
+                Comparison::Unaccounted => {
+                    unaccounted.insert(row.text(3)?.to_owned());
+                }
                 Comparison::Repaired => {
                     repaired += 1;
-                    bytes += row.text(1)?.len();
+                    bytes += row.optional_text(1)?.map_or(0, str::len);
                 }
             }
         }
@@ -108,6 +118,9 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
         }
     };
     let mut report = json!({ "checked": checked, "repaired": repaired });
+    if !unaccounted.is_empty() {
+        report["unaccounted"] = json!(unaccounted);
+    }
     if at_end > 0 {
         report["unrepairable"] = at_end.into();
     }
@@ -121,6 +134,8 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
 enum Comparison {
     Same,
     Repaired,
+    /// The licence is not as its events say, or the key is of no licence.
+    Unaccounted,
     /// The store's record has the highest generation of all, so none can follow it.
     AtEnd,
 }
@@ -132,7 +147,15 @@ enum Comparison {
 /// backup, the database takes it over.
 fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<Comparison, Problem> {
     let key = KeyHash::parse(row.text(0)?).map_err(|_| corrupt())?;
-    let mut due = License::from_json(row.text(1)?.as_bytes()).map_err(|_| corrupt())?;
+    let (record, is_current) = (row.optional_text(1)?, row.integer(2)? != 0);
+    let issued = if is_current { find(row.text(3)?)? } else { None };
+    let is_accounted_for = match (&issued, record) {
+        (Some(issued), Some(_)) => audit::accounts_for(issued)?,
+        (None, Some(record)) => !is_current && audit::is_tombstone(record, row.text(3)?),
+        (_, None) => false,
+    };
+    let (Some(record), true) = (record, is_accounted_for) else { return Ok(Comparison::Unaccounted) };
+    let mut due = License::from_json(record.as_bytes()).map_err(|_| corrupt())?;
     let present = store::get(&key.store_key())?.map(|entry| License::from_json(&entry.value));
     let (generation, is_revoked) = match present {
         Some(Ok(present)) if present == due => return Ok(Comparison::Same),
@@ -146,14 +169,12 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<Comparison, P
         return Ok(Comparison::Repaired);
     }
     let Ok(next) = next_generation(generation) else { return Ok(Comparison::AtEnd) };
-    if row.integer(2)? == 0 {
+    let Some(before) = issued else {
         due.generation = next;
         change.run(SET_RETIRED, vec![text(key.to_hex()), text(due.to_json())]);
         change.deliver(&due.id, &key, &due);
         return Ok(Comparison::Repaired);
-    }
-    let row = db::query_one(queries::BY_ID, vec![text(row.text(3)?)])?.ok_or_else(corrupt)?;
-    let before = IssuedLicense::from_row(&row)?;
+    };
     let mut after = before.clone();
     after.record.generation = next;
     if is_revoked {
@@ -161,6 +182,12 @@ fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<Comparison, P
     }
     after.update(&before, change, ACTION, ask.now)?;
     Ok(Comparison::Repaired)
+}
+
+/// The licence of this id.
+fn find(id: &str) -> Result<Option<IssuedLicense>, Problem> {
+    let row = db::query_one(queries::BY_ID, vec![text(id)])?;
+    row.map(|row| IssuedLicense::from_row(&row)).transpose()
 }
 
 /// Counts the keys in some of the store's own list that the database does not know.

@@ -54,6 +54,16 @@ pub(crate) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM licenses AS
 /// The licence with a key of the hash `?1`.
 pub(crate) const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.key_hash = ?1");
 
+/// Those after the number `?1`, at most `?2`, with copies of members of the record, the id, whether
+/// there is an event, and whether the key is known as the licence's.
+pub(crate) const FOR_AUDIT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", l.product, l.status, l.expires_at, l.id, EXISTS (SELECT 1 FROM events WHERE subject = l.id),",
+    " EXISTS (SELECT 1 FROM keys WHERE hash = l.key_hash AND license = l.id AND retired IS NULL)",
+    " FROM licenses AS l WHERE l.number > ?1 ORDER BY l.number LIMIT ?2"
+);
+
 /// All, in the order of creation.
 pub(crate) const ALL: &str = page!("" "licenses AS l" where "l.number > ?9" order by "l.number");
 /// Those of the only product in the array.
