@@ -34,6 +34,16 @@ pub(crate) struct Problem {
     reason: Option<String>,
 }
 
+/// Reasons of a 503 that last until an operator removes them.
+const LASTING: [&str; 6] = [
+    "newer-schema",
+    "sql-no-such-database",
+    "sql-access-denied",
+    "store-no-such-store",
+    "store-access-denied",
+    "store-unsupported",
+];
+
 impl ApiError {
     /// The error for an answer whose status is not 2xx.
     pub(crate) fn of(answer: &Answer) -> Self {
@@ -53,7 +63,9 @@ impl ApiError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
-            Self::Problem(problem) => problem.status == 503 && problem.reason.as_deref() != Some("newer-schema"),
+            Self::Problem(problem) => {
+                problem.status == 503 && problem.reason.as_deref().is_none_or(|reason| !LASTING.contains(&reason))
+            }
             Self::Unusable(_) | Self::Foreign(_) | Self::NoRandomness => false,
         }
     }

@@ -1,5 +1,6 @@
 //! The API over HTTP.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -86,6 +87,10 @@ impl Remote {
             None => built.body(()).map_err(Error::from).and_then(|built| self.agent.run(built)),
         };
         response.and_then(|response| self.answer(response)).map_err(|error| match error {
+            // A certificate that is not believed is the same at the next attempt.
+            Error::Io(error) if is_of_tls(&error) => {
+                ApiError::Unusable(format!("cannot connect to {}: {error}", self.base))
+            }
             Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed | Error::Protocol(_) => {
                 ApiError::NoAnswer(format!("{} did not answer: {error}", self.base))
             }
@@ -104,6 +109,11 @@ impl Remote {
             server: Some(self.base.clone()),
         })
     }
+}
+
+/// Whether the server's side of TLS is at fault, which rustls reports as an error of input.
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<rustls::Error>())
 }
 
 fn is_loopback(host: &str) -> bool {
