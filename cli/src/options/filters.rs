@@ -18,7 +18,7 @@ pub(crate) struct Filters {
     /// Only licences with this status: `active`, `suspended` or `revoked`
     #[arg(long)]
     status: Option<Status>,
-    /// Only licences of this owner
+    /// Only licences of this owner, in upper or lower case
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,
     /// Only licences with exactly this domain entry
@@ -27,7 +27,7 @@ pub(crate) struct Filters {
     /// Only licences that expire before this date, or date and time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
     expiring_before: Option<Timestamp>,
-    /// Only licences whose key ending, owner or metadata begins with this
+    /// Only licences with a word in owner or metadata, or a key ending, that begins with this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }

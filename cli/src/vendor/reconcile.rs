@@ -71,7 +71,9 @@ impl Reconcile {
         } else {
             self.print(&totals)?;
             for id in &unaccounted {
-                print::note(format_args!("{id} is not as its events say: left unchanged; see `countersign audit verify`"));
+                print::note(format_args!(
+                    "{id} is not as its events say: left unchanged; see `countersign audit verify`"
+                ));
             }
         }
         Ok(if unaccounted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -77,7 +77,10 @@ fn a_removed_end_is_found_by_a_known_hash() {
     // The chain itself is whole, but the store remembers its end, and the product has another name.
     let verdict: Value = serde_json::from_str(&place.run(&["audit", "verify", "--json"]).out).unwrap();
     let codes = [&verdict["faults"][0]["code"], &verdict["faults"][1]["code"]];
-    assert_eq!((&verdict["verified"], &verdict["wrong"], codes), (&json!(false), &json!(null), [&json!("CHAIN"), &json!("DIFFERS")]));
+    assert_eq!(
+        (&verdict["verified"], &verdict["wrong"], codes),
+        (&json!(false), &json!(null), [&json!("CHAIN"), &json!("DIFFERS")])
+    );
     assert_eq!(verify(&place, &["--known", &known]), Some((6, "is missing".to_owned())));
     assert_eq!(place.run(&["product", "update", "acme", "--name", "g"]).code, 0);
     assert_eq!(verify(&place, &["--known", &known]), Some((6, "is not the event that it was".to_owned())));

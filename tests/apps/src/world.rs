@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use countersign::borrow_event;
+use countersign::{borrow_event, store_keys};
 use countersign_host::bindings::store::{Entry, Error, Expectation, Outcome, Page};
 use countersign_host::bindings::{journal, sql};
 
@@ -54,6 +54,11 @@ impl World {
         self.puts += 1;
         self.entries.insert(key.to_owned(), Entry { value, version: self.puts });
         self.puts
+    }
+
+    /// The store's records of licences, by key.
+    pub fn licenses(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.iter().filter(|(key, _)| key.starts_with(store_keys::LICENSE))
     }
 
     /// The journal as a host writes it, one line an event.

@@ -80,6 +80,24 @@ pub(crate) const MIN_SEARCH_BYTES: usize = 2;
 /// Bytes of a search text, and characters of a term that it finds.
 pub(crate) const MAX_SEARCH_BYTES: usize = 64;
 
+/// Words of an owner, or of a value of metadata, by which a search finds it: with the bound above
+/// they take half a kilobyte.
+pub(crate) const MAX_SEARCH_WORDS: usize = 8;
+
+/// Licences, or other rows, that one request for a list looks at: some tens of milliseconds. A page
+/// that has found too few by then ends early.
+pub(crate) const MAX_LOOKED_AT: u32 = 10_000;
+
+/// Rows that a list with filters looks at between two counts of what it has found.
+pub(crate) const WINDOW: u32 = 500;
+
+/// Licences of an older version that one delivery of the outbox gives the terms of this version.
+pub(crate) const INDEX_AT_ONCE: u32 = 200;
+
+/// Bytes that one request may have the database write. The largest change of one licence takes half
+/// a megabyte, and 500 ordinary licences take one or two.
+pub(crate) const MAX_CHANGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Bytes after which a page of an export ends. With the licences that are read at once it fits into
 /// a guest's memory.
 pub(crate) const MAX_EXPORT_BYTES: usize = 1024 * 1024;

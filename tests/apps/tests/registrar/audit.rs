@@ -202,7 +202,11 @@ fn data_that_was_changed_without_an_event_is_found() {
     let key = "1".repeat(64);
     let record = |id: &str| format!("(SELECT json_set(record, '$.status', 'active') FROM licenses WHERE id = '{id}')");
     let cases: &[(&dyn Fn(&[String]) -> String, &str, Option<usize>)] = &[
-        (&|_| "UPDATE licenses SET record = json_set(record, '$.plan', 'max') WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
+        (
+            &|_| "UPDATE licenses SET record = json_set(record, '$.plan', 'max') WHERE owner = 'jane'".into(),
+            "DIFFERS",
+            Some(0),
+        ),
         (&|_| "UPDATE licenses SET status = 'active' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
         (&|_| "UPDATE licenses SET product = 'other' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
         (&|_| "UPDATE licenses SET metadata = '{\"a\":\"b\"}' WHERE owner = 'jane'".into(), "DIFFERS", Some(0)),
@@ -322,4 +326,44 @@ fn a_store_that_does_not_answer_is_no_verdict_on_the_events() {
     registrar.patch("/api/v1/products/acme", &json!({ "name": "now" })).expect(200);
     let step = registrar.get("/api/v1/audit").expect(200);
     assert_eq!(step["remembered"], step["head"]);
+    // What cannot be read is no verdict either, and can be replaced.
+    registrar.world().write("audit:head", b"no event".to_vec());
+    registrar.get("/api/v1/audit").problem(503, "UNAVAILABLE");
+    registrar.post("/api/v1/audit/accept", &json!({})).expect(200);
+    assert_eq!(faults(&registrar, 500), []);
+}
+
+#[test]
+fn a_page_of_events_looks_at_a_bounded_number() {
+    let registrar = with_some_events();
+    let database = registrar.database();
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 7 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+        INSERT INTO events SELECT i, 'evt_' || i, 1795341600 + i / 5000, 'operator', 'product.updated', 'acme', 'req_1',
+            NULL, NULL, zeroblob(32), zeroblob(32) FROM n";
+    database.execute(fill, []).unwrap();
+    let count = |query: &str| {
+        let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let page = registrar.get(&format!("/api/v1/events?limit=100{query}{cursor}")).expect(200);
+            found.extend(page["items"].as_array().unwrap().iter().map(|event| event["number"].as_u64().unwrap()));
+            pages += 1;
+            match page["next"].as_str() {
+                Some(next) if pages < 50 => cursor = format!("&cursor={next}"),
+                _ => return (found, pages),
+            }
+        }
+    };
+    // By an index that has all of the answer.
+    assert_eq!(count("&action=token.created"), (vec![4], 1));
+    // Nothing passes the second condition.
+    for query in ["&subject=acme&action=token.created", "&actor=operator&action=license.created"] {
+        let (found, pages) = count(query);
+        assert!(found.is_empty() && pages == 3, "{query}: {pages}");
+    }
+    assert_eq!(count("&subject=acme&action=product.deleted"), (vec![6], 3));
+    // In the order of time, where a moment has many events.
+    let (found, _) = count("&since=2026-11-22T10:00:05Z");
+    assert_eq!(found, [25_000]);
+    let (found, _) = count("&since=2026-11-22T10:00:04Z&until=2026-11-22T10:00:05Z");
+    assert_eq!((found.len(), found[0], found.is_sorted()), (5_000, 20_000, true));
 }

@@ -16,10 +16,7 @@ pub(crate) fn refuse(ask: &Ask<'_>, problem: impl Into<Problem>) -> Problem {
 
 /// Makes an attempt that may name keys or ids, and counts those that could not be used. `attempt`
 /// returns their number too. While the token has to wait, no attempt is made.
-pub(crate) fn watch<T>(
-    ask: &Ask<'_>,
-    attempt: impl FnOnce() -> (Result<T, Problem>, u32),
-) -> Result<T, Problem> {
+pub(crate) fn watch<T>(ask: &Ask<'_>, attempt: impl FnOnce() -> (Result<T, Problem>, u32)) -> Result<T, Problem> {
     if !ask.caller.is_scoped() {
         return attempt().0;
     }

@@ -129,7 +129,8 @@ pub(crate) fn accept(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut is_retry = true;
     let response = change(ask, &mut || {
         is_retry = false;
-        let (remembered, end) = (head::recall()?, End::read()?);
+        // What is unreadable is replaced too.
+        let (remembered, end) = (head::recall().unwrap_or_default(), End::read()?);
         let mut change = Change::new();
         change.event("audit.accepted", HEAD, remembered.map(shown), Some(shown(end)));
         Ok((change, Answer::ok(json!({ "accepted": shown(end) }), None)))
@@ -222,7 +223,7 @@ impl Report {
         let mut last = Told { number, subject, after: None };
         loop {
             // One more than is checked, as the event of the cursor is read again.
-            let count = READ_AT_ONCE.min(limit - self.checked) + 1;
+            let count = READ_AT_ONCE.min(limit - self.checked) + u32::from(last.number > 0);
             let rows = db::query(HISTORY, vec![text(&*last.subject), integer(last.number), integer(count)])?;
             for row in &rows {
                 let told = Told { number: row.count(0)?, subject: row.text(1)?.into(), after: row.optional_json(3)? };
@@ -352,7 +353,7 @@ fn find(id: &str) -> Result<Option<Option<Value>>, Problem> {
         return Ok(None);
     } else if LicenseId::parse(id).is_ok() {
         let row = db::query_one(queries::BY_ID, vec![text(id)])?;
-        row.map(|row| Ok(IssuedLicense::from_row(&row)?.view())).transpose()?
+        row.map(|row| IssuedLicense::from_row(&row)).transpose()?.map(|issued| issued.view())
     } else if id.starts_with(policies::PREFIX) {
         policies::view_of(id)?
     } else if id.starts_with(tokens::PREFIX) {
@@ -399,12 +400,12 @@ impl Progress {
         let (kind, rest) = text.split_at_checked(1)?;
         match kind {
             "c" => Some(Self::Chain(rest.parse().ok()?)),
-            "h" => rest.split_once(':').and_then(|(number, subject)| {
-                Some(Self::History(subject.into(), number.parse().ok()?))
-            }),
-            "r" => rest.split_once(':').and_then(|(table, number)| {
-                Some(Self::Rows(table.parse().ok()?, number.parse().ok()?))
-            }),
+            "h" => rest
+                .split_once(':')
+                .and_then(|(number, subject)| Some(Self::History(subject.into(), number.parse().ok()?))),
+            "r" => rest
+                .split_once(':')
+                .and_then(|(table, number)| Some(Self::Rows(table.parse().ok()?, number.parse().ok()?))),
             "k" => Some(Self::Keys(rest.into())),
             _ => None,
         }

@@ -58,8 +58,10 @@ const ACTIONS: [&str; 22] = [
     "audit.accepted",
 ];
 
-/// `GET /api/v1/events`, those of resources that the caller may see: a page ends at its limit, or earlier if it is large. Its `head` is the end
-/// of the chain, read before the events: the last page has that event, and perhaps later ones.
+/// `GET /api/v1/events`, those of resources that the caller may see, in the order of their numbers,
+/// or of their times if only times are asked for. A page ends at its limit, or earlier if it is
+/// large. Its `head` is the end of the chain, read before the events: the last page has that event,
+/// and perhaps later ones.
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     let subject = ask.query.parse_one("subject", Label::parse)?;
@@ -80,29 +82,46 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
         json!(seen.collect::<Vec<_>>())
     });
     let page = |after: i64, limit: u32| {
-        let columns = "SELECT number, id, at, actor, action, subject, request_id, before, after, previous, hash";
-        Select::after(&format!("{columns} FROM events WHERE number > ?"), after)
-            .and("subject = ?", subject.as_ref().map(|subject| text(subject.as_str())))
-            .and("actor = ?", actor.as_ref().map(|actor| text(actor.as_str())))
-            .and("action = ?", action.map(text))
-            .and("action IN (SELECT value FROM json_each(?))", seen.as_ref().map(|seen| text(seen.to_string())))
-            // By the index of times, as callers mostly want the last few of many events.
-            .and("number IN (SELECT number FROM events WHERE at >= ?)", since.map(moment))
-            .and("at < ?", until.map(moment))
-            .page(limit, |row| {
-                let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
-                Ok((before.map_or(0, str::len) + after.map_or(0, str::len), view(row)?))
-            })
+        let columns = "number, id, at, actor, action, subject, request_id, before, after, previous, hash";
+        let mut select = Select::after(columns, "events", after);
+        let seen = seen.as_ref().map(|seen| text(seen.to_string()));
+        select = select.and("+action IN (SELECT value FROM json_each(?))", seen);
+        // The index that is likely to have the fewest events of one value.
+        let mut is_by_index = false;
+        for (column, value) in [
+            ("subject = ?", subject.as_ref().map(|subject| text(subject.as_str()))),
+            ("actor = ?", actor.as_ref().map(|actor| text(actor.as_str()))),
+            ("action = ?", action.map(text)),
+        ] {
+            let is_given = value.is_some();
+            select =
+                if is_by_index { select.and(&format!("+{column}"), value) } else { select.by_index(column, value) };
+            is_by_index |= is_given;
+        }
+        select = if is_by_index {
+            select.and("+at >= ?", since.map(moment)).and("+at < ?", until.map(moment))
+        } else if since.is_some() || until.is_some() {
+            select.by_time(since, until)
+        } else {
+            select
+        };
+        select.page(limit, |row| {
+            let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
+            Ok((before.map_or(0, str::len) + after.map_or(0, str::len), view(row)?))
+        })
     };
     let (mut items, mut bytes, mut after) = (Vec::new(), 0, cursor);
     let next = loop {
-        let (some, next) = page(after, READ_AT_ONCE.min(limit - items.len() as u32))?;
+        let wanted = READ_AT_ONCE.min(limit - items.len() as u32);
+        let (some, next) = page(after, wanted)?;
+        // It has looked at as many events as one request may.
+        let is_cut = some.len() < wanted as usize;
         for (length, item) in some {
             bytes += length;
             items.push(item);
         }
         match next {
-            Some(next) if items.len() < limit as usize && bytes < MAX_EXPORT_BYTES => after = next,
+            Some(next) if items.len() < limit as usize && bytes < MAX_EXPORT_BYTES && !is_cut => after = next,
             next => break next,
         }
     };

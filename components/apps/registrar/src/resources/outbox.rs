@@ -1,8 +1,10 @@
-//! The outbox: records that the store does not have yet.
+//! The outbox: records that the store does not have yet. Whoever delivers them, as the native host
+//! does by itself, has the search's index brought up to date too.
 
 use serde_json::json;
 
 use crate::ask::Ask;
+use crate::resources::licenses;
 use crate::wire::Response;
 use crate::wire::answer::Answer;
 use crate::wire::problem::Problem;
@@ -19,6 +21,7 @@ pub(crate) fn deliver(ask: &Ask<'_>) -> Result<Response, Problem> {
         return Ok(stored);
     }
     let delivered = outbox::deliver_pending()?;
+    licenses::index::step()?;
     let body = json!({ "delivered": delivered, "left": outbox::depth()? });
     // The change is empty: it only stores the answer for a retry.
     change(ask, &mut || Ok((Change::new(), Answer::ok(body.clone(), None))))

@@ -9,15 +9,15 @@ use serde_json::{Map, Value, json};
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::host::random;
-use crate::resources::{events, products};
 use crate::resources::terms::Terms;
+use crate::resources::{events, products};
 use crate::sql::db::{self, Row, Select, integer, moment, text};
 use crate::wire::answer::Answer;
 use crate::wire::problem::{self, NOT_FOUND, Problem, conflict, corrupt, missing, unprocessable};
 use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 
-const SELECT: &str = "SELECT number, id, product, name, terms, created_at, updated_at, revision FROM policies";
+const COLUMNS: &str = "number, id, product, name, terms, created_at, updated_at, revision";
 
 /// The prefix of every policy's id; 26 symbols follow.
 pub(crate) const PREFIX: &str = "pol_";
@@ -41,7 +41,10 @@ pub(crate) struct Policy {
 impl Policy {
     /// The policy of this id, of any product.
     pub(crate) fn load(id: &str) -> Result<Option<Self>, Problem> {
-        db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.as_ref().map(Self::from_row).transpose()
+        db::query_one(&format!("SELECT {COLUMNS} FROM policies WHERE id = ?"), vec![text(id)])?
+            .as_ref()
+            .map(Self::from_row)
+            .transpose()
     }
 
     /// The policy that a field of the request names. For a token that is bound to products, those
@@ -89,9 +92,9 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     let product = ask.query.parse_one("product", Product::parse)?;
     ask.query.finish()?;
-    let (policies, next) = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
-        .and("product = ?", product.map(|product| text(product.as_str())))
-        .and("product IN (SELECT value FROM json_each(?))", ask.caller.scope())
+    let (policies, next) = Select::after(COLUMNS, "policies", cursor)
+        .by_index("product = ?", product.map(|product| text(product.as_str())))
+        .and("+product IN (SELECT value FROM json_each(?))", ask.caller.scope())
         .page(limit, |row| Ok(Value::Object(Policy::from_row(row)?.view())))?;
     Ok(page::answer(policies, next.map(page::cursor)))
 }

@@ -16,7 +16,7 @@ use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 
 /// The columns that [`ProductRow::from_row`] reads, after the number.
-const SELECT: &str = "SELECT number, code, name, key_prefix, metadata, created_at, updated_at, revision FROM products";
+const COLUMNS: &str = "number, code, name, key_prefix, metadata, created_at, updated_at, revision";
 
 /// Only a product without policies and licences.
 const DELETE: &str = "
@@ -44,8 +44,8 @@ struct ProductRow {
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     ask.query.finish()?;
-    let (products, next) = Select::after(&format!("{SELECT} WHERE number > ?"), cursor)
-        .and("code IN (SELECT value FROM json_each(?))", ask.caller.scope())
+    let (products, next) = Select::after(COLUMNS, "products", cursor)
+        .and("+code IN (SELECT value FROM json_each(?))", ask.caller.scope())
         .page(limit, |row| Ok(Value::Object(ProductRow::from_row(row)?.view)))?;
     Ok(page::answer(products, next.map(page::cursor)))
 }
@@ -126,7 +126,7 @@ pub(crate) fn delete(ask: &Ask<'_>) -> Result<Response, Problem> {
 
 /// The product of this code as its events show it.
 pub(crate) fn view_of(code: &str) -> Result<Option<Map<String, Value>>, Problem> {
-    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(code)])?;
+    let row = db::query_one(&format!("SELECT {COLUMNS} FROM products WHERE code = ?"), vec![text(code)])?;
     row.map(|row| Ok(ProductRow::from_row(&row)?.view)).transpose()
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn key_prefix(code: &Product) -> Result<Option<Prefix>, Problem> {
 fn find(ask: &Ask<'_>) -> Result<ProductRow, Problem> {
     let code = &*ask.parameters[0];
     ask.caller.check_product(code)?;
-    let row = db::query_one(&format!("{SELECT} WHERE code = ?"), vec![text(code)])?;
+    let row = db::query_one(&format!("SELECT {COLUMNS} FROM products WHERE code = ?"), vec![text(code)])?;
     ProductRow::from_row(&row.ok_or(NOT_FOUND)?)
 }
 

@@ -15,8 +15,7 @@ use crate::wire::{Response, page};
 use crate::write::change::{Change, change};
 use countersign::role::Role;
 
-const SELECT: &str =
-    "SELECT number, id, name, role, products, created_at, expires_at, last_used_at, revoked_at, revision FROM tokens";
+const COLUMNS: &str = "number, id, name, role, products, created_at, expires_at, last_used_at, revoked_at, revision";
 
 /// A valid token that is bound to a product.
 const BOUND_TO: &str = "
@@ -28,7 +27,9 @@ pub(crate) use crate::auth::token::ID_PREFIX as PREFIX;
 
 /// The token of this id as its events show it.
 pub(crate) fn view_of(id: &str) -> Result<Option<Map<String, Value>>, Problem> {
-    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(id)])?.map(|row| view(&row)).transpose()
+    db::query_one(&format!("SELECT {COLUMNS} FROM tokens WHERE id = ?"), vec![text(id)])?
+        .map(|row| view(&row))
+        .transpose()
 }
 
 /// Whether a valid token is bound to this product. Such a product is neither deleted nor created:
@@ -41,7 +42,7 @@ pub(crate) fn are_bound_to(product: &str, now: Timestamp) -> Result<bool, Proble
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
     ask.query.finish()?;
-    let select = Select::after(&format!("{SELECT} WHERE number > ?"), cursor);
+    let select = Select::after(COLUMNS, "tokens", cursor);
     let (tokens, next) = select.page(limit, |row| view(row).map(Value::Object))?;
     Ok(page::answer(tokens, next.map(page::cursor)))
 }
@@ -131,7 +132,8 @@ fn check_products(products: Option<&Value>) -> Result<(), Problem> {
 }
 
 fn find(ask: &Ask<'_>) -> Result<Row, Problem> {
-    db::query_one(&format!("{SELECT} WHERE id = ?"), vec![text(&*ask.parameters[0])])?.ok_or(NOT_FOUND)
+    db::query_one(&format!("SELECT {COLUMNS} FROM tokens WHERE id = ?"), vec![text(&*ask.parameters[0])])?
+        .ok_or(NOT_FOUND)
 }
 
 /// The token as the API shows it.

@@ -5,6 +5,7 @@ use countersign::time::Timestamp;
 
 use crate::bindings::countersign::license::sql::{self, Error, Statement};
 use crate::host::journal;
+use crate::limits::{MAX_LOOKED_AT, WINDOW};
 use crate::wire::problem::{Problem, corrupt};
 
 pub(crate) use crate::bindings::countersign::license::sql::Value;
@@ -53,43 +54,135 @@ pub(crate) fn optional<T>(value: Option<T>, parameter: impl FnOnce(T) -> Value) 
     value.map_or(Value::Null, parameter)
 }
 
-/// A list of rows in the order of their numbers, with optional conditions.
+/// A list of rows in the order of their numbers, or of their times, with optional conditions. It
+/// looks at a bounded number of rows: a page that finds too few of them ends early, and the next one
+/// goes on.
 pub(crate) struct Select {
-    sql: String,
-    parameters: Vec<Value>,
+    columns: &'static str,
+    table: &'static str,
+    after: i64,
+    order: Order,
+    conditions: Conditions,
 }
 
-impl Select {
-    /// Takes `SELECT number, … FROM … WHERE number > ?`, and the number after which the list
-    /// begins.
-    pub(crate) fn after(sql: &str, number: i64) -> Self {
-        Self { sql: sql.into(), parameters: vec![Value::Integer(number)] }
-    }
+/// The order of a list, with what an index has in this order.
+enum Order {
+    Number(Conditions),
+    /// By the column `at` and then by number, from the first of these moments to before the second.
+    Time(i64, i64),
+}
 
-    /// Adds a condition with one `?`, if it has a value.
-    pub(crate) fn and(mut self, condition: &str, value: Option<Value>) -> Self {
+#[derive(Default)]
+struct Conditions {
+    /// Each preceded by `AND`.
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn add(&mut self, condition: &str, value: Option<Value>) {
         if let Some(value) = value {
             self.sql += " AND ";
             self.sql += condition;
-            self.parameters.push(value);
+            self.values.push(value);
+        }
+    }
+}
+
+impl Select {
+    /// Takes the columns, of which the first is `number`, the table, and the number after which the
+    /// list begins.
+    pub(crate) fn after(columns: &'static str, table: &'static str, number: i64) -> Self {
+        let (order, conditions) = (Order::Number(Conditions::default()), Conditions::default());
+        Self { columns, table, after: number, order, conditions }
+    }
+
+    /// Has the list follow an index for this condition, which has one `?`, if there is a value.
+    pub(crate) fn by_index(mut self, condition: &str, value: Option<Value>) -> Self {
+        if let Order::Number(conditions) = &mut self.order {
+            conditions.add(condition, value);
         }
         self
     }
 
-    /// The items of a page, and the number of the last one if more follow.
+    /// Has the list follow the index of times.
+    pub(crate) fn by_time(self, since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let [since, until] = [since, until].map(|moment| moment.map(Timestamp::unix));
+        Self { order: Order::Time(since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX)), ..self }
+    }
+
+    /// Adds a condition with one `?`, if there is a value. Its column begins with `+`, so that the
+    /// list does not follow an index for it.
+    pub(crate) fn and(mut self, condition: &str, value: Option<Value>) -> Self {
+        self.conditions.add(condition, value);
+        self
+    }
+
+    /// The items of a page, and the number after which the next one begins, if more may follow.
     pub(crate) fn page<T>(
-        mut self,
+        &self,
         limit: u32,
-        item: impl FnMut(&Row) -> Result<T, Problem>,
+        mut item: impl FnMut(&Row) -> Result<T, Problem>,
     ) -> Result<(Vec<T>, Option<i64>), Problem> {
-        self.sql += " ORDER BY number LIMIT ?";
-        // The row after the last one shows that more follow.
-        self.parameters.push(integer(limit + 1));
-        let mut rows = query(&self.sql, self.parameters)?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| row.integer(0)).transpose()?;
-        Ok((rows.iter().map(item).collect::<Result<_, _>>()?, next))
+        let Self { columns, table, conditions, .. } = self;
+        let order = match self.order {
+            Order::Number(_) => "number",
+            Order::Time(..) => "at, number",
+        };
+        let (mut items, mut after, mut looked_at) = (Vec::new(), self.after, 0);
+        let entries = if conditions.sql.is_empty() { limit + 1 } else { WINDOW };
+        loop {
+            let (window, of_window) = self.window(after, entries)?;
+            let page = format!(
+                "SELECT {columns} FROM {table} WHERE number IN (SELECT number FROM ({window})){} ORDER BY {order} LIMIT ?",
+                conditions.sql
+            );
+            // One more shows that more follow.
+            let wanted = limit + 1 - items.len() as u32;
+            let parameters = of_window.iter().chain(&conditions.values).cloned().chain([integer(wanted)]).collect();
+            for row in query(&page, parameters)? {
+                if items.len() == limit as usize {
+                    return Ok((items, Some(after)));
+                }
+                after = row.integer(0)?;
+                items.push(item(&row)?);
+            }
+            let end = format!("SELECT number FROM ({window}) ORDER BY {order} LIMIT 1 OFFSET ?");
+            let parameters = of_window.into_iter().chain([integer(entries - 1)]).collect();
+            let Some(end) = query_one(&end, parameters)? else { return Ok((items, None)) };
+            after = end.integer(0)?;
+            looked_at += entries;
+            if looked_at >= MAX_LOOKED_AT {
+                return Ok((items, Some(after)));
+            }
+        }
+    }
+
+    /// A statement for the next entries of the index, and its parameters.
+    fn window(&self, after: i64, entries: u32) -> Result<(String, Vec<Value>), Problem> {
+        let table = self.table;
+        let (since, until) = match &self.order {
+            Order::Number(Conditions { sql, values }) => {
+                let parameters = [Value::Integer(after)].into_iter().chain(values.iter().cloned());
+                let window = format!("SELECT number FROM {table} WHERE number > ?{sql} ORDER BY number LIMIT ?");
+                return Ok((window, parameters.chain([integer(entries)]).collect()));
+            }
+            Order::Time(since, until) => (*since, *until),
+        };
+        let at = match query_one(&format!("SELECT at FROM {table} WHERE number = ?"), vec![Value::Integer(after)])? {
+            Some(row) => row.integer(0)?,
+            None => since.saturating_sub(1),
+        };
+        // First those of the same moment: an index of times is in the order of numbers for one
+        // moment only.
+        let window = format!(
+            "SELECT * FROM (SELECT * FROM (SELECT number, at FROM {table} WHERE at = ? AND number > ? AND at >= ? AND at < ? \
+             ORDER BY number LIMIT ?) UNION ALL SELECT * FROM (SELECT number, at FROM {table} WHERE at > ? AND at < ? \
+             ORDER BY at, number LIMIT ?)) ORDER BY at, number LIMIT ?"
+        );
+        let later = at.max(since.saturating_sub(1));
+        let parameters = [at, after, since, until, entries.into(), later, until, entries.into(), entries.into()];
+        Ok((window, parameters.map(Value::Integer).to_vec()))
     }
 }
 
@@ -98,6 +191,10 @@ impl Select {
 pub(crate) struct Row(Vec<Value>);
 
 impl Row {
+    pub(crate) fn value(&self, column: usize) -> Result<&Value, Problem> {
+        self.0.get(column).ok_or_else(corrupt)
+    }
+
     pub(crate) fn text(&self, column: usize) -> Result<&str, Problem> {
         self.optional_text(column)?.ok_or_else(corrupt)
     }

@@ -81,6 +81,15 @@ pub(crate) fn refused(error: FieldError) -> Problem {
     Problem::with_field(422, "UNPROCESSABLE", error)
 }
 
+/// The request would have the database write more than one may.
+pub(crate) fn change_too_large(bytes: usize, most: usize) -> Problem {
+    let detail = format!(
+        "This request would write {bytes} bytes, and one request may write {most}; ask for fewer licences, or shorter \
+         ones, at a time."
+    );
+    Problem::with_detail(422, "CHANGE_TOO_LARGE", detail)
+}
+
 /// The database's content is not what this app writes.
 pub(crate) fn corrupt() -> Problem {
     Problem::unavailable("sql-corrupt")

@@ -16,11 +16,11 @@ use serde_json::Value;
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::{self, Error, Outcome, Statement};
 use crate::host::random::random;
-use crate::limits::CHANGE_BOUND;
+use crate::limits::{CHANGE_BOUND, MAX_CHANGE_BYTES};
 use crate::sql::db::{self, blob, integer, moment, statement, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
-use crate::wire::problem::Problem;
+use crate::wire::problem::{self, Problem};
 use crate::write::chain::{End, Event};
 use crate::write::head;
 use crate::write::idempotency::Operation;
@@ -34,6 +34,7 @@ pub(crate) struct Change {
     events: Vec<Event>,
     propagation: Propagation,
     at: Timestamp,
+    most_bytes: usize,
 }
 
 /// What the member `propagated` of the answer says.
@@ -49,7 +50,13 @@ enum Propagation {
 impl Change {
     pub(crate) fn new() -> Self {
         let propagation = Propagation::Unreported;
-        Self { id: random(), statements: Vec::new(), events: Vec::new(), propagation, at: clock::now() }
+        let (statements, events) = (Vec::new(), Vec::new());
+        Self { id: random(), statements, events, propagation, at: clock::now(), most_bytes: MAX_CHANGE_BYTES }
+    }
+
+    /// A change whose verb has a bound of its own.
+    pub(crate) fn in_steps() -> Self {
+        Self { most_bytes: usize::MAX, ..Self::new() }
     }
 
     /// A change of this licence. If it delivers nothing, the answer says whether the store has what
@@ -115,6 +122,10 @@ impl Change {
         if statements.is_empty() {
             return Ok(Some(end));
         }
+        let bytes = statements.iter().map(bytes_of).sum();
+        if bytes > self.most_bytes {
+            return Err(problem::change_too_large(bytes, self.most_bytes));
+        }
         match sql::batch(&statements) {
             Ok(Outcome::Committed(_)) => Ok(Some(end)),
             // A constraint fails only if another change wrote what this one's verb did not find.
@@ -122,6 +133,16 @@ impl Change {
             Err(error) => Err(db::problem(error)),
         }
     }
+}
+
+/// What a statement has the database write, without its own text.
+fn bytes_of(statement: &Statement) -> usize {
+    let bytes_of = |value: &db::Value| match value {
+        db::Value::Text(text) => text.len(),
+        db::Value::Blob(blob) => blob.len(),
+        db::Value::Null | db::Value::Integer(_) | db::Value::Real(_) => 8,
+    };
+    statement.parameters.iter().map(bytes_of).sum()
 }
 
 /// Commits the change that `build` describes, delivers it to the store, and gives its answer. A

@@ -186,7 +186,7 @@ fn an_export_can_be_imported_into_another_registrar_unchanged() {
         }
         let records = |registrar: &Registrar| {
             let world = registrar.world();
-            world.entries.iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect::<Vec<_>>()
+            world.licenses().map(|(key, entry)| (key.clone(), entry.value.clone())).collect::<Vec<_>>()
         };
         assert_eq!(records(&to), records(&from), "{format}");
         let shown = |registrar: &Registrar| {

@@ -80,7 +80,7 @@ fn a_refusal_names_the_field() {
         let problem = registrar.post("/api/v1/licenses", body).problem(422, "UNPROCESSABLE");
         assert_eq!(problem["field"], *field, "{problem}");
     }
-    assert!(registrar.world().entries.is_empty(), "a refused request wrote to the store");
+    assert_eq!(registrar.world().licenses().count(), 0, "a refused request wrote to the store");
     assert_eq!(registrar.get("/api/v1/licenses").expect(200), json!({ "items": [] }));
 }
 
@@ -126,9 +126,11 @@ fn a_hundred_licences_with_a_thousand_domains_fit_every_answer() {
     let registrar = start();
     let domains: Vec<String> =
         (0..1_000).map(|number| format!("{number:04}.a-name-of-a-customers-shop.of-usual-length.example")).collect();
-    let asked = json!({ "count": 100, "product": "acme", "plan": "pro", "domains": domains });
-    let made = registrar.post("/api/v1/licenses/batch", &asked).expect(201);
-    assert_eq!(made["items"].as_array().unwrap().len(), 100);
+    let asked = json!({ "count": 10, "product": "acme", "plan": "pro", "domains": domains });
+    for _ in 0..10 {
+        let made = registrar.post("/api/v1/licenses/batch", &asked).expect(201);
+        assert_eq!(made["items"].as_array().unwrap().len(), 10);
+    }
     for query in ["limit=100", "limit=100&domain=0999.a-name-of-a-customers-shop.of-usual-length.example"] {
         let page = registrar.get(&format!("/api/v1/licenses?{query}")).expect(200);
         assert_eq!(page["items"].as_array().unwrap().len(), 100);
@@ -145,7 +147,7 @@ fn a_hundred_licences_with_a_thousand_domains_fit_every_answer() {
     }
     assert!(steps > 1, "a hundred records of this size take more than one step");
     while registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200)["left"] != 0 {}
-    assert_eq!(registrar.world().entries.len(), 100);
+    assert_eq!(registrar.world().licenses().count(), 100);
     let other = Registrar::start();
     other.world().entries = registrar.world().entries.clone();
     let (mut body, mut adopted) = (json!({ "adopt": true }), Vec::new());
@@ -240,4 +242,26 @@ fn a_domain_that_became_a_public_suffix_stays() {
     let patch = |domains: Value| registrar.patch(&path(&licence), &json!({ "domains": domains }));
     assert_eq!(patch(json!(["com", "example.org"])).expect(200)["domains"], json!(["com", "example.org"]));
     patch(json!(["com", "net"])).problem(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn one_request_writes_a_bounded_number_of_bytes() {
+    let registrar = start();
+    let domains: Vec<_> = (0..1_000).map(|number| format!("shop-number-{number}.example.com")).collect();
+    let batch = |count: u32| json!({ "count": count, "product": "acme", "plan": "pro", "domains": domains });
+    let before = registrar.get("/api/v1/events").expect(200)["head"].clone();
+    let refused = registrar.post("/api/v1/licenses/batch", &batch(100)).problem(422, "CHANGE_TOO_LARGE");
+    assert!(refused["detail"].as_str().unwrap().contains("one request may write 4194304"), "{refused}");
+    assert_eq!(registrar.get("/api/v1/events").expect(200)["head"], before);
+    registrar.post("/api/v1/licenses/batch", &batch(20)).expect(201);
+    // The same by lines, whose terms are the policy's.
+    let names: Vec<_> = (0..64).map(|number| format!("feature-{number}-{}", "x".repeat(50))).collect();
+    let policy = super::policy(&registrar, json!({ "plan": "pro", "features": names }));
+    let line = format!("{}\n", json!({ "policy": policy["id"] }));
+    let import = |lines: usize| {
+        let import = registrar.request("POST", "/api/v1/licenses/import");
+        import.body("application/x-ndjson", line.repeat(lines).as_bytes()).send()
+    };
+    import(500).problem(422, "CHANGE_TOO_LARGE");
+    assert_eq!(import(200).expect(200)["imported"], 200);
 }

@@ -55,6 +55,7 @@ fn every_filter_finds_what_it_names() {
         ("status=revoked", "c"),
         ("owner=d", "d"),
         ("owner=nobody", ""),
+        ("owner=D", "d"),
         ("domain=EXAMPLE.com", "ac"),
         ("domain=*.example.com", "d"),
         ("domain=www.example.com", ""),
@@ -81,6 +82,7 @@ fn every_filter_finds_what_it_names() {
         ("domain=https://a", "domain"),
         ("expiringBefore=soon", "expiringBefore"),
         ("search=x", "search"),
+        ("search=--", "search"),
         ("limit=101", "limit"),
         ("cursor=zz", "cursor"),
         ("unknown=1", "unknown"),
@@ -107,7 +109,7 @@ fn every_filter_finds_what_it_names() {
 }
 
 #[test]
-fn a_search_finds_hints_owners_and_metadata_by_their_beginning() {
+fn a_search_finds_hints_owners_and_metadata_by_the_beginning_of_their_words() {
     let registrar = start();
     issue(
         &registrar,
@@ -122,7 +124,12 @@ fn a_search_finds_hints_owners_and_metadata_by_their_beginning() {
         ("jane d", &["Jane Doe", "Bob"]),
         ("j-1", &["Jane Doe"]),
         ("xyz7", &["Jane Doe"]),
-        ("doe", &[]),
+        // From the beginning of every word, without case.
+        ("doe", &["Jane Doe", "Bob"]),
+        ("gmbh", &["jason"]),
+        ("example.com", &["jason"]),
+        ("@EXAMPLE.com", &["jason"]),
+        ("oe", &[]),
         ("%C3%A4TH", &["jason"]),
         ("100%25_", &["100%_sure"]),
         ("1%25", &[]),
@@ -167,30 +174,91 @@ fn writes_do_not_shift_a_page() {
     assert_eq!(made.len(), 10);
 }
 
-/// No list scans all licences, and none sorts what it found.
+/// No list scans all licences: each looks at the next entries of an index, and sorts only these.
 #[test]
 fn every_list_follows_an_index() {
     let registrar = start();
+    registrar.get("/api/v1/licenses").expect(200);
     let database = registrar.database();
-    let plans = [
+    let lists = [
         (queries::ALL, "l USING INTEGER PRIMARY KEY (rowid>?)"),
-        (queries::OF_PRODUCT, "l USING INDEX licenses_by_product (product=? AND rowid>?)"),
-        (queries::OF_POLICY, "l USING INDEX licenses_by_policy (policy=? AND rowid>?)"),
-        (queries::OF_STATUS, "l USING INDEX licenses_by_status (status=? AND rowid>?)"),
-        (queries::OF_OWNER, "l USING INDEX licenses_by_owner (owner=? AND rowid>?)"),
+        (queries::OF_PRODUCT, "l USING COVERING INDEX licenses_by_product (product=? AND rowid>?)"),
+        (queries::OF_POLICY, "l USING COVERING INDEX licenses_by_policy (policy=? AND rowid>?)"),
+        (queries::OF_STATUS, "l USING COVERING INDEX licenses_by_status (status=? AND rowid>?)"),
+        (queries::OF_OWNER, "l USING INDEX licenses_by_folded_owner (<expr>=? AND rowid>?)"),
         (queries::OF_DOMAIN, "t USING PRIMARY KEY (kind=? AND term=? AND license>?)"),
-        (queries::BY_END, "l USING INDEX licenses_by_end (expires_at>? AND expires_at<?)"),
-        (queries::BY_TERM, "t USING PRIMARY KEY (kind=? AND term>? AND term<?)"),
+        (queries::BY_END, "l USING COVERING INDEX licenses_by_end (expires_at=? AND rowid>?)"),
+        (queries::BY_END, "l USING COVERING INDEX licenses_by_end (expires_at>? AND expires_at<?)"),
+        (queries::BY_TERM, "t USING PRIMARY KEY (kind=? AND (term,license)>(?,?) AND term<?)"),
+    ];
+    for (list, driver) in lists {
+        for query in [list.page, list.end] {
+            let plan = plan(&database, query);
+            assert!(plan.iter().any(|step| *step == format!("SEARCH {driver}")), "{plan:#?}\n{query}");
+            let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("json_each"));
+            // What is scanned is the window.
+            assert!(scans.clone().all(|step| !step.contains("licenses") && !step.contains(" l")), "{plan:#?}\n{query}");
+        }
+    }
+    for (query, driver) in [
         (queries::BY_ID, "l USING INDEX sqlite_autoindex_licenses_1 (id=?)"),
         (queries::BY_KEY, "l USING INDEX sqlite_autoindex_licenses_2 (key_hash=?)"),
-    ];
-    for (query, driver) in plans {
+        (queries::TO_INDEX, "l USING INDEX licenses_to_index"),
+    ] {
         let plan = plan(&database, query);
-        assert!(plan[0].starts_with(&format!("SEARCH {driver}")), "{plan:#?}\n{query}");
-        for step in &plan {
-            let scans_all = step.starts_with("SCAN") && !step.contains("json_each");
-            assert!(!scans_all && !step.contains("TEMP B-TREE"), "{plan:#?}\n{query}");
+        assert!(plan[0].ends_with(driver), "{plan:#?}\n{query}");
+    }
+}
+
+/// A list with a filter that nothing passes ends early, again and again, and finds what is last.
+#[test]
+fn a_page_looks_at_a_bounded_number_of_licences() {
+    let registrar = start();
+    fill(&registrar, 25_000);
+    let last = issue(
+        &registrar,
+        json!({ "owner": "needle in", "domains": ["d.example"], "expiresAt": "2027-01-01T00:00:00Z" }),
+    );
+    let suspend = format!("{}/suspend", path(&last));
+    registrar.post(&suspend, &json!({})).expect(200);
+    registrar.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
+    let token = json!({ "name": "shop", "role": "admin", "products": ["acme", "other"] });
+    let token = registrar.post("/api/v1/tokens", &token).expect(201)["token"].as_str().unwrap().to_owned();
+    for (query, pages) in [
+        // The index has all of the answer.
+        ("owner=NEEDLE%20in", 1),
+        ("search=needle", 1),
+        ("status=suspended&domain=d.example", 1),
+        // One that all licences have must be looked through.
+        ("expiringBefore=2090-01-01T00:00:00Z&policy=pol_none", 3),
+        ("search=owner&policy=pol_none", 3),
+        ("status=active&none=1", 3),
+        ("product=acme&status=active&none=1", 3),
+        ("product=acme&status=active&expiringBefore=2026-12-01T00:00:00Z", 1),
+    ] {
+        // No licence is active.
+        let (query, is_none) = query.strip_suffix("&none=1").map_or((query, false), |query| (query, true));
+        if is_none {
+            registrar.database().execute("UPDATE licenses SET product = 'acme', status = 'suspended'", []).unwrap();
+            registrar
+                .database()
+                .execute("UPDATE licenses SET record = replace(record, '\"active\"', '\"suspended\"')", [])
+                .unwrap();
         }
+        let (mut found, mut count, mut cursor) = (0, 0, String::new());
+        loop {
+            let page = registrar.anonymous("GET", &format!("/api/v1/licenses?{query}{cursor}")).token(&token);
+            let page = page.send().expect(200);
+            found += page["items"].as_array().unwrap().len();
+            count += 1;
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let is_found = ["owner=", "search=needle", "status=suspended"].iter().any(|begin| query.starts_with(begin));
+        assert_eq!(found, usize::from(is_found), "{query}");
+        assert!(count >= pages && count <= 2 * pages + 1, "{query}: {count} pages");
     }
 }
 
@@ -283,4 +351,29 @@ fn fill(registrar: &Registrar, count: i64) {
         term.execute(("search", &owner, number + 1)).unwrap();
     }
     copy.commit().unwrap();
+}
+
+#[test]
+fn licences_of_an_older_version_are_found_by_what_it_wrote_and_soon_by_more() {
+    let registrar = start();
+    for (owner, domain) in [("Jane Doe", "a.example"), ("\u{c4}nne", "b.example")] {
+        issue(&registrar, json!({ "owner": owner, "domains": [domain] }));
+    }
+    // As migration 0002 left them.
+    registrar
+        .database()
+        .execute_batch(
+            "UPDATE licenses SET owner_folded = NULL, index_version = NULL;
+             DELETE FROM license_terms WHERE kind = 'search';
+             INSERT INTO license_terms SELECT 'search', lower(owner), number FROM licenses;",
+        )
+        .unwrap();
+    assert_eq!(owners(&registrar, "owner=jane+doe"), ["Jane Doe"]);
+    assert_eq!(owners(&registrar, "search=jane"), ["Jane Doe"]);
+    assert_eq!(owners(&registrar, "search=doe").len(), 0);
+    registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+    assert_eq!(owners(&registrar, "search=doe"), ["Jane Doe"]);
+    assert_eq!(owners(&registrar, "owner=%C3%A4NNE"), ["\u{c4}nne"]);
+    // It is no change of the licence.
+    assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 3);
 }

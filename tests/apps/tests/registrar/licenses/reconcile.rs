@@ -91,7 +91,7 @@ fn older_other_newer_and_missing_records_are_repaired() {
         |record| record.replace("\"status\":\"revoked\"", "\"status\":\"active\""),
         |_| String::new(),
     ];
-    let entries: Vec<String> = registrar.world().entries.keys().cloned().collect();
+    let entries: Vec<String> = registrar.world().licenses().map(|(key, _)| key.clone()).collect();
     for rotation in 0..changes.len() {
         let mut expected = 0;
         for (number, key) in entries.iter().enumerate() {
@@ -153,7 +153,7 @@ fn unknown_keys_are_counted_and_left() {
     let registrar = start();
     varied(&registrar);
     let stranger = format!("license:{}", "0".repeat(64));
-    let entry = registrar.world().entries.values().next().unwrap().clone();
+    let entry = registrar.world().licenses().next().unwrap().1.clone();
     registrar.world().entries.insert(stranger.clone(), entry);
     assert_eq!(reconcile(&registrar, false, 3), (6, 0, 1));
     assert!(registrar.world().entries.contains_key(&stranger));
@@ -261,7 +261,7 @@ fn licences_found_only_in_the_store_are_adopted() {
     let registrar = without_database(&from);
     {
         let mut world = registrar.world();
-        let entry = world.entries.values().next().unwrap().clone();
+        let entry = world.licenses().next().unwrap().1.clone();
         world.entries.insert("license:of-another-form".into(), entry.clone());
         world.entries.insert(format!("license:{}", "0".repeat(64)), Entry { value: b"no record".to_vec(), ..entry });
     }
@@ -383,7 +383,8 @@ fn a_licence_that_is_not_as_its_events_say_is_not_the_truth() {
     registrar.post(&format!("{}/suspend", path(honest)), &json!({})).expect(200);
     let database = registrar.database();
     let (id, generation) = (|of: &Value| of["id"].as_str().unwrap().to_owned(), 99);
-    let resume = "UPDATE licenses SET status = 'active', record = json_set(record, '$.status', 'active', '$.generation', ?2)
+    let resume =
+        "UPDATE licenses SET status = 'active', record = json_set(record, '$.status', 'active', '$.generation', ?2)
         WHERE id = ?1";
     database.execute(resume, (id(forged), generation)).unwrap();
     database.execute("DELETE FROM licenses WHERE id = ?1", [id(deleted)]).unwrap();

@@ -142,7 +142,9 @@ fn a_scoped_token_cannot_tell_whether_another_product_has_a_key_or_an_id() {
         assert_eq!(refused.problem(422, "UNPROCESSABLE")["detail"], detail);
     }
     // Who may see all products is told the reason.
-    registrar.post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": key })).problem(409, "KEY_TAKEN");
+    registrar
+        .post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": key }))
+        .problem(409, "KEY_TAKEN");
 }
 
 #[test]

@@ -6,19 +6,23 @@ use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use super::search::queries;
+use super::search::{queries, terms};
 use crate::ask::Ask;
-use crate::limits::MAX_SEARCH_BYTES;
+use crate::bindings::countersign::license::sql::Statement;
 use crate::resources::terms::Terms;
-use crate::sql::db::{self, Row, Value, integer, moment, optional, text};
+use crate::sql::db::{self, Row, Value, integer, moment, optional, statement, text};
 use crate::wire::answer;
 use crate::wire::problem::{self, NOT_FOUND, Problem, corrupt, unprocessable};
 use crate::write::change::Change;
 
 const INSERT: &str = "INSERT INTO licenses (id, key_hash, record, policy, max_domains, owner, metadata, created_at, updated_at, revision, \
-    product, status, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    product, status, expires_at, owner_folded, index_version) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 const UPDATE: &str = "UPDATE licenses SET key_hash = ?2, record = ?3, policy = ?4, max_domains = ?5, owner = ?6, metadata = ?7, \
-    created_at = ?8, updated_at = ?9, revision = ?10, product = ?11, status = ?12, expires_at = ?13 WHERE id = ?1";
+    created_at = ?8, updated_at = ?9, revision = ?10, product = ?11, status = ?12, expires_at = ?13, owner_folded = ?14, \
+    index_version = ?15 WHERE id = ?1";
+const INDEX: &str =
+    "UPDATE licenses SET owner_folded = ?3, index_version = ?4 WHERE id = ?1 AND revision = ?2 RETURNING number";
 const DELETE: &str = "DELETE FROM licenses WHERE id = ?1";
 
 const INSERT_TERMS: &str = "INSERT OR IGNORE INTO license_terms (kind, term, license) \
@@ -207,8 +211,9 @@ impl IssuedLicense {
             self.record.generation = self.record.generation.max(next_generation(before.record.generation)?);
         }
         change.run(UPDATE, self.columns());
-        let lists = [(DOMAIN, self.domains(), before.domains()), (SEARCH, self.search_terms(), before.search_terms())];
-        for (kind, terms, _) in lists.into_iter().filter(|(_, terms, before)| terms != before) {
+        // The terms of the search always, as they may be of an older version.
+        let domains = (self.domains() != before.domains()).then(|| (DOMAIN, self.domains()));
+        for (kind, terms) in domains.into_iter().chain([(SEARCH, self.search_terms())]) {
             change.run(DELETE_TERMS, vec![text(self.record.id.as_str()), text(kind)]);
             change.run(INSERT_TERMS, self.terms_of(kind, terms));
         }
@@ -263,6 +268,8 @@ impl IssuedLicense {
             text(record.product.as_str()),
             text(record.status.as_str()),
             optional(record.expires_at, moment),
+            optional(self.owner.as_deref(), |owner| text(terms::fold(owner))),
+            integer(terms::VERSION),
         ]
     }
 
@@ -275,12 +282,28 @@ impl IssuedLicense {
         self.record.domains.iter().map(ToString::to_string).collect()
     }
 
-    /// The texts by which a search finds the licence: its hint, its owner, and the values of its
-    /// metadata.
+    /// The texts by which a search finds the licence.
     fn search_terms(&self) -> Vec<String> {
         let hint = self.record.hint.as_ref().map(|hint| hint.as_str());
         let values = self.metadata.values().filter_map(Json::as_str);
-        hint.into_iter().chain(self.owner.as_deref()).chain(values).map(search_term).collect()
+        hint.into_iter().chain(self.owner.as_deref()).chain(values).flat_map(terms::terms_of).collect()
+    }
+
+    /// The statements that give the terms of this version to a licence of an older one. They have
+    /// an effect only while it has this revision.
+    pub(crate) fn index(&self) -> Vec<Statement> {
+        let id = self.record.id.as_str();
+        let parameters = vec![
+            text(id),
+            integer(self.revision),
+            optional(self.owner.as_deref(), |owner| text(terms::fold(owner))),
+            integer(terms::VERSION),
+        ];
+        vec![
+            statement(INDEX, parameters, Some(1)),
+            statement(DELETE_TERMS, vec![text(id), text(SEARCH)], None),
+            statement(INSERT_TERMS, self.terms_of(SEARCH, self.search_terms()), None),
+        ]
     }
 }
 
@@ -288,9 +311,4 @@ impl IssuedLicense {
 pub(crate) fn next_generation(generation: u64) -> Result<u64, Problem> {
     let detail = "This licence was changed as often as its generation can count; issue a new licence instead.";
     generation.checked_add(1).filter(|next| *next <= MAX_COUNTED).ok_or(problem::conflict(detail))
-}
-
-/// A text as the index has it: in lower case, and no longer than a search may be.
-pub(crate) fn search_term(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).take(MAX_SEARCH_BYTES).collect()
 }

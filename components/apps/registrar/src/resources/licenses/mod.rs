@@ -11,6 +11,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod domains;
 pub(crate) mod get;
+pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod patch;

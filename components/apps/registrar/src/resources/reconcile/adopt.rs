@@ -61,7 +61,7 @@ struct Adoption {
 /// write.
 pub(crate) fn step(cursor: Option<&str>, limit: u32, now: Timestamp) -> Result<Step, Problem> {
     let mut adoption = Adoption {
-        change: Change::new(),
+        change: Change::in_steps(),
         now,
         adopted: 0,
         retired: 0,

@@ -88,7 +88,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// Compares some keys, and delivers again the records that differ in the store. It ends at the
 /// limit, or earlier if there is much to deliver.
 fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
-    let mut change = Change::new();
+    let mut change = Change::in_steps();
     let (mut after, mut checked, mut repaired, mut at_end, mut bytes) = (after.to_owned(), 0, 0, 0, 0);
     let mut unaccounted = BTreeSet::new();
     let next = loop {

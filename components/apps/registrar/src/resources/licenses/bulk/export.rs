@@ -62,7 +62,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
             Format::Csv => body.extend(table::write(lines.iter(), body.is_empty())),
         }
         match page.next {
-            Some(next) if count < limit && body.len() < MAX_EXPORT_BYTES => after = next,
+            Some(next) if count < limit && body.len() < MAX_EXPORT_BYTES && !page.is_cut => after = next,
             next => break next,
         }
     };

@@ -83,11 +83,7 @@ fn read(body: &[u8]) -> Vec<Line> {
 
 /// The change that imports every valid line, and the report on all lines. The report of a dry run
 /// leaves out the ids and keys that were generated for it.
-fn build(
-    ask: &Ask<'_>,
-    lines: &[(u64, Result<Entry, Problem>)],
-    dry_run: bool,
-) -> Result<(Change, Answer), Problem> {
+fn build(ask: &Ask<'_>, lines: &[(u64, Result<Entry, Problem>)], dry_run: bool) -> Result<(Change, Answer), Problem> {
     let mut taken = TakenNames::read(lines)?;
     let mut change = Change::new();
     let (mut results, mut errors) = (Vec::new(), Vec::new());

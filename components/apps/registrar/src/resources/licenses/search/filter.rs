@@ -1,5 +1,8 @@
 //! Which licences a list has, and in what order: that of creation, except that a list of licences
 //! that end soon is in the order of their ends, and a search in that of the texts found.
+//!
+//! A page looks at a bounded number of licences. If too few of them pass the filters, it ends early,
+//! also without any, and the next page goes on.
 
 use countersign::crockford;
 use countersign::domain::DomainRule;
@@ -9,12 +12,13 @@ use countersign::name::{Identifier, Label, Product};
 use countersign::time::Timestamp;
 use serde_json::json;
 
-use super::queries;
+use super::queries::{self, List};
+use super::terms::{fold, search_term};
 use crate::ask::Ask;
-use crate::limits::{MAX_SEARCH_BYTES, MIN_SEARCH_BYTES};
-use crate::resources::licenses::issued::{IssuedLicense, search_term};
+use crate::limits::{MAX_LOOKED_AT, MAX_SEARCH_BYTES, MIN_SEARCH_BYTES, WINDOW};
+use crate::resources::licenses::issued::IssuedLicense;
 use crate::sql::db::{self, Row, Value, integer, moment, optional, text};
-use crate::wire::problem::{Problem, corrupt};
+use crate::wire::problem::Problem;
 use crate::wire::query::unknown_cursor;
 
 /// The filters of a request, and the order that follows from them.
@@ -23,7 +27,8 @@ pub(crate) struct Filter {
     products: Option<Vec<String>>,
     policy: Option<Label>,
     status: Option<Status>,
-    owner: Option<Identifier>,
+    /// Without case.
+    owner: Option<String>,
     domain: Option<DomainRule>,
     ends_before: Option<Timestamp>,
     /// In lower case.
@@ -35,12 +40,14 @@ pub(crate) struct Filter {
 pub(crate) struct Page {
     pub(crate) items: Vec<IssuedLicense>,
     pub(crate) next: Option<Position>,
+    /// Whether the page ends early, as it has looked at enough.
+    pub(crate) is_cut: bool,
 }
 
 /// The index that a list follows.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Order {
-    Creation(&'static str),
+    Creation(&'static List),
     /// The order of creation, merged from each product's list.
     Product,
     End,
@@ -64,11 +71,11 @@ impl Filter {
             products: ask.caller.products().map(<[String]>::to_vec),
             policy: query.parse_one("policy", Label::parse)?,
             status: query.parse_one("status", Status::parse)?,
-            owner: query.parse_one("owner", Identifier::parse)?,
+            owner: query.parse_one("owner", Identifier::parse)?.map(|owner| fold(owner.as_str())),
             domain: query.parse_one("domain", DomainRule::parse)?,
             ends_before: query.parse_one("expiringBefore", Timestamp::parse)?,
             search: query.take("search"),
-            order: Order::Creation(queries::ALL),
+            order: Order::Creation(&queries::ALL),
         };
         if let Some(product) = product {
             let is_seen = ask.caller.has_product(product.as_str());
@@ -80,6 +87,9 @@ impl Filter {
                 return Err(FieldError::new("search", detail));
             }
             *search = search_term(search);
+            if search.is_empty() {
+                return Err(FieldError::new("search", "must have a letter or a digit."));
+            }
         }
         filter.order = filter.order();
         Ok(filter)
@@ -88,23 +98,23 @@ impl Filter {
     /// The index that is likely to have the fewest licences under one entry.
     fn order(&self) -> Order {
         if self.domain.is_some() {
-            Order::Creation(queries::OF_DOMAIN)
+            Order::Creation(&queries::OF_DOMAIN)
         } else if self.owner.is_some() {
-            Order::Creation(queries::OF_OWNER)
+            Order::Creation(&queries::OF_OWNER)
         } else if self.search.is_some() {
             Order::Term
         } else if self.status.is_some_and(|status| status != Status::Active) {
-            Order::Creation(queries::OF_STATUS)
+            Order::Creation(&queries::OF_STATUS)
         } else if self.ends_before.is_some() {
             Order::End
         } else if self.policy.is_some() {
-            Order::Creation(queries::OF_POLICY)
+            Order::Creation(&queries::OF_POLICY)
         } else if self.products.is_some() {
             Order::Product
         } else if self.status.is_some() {
-            Order::Creation(queries::OF_STATUS)
+            Order::Creation(&queries::OF_STATUS)
         } else {
-            Order::Creation(queries::ALL)
+            Order::Creation(&queries::ALL)
         }
     }
 
@@ -117,38 +127,105 @@ impl Filter {
 
     /// At most `limit` licences after a position.
     pub(crate) fn page(&self, after: &Position, limit: u32) -> Result<Page, Problem> {
-        let products = self.products.as_deref();
-        let mut rows = match self.order {
-            Order::Product => {
-                // Each product's list is in order; the page has the first of all of them.
-                let mut rows = Vec::new();
-                for product in products.unwrap_or_default() {
-                    rows.extend(self.rows(queries::OF_PRODUCT, Some(std::slice::from_ref(product)), after, limit)?);
-                    rows.sort_by_key(|row| row.integer(0).unwrap_or_default());
-                    rows.truncate(limit as usize + 1);
+        let mut page = Page { items: Vec::new(), next: None, is_cut: false };
+        // One more shows that more follow.
+        let wanted = limit + 1;
+        let mut window = if self.is_by_index() { wanted } else { WINDOW };
+        let (mut after, mut looked_at) = (after.clone(), 0);
+        loop {
+            let (rows, end) = self.window(&after, wanted - page.items.len() as u32, window)?;
+            for row in &rows {
+                if page.items.len() == limit as usize {
+                    page.next = Some(after);
+                    return Ok(page);
                 }
-                rows
+                let issued = IssuedLicense::from_row(row)?;
+                after = self.order.position_of(row, &issued)?;
+                page.items.push(issued);
             }
-            Order::Creation(query) => self.rows(query, products, after, limit)?,
-            Order::End => self.rows(queries::BY_END, products, after, limit)?,
-            Order::Term => self.rows(queries::BY_TERM, products, after, limit)?,
-        };
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let items: Vec<_> = rows.iter().map(IssuedLicense::from_row).collect::<Result<_, _>>()?;
-        let last = rows.last().zip(items.last()).filter(|_| more);
-        let next = last.map(|(row, issued)| self.order.position_of(row, issued)).transpose()?;
-        Ok(Page { items, next })
+            let Some(end) = end else { return Ok(page) };
+            after = end;
+            looked_at += window * self.lists();
+            if looked_at >= MAX_LOOKED_AT {
+                return Ok(Page { next: Some(after), is_cut: true, ..page });
+            }
+            window = WINDOW;
+        }
     }
 
-    /// At most one row more than the limit, which shows that more follow.
-    fn rows(
+    /// The lists that a page merges.
+    fn lists(&self) -> u32 {
+        match (self.order, &self.products) {
+            (Order::Product, Some(products)) => products.len() as u32,
+            _ => 1,
+        }
+    }
+
+    /// Whether the index has only licences that pass all filters.
+    fn is_by_index(&self) -> bool {
+        let filters = [
+            self.products.is_some(),
+            self.policy.is_some(),
+            self.status.is_some(),
+            self.owner.is_some(),
+            self.domain.is_some(),
+            self.ends_before.is_some(),
+        ];
+        let filters = filters.into_iter().filter(|is_set| *is_set).count();
+        match self.order {
+            // A licence may have several texts, of which one counts.
+            Order::Term => false,
+            Order::Creation(_) | Order::Product | Order::End => filters <= 1 && self.search.is_none(),
+        }
+    }
+
+    /// The licences among the next entries of the index that pass all filters, at most `limit`, and
+    /// the position of the last of these entries if more may follow.
+    fn window(&self, after: &Position, limit: u32, window: u32) -> Result<(Vec<Row>, Option<Position>), Problem> {
+        let products = self.products.as_deref();
+        let list = match self.order {
+            Order::Product => return self.window_of_products(after, limit, window),
+            Order::Creation(list) => list,
+            Order::End => &queries::BY_END,
+            Order::Term => &queries::BY_TERM,
+        };
+        self.window_of(list, products, after, limit, window)
+    }
+
+    /// Each product's list is in order; the window has the first of all of them, up to the first end
+    /// of one of their windows.
+    fn window_of_products(
         &self,
-        query: &str,
+        after: &Position,
+        limit: u32,
+        window: u32,
+    ) -> Result<(Vec<Row>, Option<Position>), Problem> {
+        let (mut rows, mut end): (Vec<Row>, Option<Position>) = (Vec::new(), None);
+        let products = self.products.as_deref().unwrap_or_default();
+        for product in products {
+            let product = Some(std::slice::from_ref(product));
+            let (more, last) = self.window_of(&queries::OF_PRODUCT, product, after, limit, window)?;
+            rows.extend(more);
+            end = match (end, last) {
+                (Some(end), Some(last)) => Some(if last.number < end.number { last } else { end }),
+                (end, last) => end.or(last),
+            };
+            let number = |row: &Row| row.integer(0).unwrap_or_default();
+            rows.retain(|row| end.as_ref().is_none_or(|end| number(row) <= end.number));
+            rows.sort_by_key(number);
+            rows.truncate(limit as usize);
+        }
+        Ok((rows, end))
+    }
+
+    fn window_of(
+        &self,
+        list: &List,
         products: Option<&[String]>,
         after: &Position,
         limit: u32,
-    ) -> Result<Vec<Row>, Problem> {
+        window: u32,
+    ) -> Result<(Vec<Row>, Option<Position>), Problem> {
         let search = self.search.as_deref();
         // After every text that begins with the search text: no text contains the last character.
         let last = search.map(|search| format!("{search}{}", char::MAX));
@@ -156,16 +233,26 @@ impl Filter {
             optional(products, |products| text(json!(products).to_string())),
             optional(self.policy.as_ref(), |policy| text(policy.as_str())),
             optional(self.status, |status| text(status.as_str())),
-            optional(self.owner.as_ref(), |owner| text(owner.as_str())),
+            optional(self.owner.as_deref(), text),
             optional(self.domain.as_ref(), |domain| text(domain.to_string())),
             optional(self.ends_before, moment),
             optional(search, text),
             optional(last, text),
             integer(after.number),
             after.entry.clone(),
-            integer(limit + 1),
+            integer(limit),
+            integer(window),
         ];
-        db::query(query, parameters)
+        let rows = db::query(list.page, parameters.clone())?;
+        let position = |row: &Row, number, entry| -> Result<_, Problem> {
+            Ok(Position { number: row.integer(number)?, entry: row.value(entry)?.clone() })
+        };
+        let end = match rows.last() {
+            // What the rest of the window has is not known.
+            Some(last) if rows.len() == limit as usize => Some(position(last, 0, IssuedLicense::COLUMNS)?),
+            _ => db::query_one(list.end, parameters)?.map(|row| position(&row, 0, 1)).transpose()?,
+        };
+        Ok((rows, end))
     }
 }
 
@@ -179,14 +266,9 @@ impl Order {
         Position { number: 0, entry }
     }
 
-    /// The position after a licence. A search has the text found in a column after the licence's.
+    /// The position after a licence, whose entry is in a column after its own.
     fn position_of(self, row: &Row, issued: &IssuedLicense) -> Result<Position, Problem> {
-        let entry = match self {
-            Self::Creation(_) | Self::Product => Value::Null,
-            Self::End => issued.record.expires_at.map(moment).ok_or_else(corrupt)?,
-            Self::Term => text(row.text(IssuedLicense::COLUMNS)?),
-        };
-        Ok(Position { number: issued.number, entry })
+        Ok(Position { number: issued.number, entry: row.value(IssuedLicense::COLUMNS)?.clone() })
     }
 
     /// Reads [`Position::cursor`].
