@@ -102,9 +102,9 @@ pub(crate) const MAX_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 /// a guest's memory.
 pub(crate) const MAX_EXPORT_BYTES: usize = 1024 * 1024;
 
-/// The highest generation that an import takes and an export writes. A licence that comes in with it
-/// can still be changed 2⁵² times before its generation is past the whole numbers that every reader
-/// of JSON takes exactly.
+/// The highest generation that an import takes and an export writes. A licence that comes in with
+/// it can still be changed 2⁵² times before its generation is past the whole numbers that every
+/// reader of JSON takes exactly.
 pub(crate) const MAX_IMPORTED_GENERATION: u64 = 1 << 52;
 
 /// Days of validations in the statistics if the caller names none.

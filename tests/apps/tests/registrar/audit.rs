@@ -315,7 +315,7 @@ fn a_chain_without_its_end_is_found_also_once_it_has_grown_again() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_is_no_verdict_on_the_events() {
+fn an_audit_without_the_store_is_a_fault_and_not_a_verdict() {
     let (registrar, _) = varied();
     registrar.world().is_store_down = true;
     registrar.get("/api/v1/audit").problem(503, "UNAVAILABLE");
@@ -326,7 +326,7 @@ fn a_store_that_does_not_answer_is_no_verdict_on_the_events() {
     registrar.patch("/api/v1/products/acme", &json!({ "name": "now" })).expect(200);
     let step = registrar.get("/api/v1/audit").expect(200);
     assert_eq!(step["remembered"], step["head"]);
-    // What cannot be read is no verdict either, and can be replaced.
+    // So is one of a memory that cannot be read, which can be replaced.
     registrar.world().write("audit:head", b"no event".to_vec());
     registrar.get("/api/v1/audit").problem(503, "UNAVAILABLE");
     registrar.post("/api/v1/audit/accept", &json!({})).expect(200);

@@ -5,8 +5,8 @@
 //! event. So each event's `before` is compared with the `after` of the event before it on the same
 //! resource, the last `after` with the resource, and each resource and key with its events.
 //!
-//! Not compared are the hashes of keys and tokens, which are in no event, and what is no resource:
-//! counts of validations, stored answers, terms of the search.
+//! Not compared are the hashes of keys and tokens, which are in no event, and what
+//! does not belong to a resource: counts of validations, stored answers, terms of the search.
 
 use countersign::audit::{BEGINNING, link};
 use countersign::crockford;
@@ -122,8 +122,8 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     Ok(answer::json(200, &body))
 }
 
-/// `POST /api/v1/audit/accept`: has the store remember the chain as it is now, as after the database
-/// was restored from a copy on purpose. The event of this says what was remembered before.
+/// `POST /api/v1/audit/accept`: has the store remember the chain as it is now, as after the
+/// database was restored from a copy on purpose. The event of this says what was remembered before.
 pub(crate) fn accept(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.optional_fields()?.finish()?;
     let mut is_retry = true;
@@ -364,7 +364,7 @@ fn find(id: &str) -> Result<Option<Option<Value>>, Problem> {
     Ok(Some(view.map(Value::Object)))
 }
 
-/// Whether two states of a resource are the same. A token's last use is no part of it, and a
+/// Whether two states of a resource are the same. A token's last use does not count, and a
 /// licence's terms are compared as this version reads them: an older one may have written them in
 /// another way.
 fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {

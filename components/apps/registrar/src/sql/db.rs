@@ -55,8 +55,8 @@ pub(crate) fn optional<T>(value: Option<T>, parameter: impl FnOnce(T) -> Value) 
 }
 
 /// A list of rows in the order of their numbers, or of their times, with optional conditions. It
-/// looks at a bounded number of rows: a page that finds too few of them ends early, and the next one
-/// goes on.
+/// looks at a bounded number of rows: a page that finds too few of them ends early, and the next
+/// one goes on.
 pub(crate) struct Select {
     columns: &'static str,
     table: &'static str,

@@ -101,8 +101,8 @@ impl Change {
         );
     }
 
-    /// Tries to commit. Returns the chain's new end, or `None` if another change was committed since
-    /// this one's verb read.
+    /// Tries to commit. Returns the chain's new end, or `None` if another change was committed
+    /// since this one's verb read.
     fn commit(
         self,
         ask: &Ask<'_>,

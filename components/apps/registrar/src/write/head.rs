@@ -25,7 +25,7 @@ pub(crate) fn recall() -> Result<Option<End>, Problem> {
 /// Remembers the end to which a committed change brought the chain from `before`, unless the chain
 /// lost the event that is remembered: that memory is the evidence.
 ///
-/// A failure is none of the change. What is remembered then is an earlier end.
+/// A failure does not fail the change. What is remembered then is an earlier end.
 pub(super) fn remember(before: End, after: End) {
     let Ok(mut present) = store::get(AUDIT_HEAD) else { return };
     for _ in 0..MAX_CONFLICTS {

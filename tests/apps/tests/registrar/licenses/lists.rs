@@ -374,6 +374,6 @@ fn licences_of_an_older_version_are_found_by_what_it_wrote_and_soon_by_more() {
     registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
     assert_eq!(owners(&registrar, "search=doe"), ["Jane Doe"]);
     assert_eq!(owners(&registrar, "owner=%C3%A4NNE"), ["\u{c4}nne"]);
-    // It is no change of the licence.
+    // That does not change the licence.
     assert_eq!(registrar.get("/api/v1/events").expect(200)["head"]["number"], 3);
 }

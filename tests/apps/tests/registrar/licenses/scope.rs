@@ -141,7 +141,7 @@ fn a_scoped_token_cannot_tell_whether_another_product_has_a_key_or_an_id() {
         let refused = post("/api/v1/licenses", json!({ "policy": policy }));
         assert_eq!(refused.problem(422, "UNPROCESSABLE")["detail"], detail);
     }
-    // Who may see all products is told the reason.
+    // Who may see all products gets the reason.
     registrar
         .post("/api/v1/licenses", &json!({ "product": "acme", "plan": "pro", "key": key }))
         .problem(409, "KEY_TAKEN");

@@ -130,7 +130,7 @@ fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Pr
     Ok((change, report))
 }
 
-/// What became of one key.
+/// The outcome for one key.
 enum Comparison {
     Same,
     Repaired,

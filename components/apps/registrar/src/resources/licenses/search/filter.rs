@@ -1,8 +1,8 @@
 //! Which licences a list has, and in what order: that of creation, except that a list of licences
 //! that end soon is in the order of their ends, and a search in that of the texts found.
 //!
-//! A page looks at a bounded number of licences. If too few of them pass the filters, it ends early,
-//! also without any, and the next page goes on.
+//! A page looks at a bounded number of licences. If too few of them pass the filters, it ends
+//! early, also without any, and the next page goes on.
 
 use countersign::crockford;
 use countersign::domain::DomainRule;
@@ -192,8 +192,8 @@ impl Filter {
         self.window_of(list, products, after, limit, window)
     }
 
-    /// Each product's list is in order; the window has the first of all of them, up to the first end
-    /// of one of their windows.
+    /// Each product's list is in order; the window has the first of all of them, up to the first
+    /// end of one of their windows.
     fn window_of_products(
         &self,
         after: &Position,

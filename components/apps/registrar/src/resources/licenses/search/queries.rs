@@ -1,7 +1,7 @@
 //! How licences are listed: two statements for each index that a list may follow, in the order of
-//! the index, after a cursor. They look at a window, which is the next few entries of the index: one
-//! finds the licences in it that pass the other filters, the other finds its last entry. So a list
-//! that finds little looks at no more than one that finds much.
+//! the index, after a cursor. They look at a window, which is the next few entries of the index:
+//! one finds the licences in it that pass the other filters, the other finds its last entry. So a
+//! list that finds little looks at no more than one that finds much.
 //!
 //! All statements have the same parameters. `NULL` is a filter that was not asked for.
 //!
