@@ -33,13 +33,23 @@ pub struct Case<'a> {
     /// Hashed once for each request. `None` if the licence does not count seats, or the request
     /// does not name a holder.
     pub(crate) holder: Option<Holder>,
+    /// [`Request::untrimmed_holder`], a rare one.
+    untrimmed: Option<Holder>,
 }
 
 impl<'a> Case<'a> {
     /// The case of a request that has this licence's key.
     pub fn new(license: &'a License, request: &'a Request) -> Self {
-        let holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license.id));
-        Self { license, request, holder }
+        let per = license.seat_policy.map(|policy| policy.per);
+        let holder = per.and_then(|per| request.holder(per, &license.id));
+        let untrimmed = per.and_then(|per| request.untrimmed_holder(per, &license.id));
+        Self { license, request, holder, untrimmed }
+    }
+
+    /// The index of the holder's seat.
+    pub(crate) fn seat(&self, policy: &SeatPolicy, state: &State, now: Timestamp) -> Option<usize> {
+        let find = |holder: &Option<Holder>| state.find(holder.as_ref()?, policy.matching, now);
+        find(&self.holder).or_else(|| find(&self.untrimmed))
     }
 
     /// Whether the decision depends on the licence's state. If not, decide with [`State::default`].
@@ -150,11 +160,11 @@ impl<'a> Findings<'a> {
         };
         let lacks_feature = !request.features().iter().all(|feature| license.features.contains(feature));
         let is_over_limit = matches!(standing, Standing::Held { place, policy, .. } if place >= policy.ceiling());
-        let is_used_up = request.allowance().is_some()
-            && self
-                .remaining
-                .as_ref()
-                .is_none_or(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.ceiling);
+        let lacks_allowance = request.allowance().is_some() && self.remaining.is_none();
+        let is_used_up = self
+            .remaining
+            .as_ref()
+            .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.ceiling);
 
         [
             (Code::Revoked, license.status == Status::Revoked),
@@ -170,6 +180,7 @@ impl<'a> Findings<'a> {
             (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
             (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
             (Code::FeatureMissing, lacks_feature),
+            (Code::AllowanceMissing, lacks_allowance),
             (Code::TooManyActivations, is_over_limit),
             (Code::UsageExhausted, is_used_up),
         ]
@@ -196,8 +207,10 @@ enum Standing<'a> {
 impl<'a> Standing<'a> {
     fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
         let Some(policy) = &case.license.seat_policy else { return Self::Uncounted };
-        let Some(holder) = &case.holder else { return Self::Nameless(policy.per) };
-        let Some(at) = state.find(holder, policy.matching, now) else { return Self::Absent };
+        if case.holder.is_none() {
+            return Self::Nameless(policy.per);
+        }
+        let Some(at) = case.seat(policy, state, now) else { return Self::Absent };
         let seat = &state.seats[at];
         if !seat.is_live(now) {
             return Self::Lapsed(seat);

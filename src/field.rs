@@ -11,7 +11,8 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct FieldError {
-    /// The field's name in JSON, or empty if the error is about the whole request.
+    /// The field's name in JSON, or the path to it, such as `activation.per` or `features[1]`.
+    /// Empty if the error is about the whole request.
     pub field: String,
     /// A sentence for people.
     pub detail: String,
@@ -30,5 +31,16 @@ impl FieldError {
     pub fn new(field: &str, detail: impl fmt::Display) -> Self {
         let detail = if field.is_empty() { detail.to_string() } else { format!("`{field}` {detail}") };
         Self { field: field.to_owned(), detail }
+    }
+
+    /// An error about an item of a list. Items are counted from 0, as programs do.
+    ///
+    /// ```
+    /// use countersign::field::FieldError;
+    ///
+    /// assert_eq!(FieldError::in_list("features", 1, "is empty.").detail, "`features[1]` is empty.");
+    /// ```
+    pub fn in_list(list: &str, at: usize, detail: impl fmt::Display) -> Self {
+        Self::new(&format!("{list}[{at}]"), detail)
     }
 }

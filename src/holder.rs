@@ -11,6 +11,7 @@ use crate::{
     id::{ActivationId, LicenseId},
     limits::MAX_COMPONENTS,
     name::{Identifier, NameError},
+    typed::trim,
 };
 use alloc::{string::String, vec::Vec};
 
@@ -27,9 +28,10 @@ words! {
 }
 
 words! {
-    /// How many components of two fingerprints must be equal for them to be the same machine.
+    /// Which components of a request's fingerprint must be among those that a seat was taken with,
+    /// for both to be the same machine.
     pub enum Matching {
-        /// All components of both.
+        /// All that the request sends. It need not send all that the seat was taken with.
         All = "all",
         /// More than half of the components that the seat was taken with.
         Most = "most",
@@ -54,9 +56,9 @@ pub struct Fingerprint(Vec<Identifier>);
 /// Why texts are not a valid [`Fingerprint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
-    /// One is not a valid component.
-    #[error("has an invalid component: it {0}")]
-    Component(NameError),
+    /// The one at this place, counted from 0, is not a valid component.
+    #[error("has an invalid component: it {1}")]
+    Component(usize, NameError),
     /// There are no texts, or more than five.
     #[error("must have 1 to {MAX_COMPONENTS} components")]
     Count,
@@ -72,11 +74,23 @@ impl Fingerprint {
     ///
     /// [`FingerprintError`] if there are not 1 to 5 components, two are equal, or one is invalid.
     pub fn parse(components: &[String]) -> Result<Self, FingerprintError> {
+        Self::read(components, |component| component)
+    }
+
+    /// As [`parse`](Self::parse), without what programs leave at a component's ends, such as a line
+    /// end.
+    pub(crate) fn parse_trimmed(components: &[String]) -> Result<Self, FingerprintError> {
+        Self::read(components, trim)
+    }
+
+    fn read(components: &[String], text: fn(&str) -> &str) -> Result<Self, FingerprintError> {
         if !(1..=MAX_COMPONENTS).contains(&components.len()) {
             return Err(FingerprintError::Count);
         }
-        let parsed: Result<Vec<_>, _> = components.iter().map(|component| Identifier::parse(component)).collect();
-        let parsed = parsed.map_err(FingerprintError::Component)?;
+        let component = |(at, component): (usize, &String)| {
+            Identifier::parse(text(component)).map_err(|error| FingerprintError::Component(at, error))
+        };
+        let parsed: Vec<_> = components.iter().enumerate().map(component).collect::<Result<_, _>>()?;
         let is_repeated = |(at, component)| parsed[..at].contains(component);
         if parsed.iter().enumerate().any(is_repeated) { Err(FingerprintError::Twice) } else { Ok(Self(parsed)) }
     }
@@ -116,12 +130,12 @@ impl Holder {
         &self.names[..usize::from(self.count)]
     }
 
-    /// Whether `other` is the holder that took a seat as `self`.
+    /// Whether `other`, who sends a request, is the holder that took a seat as `self`.
     pub fn is(&self, other: &Self, matching: Matching) -> bool {
         let own = self.hashes();
-        let alike = own.iter().filter(|hash| other.hashes().contains(hash)).count();
+        let alike = other.hashes().iter().filter(|hash| own.contains(hash)).count();
         match matching {
-            Matching::All => alike == own.len() && alike == other.hashes().len(),
+            Matching::All => alike == other.hashes().len(),
             Matching::Most => alike > own.len() / 2,
             Matching::Two => alike >= own.len().min(2),
             Matching::Any => alike >= 1,

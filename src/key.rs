@@ -3,8 +3,9 @@
 //! A generated key is a prefix and six groups of five symbols, `ACME-9T2MX-…`: 128 random bits as
 //! 26 symbols of Crockford's base32, then four check symbols over everything before them. Its
 //! canonical form is in upper case, with the hyphens as printed and look-alikes folded, in the
-//! prefix too: O is 0, and I and L are 1. A key of any other shape is an existing key and is used
-//! exactly as given.
+//! prefix too: O is 0, and I and L are 1. Only its letters and digits count, so it may be pasted
+//! with anything else around and inside. A key of any other shape is an existing key and is used
+//! exactly as given, but for white space and characters that cannot be seen at its ends.
 //!
 //! Only the SHA-256 hash of a key is stored, and keys are looked up by it. Salts and slow hashes
 //! protect secrets that can be guessed; 128 random bits cannot. A vendor who imports existing keys
@@ -17,7 +18,9 @@ use crate::{
     hex,
     limits::{HINT_CHARACTERS, MAX_KEY_BYTES},
     name::Product,
+    number::Grouped,
     store_keys,
+    typed::{Typed, trim},
 };
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
@@ -47,49 +50,95 @@ pub struct KeyHash([u8; 32]);
 /// Why a text cannot be looked up as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It is empty.
+    /// It is empty, or nothing of it can be seen.
     #[error("is empty")]
     Empty,
-    /// It has more than 512 bytes.
-    #[error("is longer than {MAX_KEY_BYTES} bytes")]
+    /// It has more than 8,192 bytes.
+    #[error("is longer than {} bytes", Grouped(MAX_KEY_BYTES as u64))]
     TooLong,
     /// It has the shape of a generated key, but its checksum is wrong: a typing error.
     #[error("has a typing error: its checksum is wrong")]
     Malformed,
 }
 
-/// Reads a key as its holder typed it, and hashes it.
-///
-/// In a generated key, case, spaces, hyphens and look-alikes do not matter. Any other text is an
-/// existing key and is hashed exactly as given. Code that stores a licence reads the key with this
-/// function too, so that both sides agree.
+/// Reads a key as its holder typed it, and hashes it. Code that stores a licence reads the key with
+/// this function too, so that both sides agree.
 ///
 /// # Errors
 ///
-/// [`ReadError::Empty`] or [`ReadError::TooLong`] if the text cannot be a key, and
-/// [`ReadError::Malformed`] if it has the printed shape of a generated key and a wrong checksum.
+/// Those of [`Reading::of`].
 pub fn read(given: &str) -> Result<KeyHash, ReadError> {
-    if given.is_empty() {
-        return Err(ReadError::Empty);
+    Reading::of(given).map(|reading| reading.hash)
+}
+
+/// A key as its holder typed it, and how to look it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The hash under which its licence is stored.
+    hash: KeyHash,
+    /// The hash of an existing key with the white space at its ends. Earlier versions stored
+    /// licences under it.
+    untrimmed: Option<KeyHash>,
+    looks_mistyped: bool,
+}
+
+impl Reading {
+    /// Reads a key as its holder typed it.
+    ///
+    /// In a generated key, case, look-alikes, full-width forms, and all that is neither a letter
+    /// nor a digit do not matter. Any other text is an existing key; white space and characters
+    /// that cannot be seen do not matter at its ends.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Empty`] or [`ReadError::TooLong`] if the text cannot be a key, and
+    /// [`ReadError::Malformed`] if it has the printed shape of a generated key and a wrong
+    /// checksum.
+    pub fn of(given: &str) -> Result<Self, ReadError> {
+        let text = trim(given);
+        if text.is_empty() {
+            return Err(ReadError::Empty);
+        }
+        if text.len() > MAX_KEY_BYTES {
+            return Err(ReadError::TooLong);
+        }
+        if let Some(key) = Canonical::of(text) {
+            return Ok(Self { hash: KeyHash::of(key.as_bytes()), untrimmed: None, looks_mistyped: false });
+        }
+        if has_printed_shape(text) {
+            return Err(ReadError::Malformed);
+        }
+        Ok(Self {
+            hash: KeyHash::of(text.as_bytes()),
+            untrimmed: (text.len() < given.len()).then(|| KeyHash::of(given.as_bytes())),
+            looks_mistyped: resembles_printed_shape(text),
+        })
     }
-    if given.len() > MAX_KEY_BYTES {
-        return Err(ReadError::TooLong);
+
+    /// The hashes under which to look its licence up, in this order. All but a few keys have one.
+    pub fn hashes(&self) -> impl Iterator<Item = &KeyHash> {
+        [&self.hash].into_iter().chain(&self.untrimmed)
     }
-    if let Some(canonical) = canonical(given) {
-        return Ok(KeyHash::of(&canonical));
+
+    /// Whether the text is probably a generated key with a typing error, if no licence has it.
+    pub const fn looks_mistyped(&self) -> bool {
+        self.looks_mistyped
     }
-    if has_printed_shape(given) { Err(ReadError::Malformed) } else { Ok(KeyHash::of(given)) }
 }
 
 /// The last four characters of a key, for display; `None` if they are a quarter or more of the key.
 ///
 /// In a generated key they are its check symbols, which leave 108 of its 128 bits unknown.
 pub fn hint(given: &str) -> Option<Hint> {
-    let characters: Vec<char> = given.trim().chars().collect();
+    let text = trim(given);
+    if let Some(key) = Canonical::of(text) {
+        return Some(Hint::last_of(key.as_bytes().iter().map(|symbol| char::from(*symbol)).collect()));
+    }
+    let characters: Vec<char> = text.chars().collect();
     if characters.len() <= 4 * HINT_CHARACTERS || characters.iter().any(|c| c.is_control()) {
         return None;
     }
-    Some(Hint(characters[characters.len() - HINT_CHARACTERS..].iter().collect()))
+    Some(Hint::last_of(characters))
 }
 
 impl Prefix {
@@ -138,7 +187,7 @@ impl Key {
 
     /// The hash that [`read`] returns for this key.
     pub fn hash(&self) -> KeyHash {
-        KeyHash::of(&fold(&self.0))
+        KeyHash::of(fold(&self.0).as_bytes())
     }
 
     /// The last four characters, for display.
@@ -165,8 +214,8 @@ impl fmt::Debug for Key {
 pub struct KeyHashError;
 
 impl KeyHash {
-    fn of(canonical: &str) -> Self {
-        Self(sha256([canonical.as_bytes()]))
+    fn of(canonical: &[u8]) -> Self {
+        Self(sha256([canonical]))
     }
 
     /// Reads the text that [`KeyHash::to_hex`] writes, in either case.
@@ -228,6 +277,10 @@ impl Hint {
         if well_formed { Ok(Self(text.to_owned())) } else { Err(HintError) }
     }
 
+    fn last_of(characters: Vec<char>) -> Self {
+        Self(characters[characters.len().saturating_sub(HINT_CHARACTERS)..].iter().collect())
+    }
+
     /// The hint as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -243,41 +296,63 @@ impl fmt::Display for Hint {
 text_form!(Prefix, PrefixError, |prefix| &prefix.0);
 text_form!(Hint, HintError, |hint| &hint.0);
 
-/// The canonical form of a generated key, however it is spaced; `None` for any other text.
-fn canonical(given: &str) -> Option<String> {
-    let mut symbols = String::with_capacity(given.len());
-    for c in given.chars().filter(|&c| !is_separator(c)) {
-        if !c.is_ascii_alphanumeric() {
+/// The most symbols of a generated key: a prefix and those after it.
+const MAX_SYMBOLS: usize = *PREFIX_CHARACTERS.end() + SYMBOLS;
+
+/// The canonical form of a generated key: at most [`MAX_SYMBOLS`], and a hyphen before each group.
+struct Canonical {
+    text: [u8; MAX_SYMBOLS + SYMBOLS / GROUP],
+    length: usize,
+}
+
+impl Canonical {
+    /// The canonical form of a generated key, whatever else is around and inside; `None` for any
+    /// other text. It allocates nothing, as every validation begins with it.
+    fn of(given: &str) -> Option<Self> {
+        let (mut symbols, mut count) = ([0; MAX_SYMBOLS], 0);
+        for c in given.chars() {
+            match Typed::of(c) {
+                Typed::Symbol(symbol) => *symbols.get_mut(count)? = crockford::fold(symbol),
+                Typed::Foreign => return None,
+                Typed::Separator | Typed::Nothing => continue,
+            }
+            count += 1;
+        }
+        let (prefix, body) = symbols[..count].split_at_checked(count.checked_sub(SYMBOLS)?)?;
+        if !PREFIX_CHARACTERS.contains(&prefix.len()) || !may_begin_prefix(prefix[0]) {
             return None;
         }
-        symbols.push(char::from(crockford::fold(c as u8)));
+        let mut values = [0; SYMBOLS];
+        for (value, symbol) in values.iter_mut().zip(body) {
+            *value = crockford::value(*symbol)?;
+        }
+        let (random, check) = values.split_at(SYMBOLS_OF_128_BITS);
+        let spare_bits = random[SYMBOLS_OF_128_BITS - 1] % 4;
+        if spare_bits != 0 || checksum(prefix.iter().copied(), random) != check {
+            return None;
+        }
+        let (mut text, mut length) = ([b'-'; MAX_SYMBOLS + SYMBOLS / GROUP], prefix.len());
+        text[..length].copy_from_slice(prefix);
+        for group in body.chunks(GROUP) {
+            text[length + 1..][..GROUP].copy_from_slice(group);
+            length += 1 + GROUP;
+        }
+        Some(Self { text, length })
     }
-    let (prefix, body) = symbols.split_at_checked(symbols.len().checked_sub(SYMBOLS)?)?;
-    if !PREFIX_CHARACTERS.contains(&prefix.len()) || !may_begin_prefix(prefix) {
-        return None;
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length]
     }
-    let values = body.bytes().map(crockford::value).collect::<Option<Vec<u8>>>()?;
-    let (random, check) = values.split_at(SYMBOLS_OF_128_BITS);
-    let spare_bits = random[SYMBOLS_OF_128_BITS - 1] % 4;
-    if spare_bits != 0 || checksum(prefix.bytes(), random) != check {
-        return None;
-    }
-    let mut canonical = prefix.to_owned();
-    for group in body.as_bytes().chunks(GROUP) {
-        canonical.push('-');
-        canonical.extend(group.iter().map(|&symbol| char::from(symbol)));
-    }
-    Some(canonical)
 }
 
 /// Whether the text looks like a printed key: a prefix and six groups of five symbols, with one
-/// separator between each.
+/// space or dash between each. Such a text is never taken for an existing key.
 fn has_printed_shape(given: &str) -> bool {
-    let mut groups = given.trim().split(is_separator);
+    let mut groups = given.split(is_separator);
     let is_prefix = groups.next().is_some_and(|prefix| {
         PREFIX_CHARACTERS.contains(&prefix.len())
             && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            && may_begin_prefix(&fold(prefix))
+            && prefix.bytes().next().is_some_and(|first| may_begin_prefix(crockford::fold(first)))
     });
     let mut count = 0;
     let are_groups = groups.all(|group| {
@@ -287,13 +362,34 @@ fn has_printed_shape(given: &str) -> bool {
     is_prefix && are_groups && count == SYMBOLS / GROUP
 }
 
+/// Whether the text could be a printed key in which a symbol is lost, doubled or foreign, or the
+/// separators are others: a prefix and six groups of about five. It could also be an existing key.
+fn resembles_printed_shape(given: &str) -> bool {
+    let mut groups = [0_usize; 1 + SYMBOLS / GROUP];
+    let (mut at, mut is_open) = (0, false);
+    for c in given.chars() {
+        match Typed::of(c) {
+            Typed::Nothing => {}
+            Typed::Separator if !is_open => {}
+            Typed::Separator => (at, is_open) = (at + 1, false),
+            Typed::Symbol(_) | Typed::Foreign => {
+                let Some(group) = groups.get_mut(at) else { return false };
+                (*group, is_open) = (*group + 1, true);
+            }
+        }
+    }
+    let [prefix, groups @ ..] = groups;
+    PREFIX_CHARACTERS.contains(&prefix) && groups.iter().all(|symbols| (GROUP - 1..=GROUP + 1).contains(symbols))
+}
+
 fn fold(text: &str) -> String {
     text.bytes().map(|byte| char::from(crockford::fold(byte))).collect()
 }
 
-/// Whether a folded prefix can have begun with a letter: 0 and 1 can have been O, I or L.
-fn may_begin_prefix(folded: &str) -> bool {
-    !folded.starts_with(|c| matches!(c, '2'..='9'))
+/// Whether the first symbol of a folded prefix can have been a letter: 0 and 1 can have been O, I
+/// or L.
+fn may_begin_prefix(folded: u8) -> bool {
+    !matches!(folded, b'2'..=b'9')
 }
 
 /// White space, hyphens, and the dashes that word processors and mobile keyboards replace them
@@ -367,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_read_as_it_is_written() {
-        let hash = KeyHash::of("an existing key");
+        let hash = KeyHash::of(b"an existing key");
         assert_eq!(KeyHash::parse(&hash.to_hex()), Ok(hash));
         assert_eq!(KeyHash::parse(&hash.to_hex().to_uppercase()), Ok(hash));
         for refused in ["", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {

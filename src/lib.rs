@@ -39,6 +39,7 @@ mod text;
 #[macro_use]
 pub mod word;
 mod object;
+mod typed;
 
 pub mod audit;
 pub mod crockford;
@@ -56,10 +57,14 @@ pub mod store_keys;
 pub mod domain;
 pub mod key;
 pub mod name;
+pub mod nonce;
 pub mod number;
 pub mod period;
 pub mod time;
 pub mod version;
+
+pub mod body;
+pub mod form;
 
 pub mod holder;
 pub mod license;

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-/// Bytes of a request's body. A request with every field at its limit takes some 8 KiB; the rest is
-/// room to grow.
+/// Bytes of a request's body. A request with every field at its limit takes some 16 KiB; the rest
+/// is room to grow.
 pub const MAX_BODY_BYTES: usize = 65_536;
 
-/// Bytes of a key as given. A generated key has some 40; existing keys, such as signed ones, can be
-/// longer.
-pub const MAX_KEY_BYTES: usize = 512;
+/// Bytes of a key as given. A generated key has some 40; existing keys, such as signed ones with
+/// data in them, can be longer. They are hashed, so their length costs nothing in the store.
+pub const MAX_KEY_BYTES: usize = 8_192;
 
 /// Bytes of a key in the store, which every host's key-value store accepts (`wit/store.wit`). A
 /// licence's has 72.

@@ -98,6 +98,7 @@ name! {
 }
 
 name! {
-    /// What a caller sends to recognise the answer by: 1 to 128 visible ASCII characters.
-    Nonce, MAX_NONCE_BYTES, |c| c.is_ascii_graphic(), VISIBLE_ASCII
+    /// What a caller sends to find its request again, in an answer or a log: 1 to 128 visible ASCII
+    /// characters.
+    RequestId, MAX_NONCE_BYTES, |c| c.is_ascii_graphic(), VISIBLE_ASCII
 }

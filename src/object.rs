@@ -1,9 +1,10 @@
 //! The JSON object in a request's body, as it was sent.
 
-use crate::{field::FieldError, limits::MAX_AMOUNT, number::Grouped};
-use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
+use crate::{body, field::FieldError, limits::MAX_AMOUNT, number::Grouped, request::Field};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec, vec::Vec};
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// An object's entries in their order, including repeated names.
 pub(crate) struct Object {
@@ -13,8 +14,8 @@ pub(crate) struct Object {
 impl Object {
     /// Reads a body that is one JSON object.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, FieldError> {
-        let body = core::str::from_utf8(body).map_err(|_| FieldError::new("", "The body is not UTF-8."))?;
-        serde_json::from_str(body).map_err(|error| FieldError::new("", shape_error(&error)))
+        let text = body::text(body)?;
+        serde_json::from_str(text).map_err(|error| FieldError::new("", shape_error(text, &error)))
     }
 }
 
@@ -27,11 +28,22 @@ pub(crate) fn not_an_amount(name: &str) -> FieldError {
 pub(crate) enum Value {
     Text(String),
     Texts(Vec<String>),
+    /// A list whose item at this place, and maybe others, is not a text.
+    Mixed(usize),
     Number(u64),
+    /// JSON as it was sent: the value of [`Field::Nonce`], which an answer repeats.
+    Raw(Box<RawValue>),
+    /// The same as a field that is not sent.
+    Null,
     Other,
 }
 
 impl Value {
+    /// A text as raw JSON.
+    pub(crate) fn raw_text(text: &str) -> Self {
+        to_raw_value(text).map_or(Self::Other, Self::Raw)
+    }
+
     pub(crate) fn text(self, name: &str) -> Result<String, FieldError> {
         match self {
             Self::Text(text) => Ok(text),
@@ -42,6 +54,7 @@ impl Value {
     pub(crate) fn texts(self, name: &str) -> Result<Vec<String>, FieldError> {
         match self {
             Self::Texts(texts) => Ok(texts),
+            Self::Mixed(at) => Err(FieldError::in_list(name, at, "must be a string.")),
             _ => Err(FieldError::new(name, "must be an array of strings.")),
         }
     }
@@ -50,7 +63,15 @@ impl Value {
         match self {
             Self::Text(text) => Ok(vec![text]),
             Self::Texts(texts) => Ok(texts),
+            Self::Mixed(at) => Err(FieldError::in_list(name, at, "must be a string.")),
             _ => Err(FieldError::new(name, "must be a string or an array of strings.")),
+        }
+    }
+
+    pub(crate) fn raw(self, name: &str) -> Result<Box<RawValue>, FieldError> {
+        match self {
+            Self::Raw(json) => Ok(json),
+            _ => Err(FieldError::new(name, "must be a string or a number.")),
         }
     }
 
@@ -63,9 +84,13 @@ impl Value {
 }
 
 /// Says where parsing stopped. The parser's own words may repeat values.
-fn shape_error(error: &serde_json::Error) -> String {
+fn shape_error(text: &str, error: &serde_json::Error) -> String {
     if error.is_data() {
         return "The body is not a JSON object.".to_owned();
+    }
+    if !text.trim_start().starts_with(['{', '[', '"']) {
+        return "The body must be a JSON object, or a form with the `Content-Type` application/x-www-form-urlencoded."
+            .to_owned();
     }
     format!("The body is not valid JSON: parsing stopped at line {}, column {}.", error.line(), error.column())
 }
@@ -83,8 +108,9 @@ impl<'de> Deserialize<'de> for Object {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some(name) = map.next_key::<String>()? {
+                    let value = if name == Field::Nonce.as_str() { raw(map.next_value()?) } else { map.next_value()? };
+                    entries.push((name, value));
                 }
                 Ok(Object { entries })
             }
@@ -92,6 +118,10 @@ impl<'de> Deserialize<'de> for Object {
 
         deserializer.deserialize_map(Entries)
     }
+}
+
+fn raw(json: Box<RawValue>) -> Value {
+    if json.get() == "null" { Value::Null } else { Value::Raw(json) }
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -110,14 +140,14 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-                let (mut texts, mut others) = (Vec::new(), false);
+                let (mut texts, mut other) = (Vec::new(), None);
                 while let Some(value) = list.next_element()? {
                     match value {
                         Value::Text(text) => texts.push(text),
-                        _ => others = true,
+                        _ => _ = other.get_or_insert(texts.len()),
                     }
                 }
-                Ok(if others { Value::Other } else { Value::Texts(texts) })
+                Ok(other.map_or(Value::Texts(texts), Value::Mixed))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -126,7 +156,7 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Other)
+                Ok(Value::Null)
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Value, E> {

@@ -1,21 +1,26 @@
 //! A request from a licence holder's program: its fields as they were sent, and verified.
 
 use crate::{
+    body,
     domain::Domain,
     field::FieldError,
+    form,
     hash::{first_64_bits, sha256},
-    holder::{Fingerprint, Holder, Per},
+    holder::{Fingerprint, FingerprintError, Holder, Per},
     id::{ActivationId, LicenseId},
-    key::{self, KeyHash, ReadError},
+    key::{KeyHash, ReadError, Reading},
     limits::{MAX_AMOUNT, MAX_FEATURES, MAX_FIELD_NAME_BYTES},
-    name::{IdempotencyKey, Identifier, Label, Nonce, Product},
-    object::{Object, not_an_amount},
+    name::{IdempotencyKey, Identifier, Label, Product},
+    nonce::Nonce,
+    object::{Object, Value, not_an_amount},
     state::Operation,
     time::Timestamp,
+    typed::trim,
     version::Version,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
+use serde_json::value::RawValue;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +39,57 @@ pub enum Verb {
     Usage,
 }
 
+words! {
+    /// A field of a request, by its name in JSON and in forms.
+    pub enum Field {
+        /// The licence's key, the only field that is always required.
+        Key = "key",
+        /// The product that the program is.
+        Product = "product",
+        /// The domain that it runs on.
+        Domain = "domain",
+        /// Its version.
+        Version = "version",
+        /// When that version was released.
+        ReleasedAt = "releasedAt",
+        /// Features that the licence must have.
+        Features = "features",
+        /// The machine that it runs on.
+        Fingerprint = "fingerprint",
+        /// The user who runs it.
+        User = "user",
+        /// The seat to release.
+        Activation = "activation",
+        /// The allowance to check, consume or return.
+        Allowance = "allowance",
+        /// How much of it to consume.
+        Consume = "consume",
+        /// How much of it to return.
+        Return = "return",
+        /// What the answer repeats.
+        Nonce = "nonce",
+    }
+}
+
+impl Field {
+    /// Whether its value can be a list.
+    pub(crate) const fn is_list(self) -> bool {
+        matches!(self, Self::Features | Self::Fingerprint)
+    }
+}
+
 impl Verb {
-    /// Whether requests of this verb may have a field of this name.
-    fn takes(self, field: &str) -> bool {
+    /// Whether requests of this verb may have this field.
+    fn takes(self, field: Field) -> bool {
         match field {
-            "key" | "nonce" => true,
-            "domain" | "fingerprint" | "user" => self != Self::Activations,
-            "product" | "version" | "releasedAt" | "features" => !matches!(self, Self::Deactivate | Self::Activations),
-            "allowance" => matches!(self, Self::Validate | Self::Usage),
-            "consume" | "return" => self == Self::Usage,
-            "activation" => self == Self::Deactivate,
-            _ => false,
+            Field::Key | Field::Nonce => true,
+            Field::Domain | Field::Fingerprint | Field::User => self != Self::Activations,
+            Field::Product | Field::Version | Field::ReleasedAt | Field::Features => {
+                !matches!(self, Self::Deactivate | Self::Activations)
+            }
+            Field::Allowance => matches!(self, Self::Validate | Self::Usage),
+            Field::Consume | Field::Return => self == Self::Usage,
+            Field::Activation => self == Self::Deactivate,
         }
     }
 }
@@ -54,7 +99,8 @@ impl Verb {
 /// [`Fields::verify`] is the only way to get one, so every request was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    key: Option<KeyHash>,
+    /// `None` if the key's checksum is wrong.
+    key: Option<Reading>,
     product: Option<Product>,
     domain: Option<Domain>,
     version: Option<Version>,
@@ -62,6 +108,8 @@ pub struct Request {
     features: Vec<Label>,
     fingerprint: Option<Fingerprint>,
     user: Option<Identifier>,
+    /// With the white space at its ends, if there was any. Earlier versions stored seats under it.
+    untrimmed: (Option<Fingerprint>, Option<Identifier>),
     activation: Option<ActivationId>,
     allowance: Option<Label>,
     change: Option<Change>,
@@ -105,8 +153,8 @@ pub struct Fields {
     pub consume: Option<u64>,
     /// `return`
     pub give_back: Option<u64>,
-    /// `nonce`
-    pub nonce: Option<String>,
+    /// `nonce`, a string or a number in JSON
+    pub nonce: Option<Box<RawValue>>,
 }
 
 impl Request {
@@ -122,7 +170,7 @@ impl Request {
     ///
     /// let error = Request::from_json(Verb::Activate, br#"{"key":"k","version":"latest"}"#).unwrap_err();
     /// assert_eq!(error.field, "version");
-    /// assert_eq!(error.detail, "`version` must be a semantic version, such as 2.1.0 or 2.1.0-rc.1.");
+    /// assert!(error.detail.starts_with("`version` must be numbers with dots between them, such as 2.1.0"));
     /// # Ok::<(), countersign::field::FieldError>(())
     /// ```
     ///
@@ -133,10 +181,33 @@ impl Request {
         Fields::from_json(verb, body)?.verify(verb)
     }
 
-    /// The hash by which to look up the licence. `None` if the key's checksum is wrong: such a
-    /// request is answered without a look-up.
-    pub const fn key(&self) -> Option<&KeyHash> {
-        self.key.as_ref()
+    /// Reads a request from a body that is a form. A list is a field that is repeated.
+    ///
+    /// ```
+    /// use countersign::request::{Request, Verb};
+    ///
+    /// let form = b"key=ACME-000G4-0R40M-30E20-9185G-R38E1-WY4Q3&features=export&features=sync&version=2.1";
+    /// let request = Request::from_form(Verb::Validate, form)?;
+    /// assert_eq!(request.features().len(), 2);
+    /// # Ok::<(), countersign::field::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fields::from_form`] and [`Fields::verify`].
+    pub fn from_form(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
+        Fields::from_form(verb, body)?.verify(verb)
+    }
+
+    /// The hashes under which to look up the licence, in this order: mostly one, and none if the
+    /// key's checksum is wrong.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyHash> {
+        self.key.iter().flat_map(Reading::hashes)
+    }
+
+    /// Whether a key that no licence has is mistyped, as far as that can be told.
+    pub fn has_mistyped_key(&self) -> bool {
+        self.key.is_none_or(|key| key.looks_mistyped())
     }
 
     /// The product that the program is.
@@ -195,7 +266,7 @@ impl Request {
         self.needs_remaining
     }
 
-    /// A text that the answer repeats.
+    /// What the answer repeats.
     pub const fn nonce(&self) -> Option<&Nonce> {
         self.nonce.as_ref()
     }
@@ -206,6 +277,17 @@ impl Request {
             Per::Machine => self.fingerprint.as_ref().map(|fingerprint| fingerprint.holder(license)),
             Per::Domain => self.domain.as_ref().map(|domain| Holder::named(license, domain.as_str())),
             Per::User => self.user.as_ref().map(|user| Holder::named(license, user.as_str())),
+        }
+    }
+
+    /// The same holder by the name with the white space that was sent around it, if there was any.
+    /// It may have a seat from a time when that mattered.
+    pub fn untrimmed_holder(&self, per: Per, license: &LicenseId) -> Option<Holder> {
+        let (fingerprint, user) = &self.untrimmed;
+        match per {
+            Per::Machine => fingerprint.as_ref().map(|fingerprint| fingerprint.holder(license)),
+            Per::Domain => None,
+            Per::User => user.as_ref().map(|user| Holder::named(license, user.as_str())),
         }
     }
 
@@ -225,15 +307,30 @@ impl Request {
 }
 
 impl Fields {
-    /// Reads one JSON object, without verifying its fields' values.
+    /// Reads one JSON object, without verifying its fields' values. A field that is `null` is the
+    /// same as one that is not sent.
     ///
     /// # Errors
     ///
     /// A [`FieldError`] if the body is not one JSON object in UTF-8, or has a field that requests
     /// of this verb do not have, that has the wrong type, or that is given twice.
     pub fn from_json(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
-        let mut fields = Self::default();
-        for (name, value) in Object::parse(body)?.entries {
+        Self::from_object(verb, Object::parse(body)?)
+    }
+
+    /// Reads a form, without verifying its fields' values.
+    ///
+    /// # Errors
+    ///
+    /// A [`FieldError`] if the body is not a form in UTF-8, or has a field that requests of this
+    /// verb do not have, or that is given twice and is not a list.
+    pub fn from_form(verb: Verb, body: &[u8]) -> Result<Self, FieldError> {
+        Self::from_object(verb, form::object(body::text(body)?)?)
+    }
+
+    fn from_object(verb: Verb, object: Object) -> Result<Self, FieldError> {
+        let (mut fields, mut given) = (Self::default(), 0_u16);
+        for (name, value) in object.entries {
             // A longer name may be a key or another secret in the wrong place.
             if !(1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) {
                 return Err(FieldError::new(
@@ -243,23 +340,33 @@ impl Fields {
                     ),
                 ));
             }
-            if !verb.takes(&name) {
+            let field = Field::parse(&name).map_err(|_| FieldError::new(&name, NO_FIELD))?;
+            // Parsers disagree on which of two counts, even if one is null.
+            if given & (1 << field as u16) != 0 {
+                return Err(FieldError::new(&name, "is given more than once."));
+            }
+            given |= 1 << field as u16;
+            // Programs with one structure for all verbs write null for the fields of others.
+            if matches!(value, Value::Null) {
+                continue;
+            }
+            if !verb.takes(field) {
                 return Err(FieldError::new(&name, NO_FIELD));
             }
-            match name.as_str() {
-                "key" => set(&mut fields.key, &name, value.text(&name)?)?,
-                "product" => set(&mut fields.product, &name, value.text(&name)?)?,
-                "domain" => set(&mut fields.domain, &name, value.text(&name)?)?,
-                "version" => set(&mut fields.version, &name, value.text(&name)?)?,
-                "releasedAt" => set(&mut fields.released_at, &name, value.text(&name)?)?,
-                "features" => set(&mut fields.features, &name, value.texts(&name)?)?,
-                "fingerprint" => set(&mut fields.fingerprint, &name, value.one_or_more(&name)?)?,
-                "user" => set(&mut fields.user, &name, value.text(&name)?)?,
-                "activation" => set(&mut fields.activation, &name, value.text(&name)?)?,
-                "allowance" => set(&mut fields.allowance, &name, value.text(&name)?)?,
-                "consume" => set(&mut fields.consume, &name, value.amount(&name)?)?,
-                "return" => set(&mut fields.give_back, &name, value.amount(&name)?)?,
-                _ => set(&mut fields.nonce, &name, value.text(&name)?)?,
+            match field {
+                Field::Key => fields.key = Some(value.text(&name)?),
+                Field::Product => fields.product = Some(value.text(&name)?),
+                Field::Domain => fields.domain = Some(value.text(&name)?),
+                Field::Version => fields.version = Some(value.text(&name)?),
+                Field::ReleasedAt => fields.released_at = Some(value.text(&name)?),
+                Field::Features => fields.features = Some(value.texts(&name)?),
+                Field::Fingerprint => fields.fingerprint = Some(value.one_or_more(&name)?),
+                Field::User => fields.user = Some(value.text(&name)?),
+                Field::Activation => fields.activation = Some(value.text(&name)?),
+                Field::Allowance => fields.allowance = Some(value.text(&name)?),
+                Field::Consume => fields.consume = Some(value.amount(&name)?),
+                Field::Return => fields.give_back = Some(value.amount(&name)?),
+                Field::Nonce => fields.nonce = Some(value.raw(&name)?),
             }
         }
         Ok(fields)
@@ -270,14 +377,17 @@ impl Fields {
     /// # Errors
     ///
     /// A [`FieldError`] for one of the fields that are missing, malformed, or cannot be combined. A
-    /// key with a wrong checksum is not an error: see [`Request::key()`].
+    /// key with a wrong checksum is not an error: see [`Request::keys`].
     pub fn verify(self, verb: Verb) -> Result<Request, FieldError> {
         let given = self.key.ok_or_else(|| FieldError::new("key", "is missing."))?;
-        let key = match key::read(&given) {
-            Ok(hash) => Some(hash),
+        let key = match Reading::of(&given) {
+            Ok(key) => Some(key),
             Err(ReadError::Malformed) => None,
             Err(error) => return Err(FieldError::new("key", format_args!("{error}."))),
         };
+        if self.features.as_ref().is_some_and(Vec::is_empty) {
+            return Err(FieldError::new("features", "must have at least one name. Leave it out to require none."));
+        }
         let features = self.features.unwrap_or_default();
         if features.len() > MAX_FEATURES {
             return Err(FieldError::new("features", format_args!("may contain at most {MAX_FEATURES} names.")));
@@ -288,6 +398,13 @@ impl Fields {
             (None, Some(amount)) => Some(Change::Return(in_bounds("return", amount)?)),
             (Some(_), Some(_)) => return Err(FieldError::new("return", "cannot be combined with `consume`.")),
         };
+        let has_ends = |text: &String| trim(text).len() < text.len();
+        let components = self.fingerprint.as_deref().filter(|components| components.iter().any(has_ends));
+        let user = self.user.as_ref().filter(|user| has_ends(user));
+        let untrimmed = (
+            components.and_then(|components| Fingerprint::parse(components).ok()),
+            user.and_then(|user| Identifier::parse(user).ok()),
+        );
         let names_a_holder = self.fingerprint.is_some() || self.user.is_some() || self.domain.is_some();
         match verb {
             Verb::Deactivate if names_a_holder && self.activation.is_some() => {
@@ -314,35 +431,35 @@ impl Fields {
             domain: verified("domain", self.domain, Domain::parse)?,
             version: verified("version", self.version, Version::parse)?,
             released_at: verified("releasedAt", self.released_at, Timestamp::parse_date_or_time)?,
-            features: features
-                .iter()
-                .map(|feature| Label::parse(feature))
-                .collect::<Result<_, _>>()
-                .map_err(|error| FieldError::new("features", format_args!("contains an invalid name: it {error}.")))?,
+            features: (features.iter().enumerate())
+                .map(|(at, name)| Label::parse(name).map_err(|error| in_list("features", at, error)))
+                .collect::<Result<_, _>>()?,
             fingerprint: self
                 .fingerprint
-                .map(|components| Fingerprint::parse(&components))
+                .map(|components| Fingerprint::parse_trimmed(&components))
                 .transpose()
-                .map_err(|error| FieldError::new("fingerprint", format_args!("{error}.")))?,
-            user: verified("user", self.user, Identifier::parse)?,
+                .map_err(|error| match error {
+                    FingerprintError::Component(at, error) => in_list("fingerprint", at, error),
+                    error => FieldError::new("fingerprint", format_args!("{error}.")),
+                })?,
+            user: verified("user", self.user, |user| Identifier::parse(trim(user)))?,
+            untrimmed,
             activation: verified("activation", self.activation, ActivationId::parse)?,
             allowance: verified("allowance", self.allowance, Label::parse)?,
             change,
             needs_remaining: verb == Verb::Validate,
-            nonce: verified("nonce", self.nonce, Nonce::parse)?,
+            nonce: (self.nonce.map(Nonce::parse).transpose())
+                .map_err(|error| FieldError::new("nonce", format_args!("{error}.")))?,
         })
-    }
-}
-
-fn set<T>(field: &mut Option<T>, name: &str, value: T) -> Result<(), FieldError> {
-    match field.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(FieldError::new(name, "is given more than once.")),
     }
 }
 
 fn in_bounds(name: &str, amount: u64) -> Result<u64, FieldError> {
     if (1..=MAX_AMOUNT).contains(&amount) { Ok(amount) } else { Err(not_an_amount(name)) }
+}
+
+fn in_list(list: &str, at: usize, error: impl fmt::Display) -> FieldError {
+    FieldError::in_list(list, at, format_args!("{error}."))
 }
 
 const NO_FIELD: &str = "is not a field of this request.";

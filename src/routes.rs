@@ -39,8 +39,17 @@ pub const COLLECTIONS: [&str; 9] = [
 /// `GET`: the description of both apps' interface (OpenAPI 3.1), which the registrar serves.
 pub const OPENAPI: &str = "/openapi.json";
 
+/// The path as the tables of routes have it. Clients that put a base address and a path together
+/// may leave two slashes at its beginning, and others add one at its end: both are accepted.
+pub fn canonical(path: &str) -> &str {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let slashes = path.len() - path.trim_start_matches('/').len();
+    &path[slashes.saturating_sub(1)..]
+}
+
 /// Whether the registrar serves this path, given without its query.
 pub fn is_vendors(path: &str) -> bool {
+    let path = canonical(path);
     let is_in =
         |collection: &str| path.strip_prefix(collection).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path == OPENAPI || COLLECTIONS.iter().any(|collection| is_in(collection))
@@ -52,11 +61,38 @@ mod tests {
 
     #[test]
     fn a_collection_has_all_below_it_and_nothing_beside_it() {
-        for path in ["/api/v1/products", "/api/v1/licenses/", "/api/v1/licenses/lic_1/renew", "/openapi.json"] {
+        for path in [
+            "/api/v1/products",
+            "/api/v1/licenses/",
+            "//api/v1/licenses",
+            "/api/v1/licenses/lic_1/renew",
+            "/openapi.json",
+            "/openapi.json/",
+        ] {
             assert!(is_vendors(path), "{path}");
         }
-        for path in ["", "/", "/api/v1/", "/api/v1/licensesfoo", "/licenses", "/openapi.json/"] {
+        for path in
+            ["", "/", "//", "/api/v1/", "/api/v1/licensesfoo", "/licenses", "/api//v1/licenses", "/openapi.json//"]
+        {
             assert!(!is_vendors(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_slash_too_many_at_either_end_does_not_matter() {
+        for (path, expected) in [
+            ("/api/v1/validate", "/api/v1/validate"),
+            ("/api/v1/validate/", "/api/v1/validate"),
+            ("/api/v1/validate//", "/api/v1/validate/"),
+            ("//api/v1/validate", "/api/v1/validate"),
+            ("///api/v1/validate/", "/api/v1/validate"),
+            ("/api//v1/validate", "/api//v1/validate"),
+            ("api/v1/validate", "api/v1/validate"),
+            ("/", ""),
+            ("//", "/"),
+            ("", ""),
+        ] {
+            assert_eq!(canonical(path), expected, "{path}");
         }
     }
 

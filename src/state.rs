@@ -118,10 +118,15 @@ const APPLIED_BYTES: usize = 16 + 8 + 8;
 
 impl State {
     /// The index of a holder's seat. If a fingerprint matches several, it is the first whose lease
-    /// runs, or else the one whose lease ended last.
+    /// runs, or else the one whose lease ended last; and of those, one that was taken with just
+    /// this fingerprint.
     pub fn find(&self, holder: &Holder, matching: Matching, now: Timestamp) -> Option<usize> {
         let own = self.seats.iter().enumerate().filter(|(_, seat)| seat.holder.is(holder, matching));
-        own.min_by_key(|(_, seat)| (!seat.is_live(now)).then_some(Reverse(seat.until))).map(|(at, _)| at)
+        let rank = |seat: &Seat| {
+            let lapsed = (!seat.is_live(now)).then_some(Reverse(seat.until));
+            (lapsed, seat.holder.activation_id() != holder.activation_id())
+        };
+        own.min_by_key(|(_, seat)| rank(seat)).map(|(at, _)| at)
     }
 
     /// How much of an allowance was used in the current period, and when that began. If the clock

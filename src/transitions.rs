@@ -35,7 +35,7 @@ pub fn validate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     attempt(case, state, now, |state| {
         let Some((policy, holder)) = seated(case) else { return };
-        let found = state.find(&holder, policy.matching, now);
+        let found = case.seat(policy, state, now);
         if let Some(at) = found.filter(|at| state.seats[*at].is_live(now)) {
             return renew(&mut state.seats[at], policy, now);
         }
@@ -50,8 +50,8 @@ pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 /// seat is free.
 pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
     attempt(case, state, now, |state| {
-        let Some((policy, holder)) = seated(case) else { return };
-        let Some(at) = state.find(&holder, policy.matching, now) else { return };
+        let Some(policy) = &case.license.seat_policy else { return };
+        let Some(at) = case.seat(policy, state, now) else { return };
         if state.seats[at].is_live(now) {
             return renew(&mut state.seats[at], policy, now);
         }
@@ -69,7 +69,7 @@ pub fn deactivate(case: &Case, state: &mut State, now: Timestamp) -> bool {
     let Some(policy) = &case.license.seat_policy else { return false };
     let at = match case.request.activation() {
         Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id),
-        None => case.holder.and_then(|holder| state.find(&holder, policy.matching, now)),
+        None => case.seat(policy, state, now),
     };
     at.is_some_and(|at| state.seats.remove(at).is_live(now))
 }

@@ -4,7 +4,8 @@ use crate::{
     domain::Domain,
     id::{ActivationId, LicenseId},
     license::License,
-    name::{Label, Nonce, Product},
+    name::{Label, Product},
+    nonce::Nonce,
     request::Request,
     state::Seat,
     text::to_json,
@@ -17,7 +18,8 @@ use serde::Serialize;
 words! {
     /// The outcome, in order of precedence: a verdict reports the first code that applies.
     pub enum Code {
-        /// The key's checksum is wrong.
+        /// The key's checksum is wrong, or no licence has it and it looks like a key with a typing
+        /// error.
         MalformedKey = "MALFORMED_KEY",
         /// No licence has this key.
         NotFound = "NOT_FOUND",
@@ -47,6 +49,8 @@ words! {
         VersionNotCovered = "VERSION_NOT_COVERED",
         /// The licence does not have a feature that the request names.
         FeatureMissing = "FEATURE_MISSING",
+        /// The licence does not have the allowance that the request names.
+        AllowanceMissing = "ALLOWANCE_MISSING",
         /// All seats are taken, and the holder's is not among those that the licence allows.
         TooManyActivations = "TOO_MANY_ACTIVATIONS",
         /// Nothing, or not enough, is left of an allowance.
@@ -75,6 +79,7 @@ impl Code {
             Self::LeaseExpired => "The lease has ended.",
             Self::VersionNotCovered => "The licence does not cover this version.",
             Self::FeatureMissing => "The licence does not include every feature asked for.",
+            Self::AllowanceMissing => "The licence does not have this allowance.",
             Self::TooManyActivations => "Every seat of the licence is taken.",
             Self::UsageExhausted => "Not enough is left of the allowance.",
             Self::Valid => "The licence is valid.",
@@ -146,9 +151,9 @@ pub struct Remaining {
 
 impl Verdict {
     /// The verdict without a licence: the key has a wrong checksum, or no licence has it.
-    pub const fn without_license(request: &Request) -> Self {
+    pub fn without_license(request: &Request) -> Self {
         Self {
-            code: if request.key().is_some() { Code::NotFound } else { Code::MalformedKey },
+            code: if request.has_mistyped_key() { Code::MalformedKey } else { Code::NotFound },
             expires_at: None,
             grace: false,
             warnings: Vec::new(),

@@ -2,21 +2,27 @@
 
 use crate::limits::MAX_VERSION_BYTES;
 use alloc::{borrow::ToOwned, string::String};
-use core::{cmp::Ordering, fmt};
+use core::{cmp::Ordering, fmt, ops::Range};
 use serde::{Deserialize, Serialize};
 
-/// A version as in Semantic Versioning 2.0.0, except that minor and patch are optional and default
-/// to 0.
+/// A version of any number of parts, such as `2.1.0-rc.1`, `v5.10.13.661` or `2024.05.01`.
 ///
-/// It is printed as it was given and compared by precedence (section 11): `1.2` equals `1.2.0` and
-/// `1.2.0+build`.
+/// It is printed as it was given. Versions have one order, which is that of Semantic Versioning
+/// 2.0.0 (section 11) for those that it knows:
+///
+/// 1. Numbers are compared one by one; those that are left out are 0. So `1.2` equals `1.2.0.0` and
+///    `2024.05` equals `2024.5`.
+/// 2. A pre-release comes before its release: `2.0.0-rc.1` before `2.0.0`. Its identifiers are
+///    compared one by one, numbers before words, and fewer before more.
+/// 3. A date such as `2024-05-01` is three numbers, and no pre-release.
+/// 4. A leading `v` and build metadata (`+linux`) do not count.
 #[derive(Clone, Debug)]
 pub struct Version {
     text: String,
-    /// Major, minor and patch.
-    core: [u64; 3],
+    /// The range of the numbers in `text`.
+    numbers: Range<usize>,
     /// The range of the pre-release in `text`; empty without one.
-    pre: core::ops::Range<usize>,
+    pre: Range<usize>,
 }
 
 /// Why a text is not a valid [`Version`].
@@ -25,17 +31,14 @@ pub enum VersionError {
     /// It has more than 255 bytes.
     #[error("is longer than {MAX_VERSION_BYTES} bytes")]
     TooLong,
-    /// It is not a semantic version.
-    #[error("must be a semantic version, such as 2.1.0 or 2.1.0-rc.1")]
+    /// It has another form.
+    #[error("must be numbers with dots between them, such as 2.1.0, 5.10.13.661, 2024.05 or 2.1.0-rc.1")]
     Form,
-    /// A number in it does not fit 64 bits.
-    #[error("has a number of more than 64 bits")]
-    Number,
 }
 
 impl Version {
-    /// Reads `1`, `1.2` or `1.2.3`, with an optional pre-release (`-rc.1`) and build metadata
-    /// (`+linux`).
+    /// Reads numbers with dots between them, such as `1`, `1.2.3` or `1.2.3.4`, with an optional
+    /// `v` before them, an optional pre-release (`-rc.1`) and build metadata (`+linux`) after them.
     ///
     /// # Errors
     ///
@@ -48,22 +51,21 @@ impl Version {
             Some((rest, build)) => (rest, Some(build)),
             None => (text, None),
         };
+        let end = rest.len();
+        let rest = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
         let (numbers, pre) = match rest.split_once('-') {
-            Some((numbers, pre)) => (numbers, Some(pre)),
-            None => (rest, None),
+            Some((numbers, pre)) if !is_date(rest) => (numbers, Some(pre)),
+            _ => (rest, None),
         };
-        let mut core = [0; 3];
-        let mut slots = core.iter_mut();
-        for number in numbers.split('.') {
-            *slots.next().ok_or(VersionError::Form)? = parse_number(number)?;
-        }
-        let well_formed = pre.is_none_or(|pre| pre.split('.').all(is_pre_release_identifier))
+        let well_formed = numbers.split(SEPARATORS).all(is_number)
+            && pre.is_none_or(|pre| pre.split('.').all(is_identifier))
             && build.is_none_or(|build| build.split('.').all(is_identifier));
         if !well_formed {
             return Err(VersionError::Form);
         }
-        let pre = pre.map_or(0..0, |pre| rest.len() - pre.len()..rest.len());
-        Ok(Self { text: text.to_owned(), core, pre })
+        let start = end - rest.len();
+        let pre = pre.map_or(0..0, |pre| end - pre.len()..end);
+        Ok(Self { text: text.to_owned(), numbers: start..start + numbers.len(), pre })
     }
 
     /// The version as it was given.
@@ -71,38 +73,58 @@ impl Version {
         &self.text
     }
 
+    fn numbers(&self) -> &str {
+        &self.text[self.numbers.clone()]
+    }
+
     fn pre(&self) -> &str {
         &self.text[self.pre.clone()]
     }
 }
 
-/// Section 2: no leading zeros.
-fn parse_number(text: &str) -> Result<u64, VersionError> {
-    if !is_number(text) || (text.len() > 1 && text.starts_with('0')) {
-        return Err(VersionError::Form);
-    }
-    text.parse().map_err(|_| VersionError::Number)
-}
+/// Between numbers: a dot, and a hyphen in a date.
+const SEPARATORS: [char; 2] = ['.', '-'];
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Section 10.
+/// `2024-05-01`
+fn is_date(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let has_digits = |part: Option<&str>, count| part.is_some_and(|part| part.len() == count && is_number(part));
+    has_digits(parts.next(), 4) && has_digits(parts.next(), 2) && has_digits(parts.next(), 2) && parts.next().is_none()
+}
+
+/// Sections 9 and 10.
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Section 9: as for builds, but a number has no leading zeros.
-fn is_pre_release_identifier(text: &str) -> bool {
-    is_identifier(text) && !(is_number(text) && text.len() > 1 && text.starts_with('0'))
+/// Compares digits as numbers, of any length.
+fn compare_numbers(left: &str, right: &str) -> Ordering {
+    let [left, right] = [left, right].map(|digits| digits.trim_start_matches('0'));
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
-/// Section 11.4. Numbers are compared by length first: they have no leading zeros, and need not fit
-/// 64 bits.
+/// Compares numbers one by one. Those that are left out are 0.
+fn compare_parts(left: &str, right: &str) -> Ordering {
+    let (mut left, mut right) = (left.split(SEPARATORS), right.split(SEPARATORS));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            (left, right) => match compare_numbers(left.unwrap_or("0"), right.unwrap_or("0")) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+        }
+    }
+}
+
+/// Section 11.4.
 fn compare_identifiers(left: &str, right: &str) -> Ordering {
     match (is_number(left), is_number(right)) {
-        (true, true) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
+        (true, true) => compare_numbers(left, right),
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
         (false, false) => left.cmp(right),
@@ -111,7 +133,7 @@ fn compare_identifiers(left: &str, right: &str) -> Ordering {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.core.cmp(&other.core).then_with(|| match (self.pre(), other.pre()) {
+        compare_parts(self.numbers(), other.numbers()).then_with(|| match (self.pre(), other.pre()) {
             ("", "") => Ordering::Equal,
             ("", _) => Ordering::Greater,
             (_, "") => Ordering::Less,
@@ -171,11 +193,12 @@ impl VersionRange {
     /// If `below` is a release, its own pre-releases are not covered either: `3.0.0-rc.1` precedes
     /// `3.0.0`, but a vendor who sells "everything below 3" does not mean to include its beta.
     pub fn covers(&self, version: &Version) -> bool {
+        let has_numbers = |left: &Version, right: &Version| compare_parts(left.numbers(), right.numbers()).is_eq();
         let reached = self.from.as_ref().is_none_or(|from| version >= from);
         let passed = self
             .below
             .as_ref()
-            .is_some_and(|below| version >= below || (below.pre().is_empty() && version.core == below.core));
+            .is_some_and(|below| version >= below || (below.pre().is_empty() && has_numbers(version, below)));
         reached && !passed
     }
 }

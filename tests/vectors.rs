@@ -8,7 +8,7 @@ use countersign::{
     hex,
     holder::{Holder, Per},
     id::LicenseId,
-    key::{self, Key, Prefix, ReadError},
+    key::{self, Key, KeyHash, Prefix, ReadError, Reading},
     license::{License, RecordError},
     name::{IdempotencyKey, Label},
     period::Period,
@@ -34,6 +34,9 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("keys", "/read_as_generated", key_read_as_generated),
     ("keys", "/malformed", |row, _| equal(key::read(text(row, "given")), Err(ReadError::Malformed))),
     ("keys", "/existing", key_existing),
+    ("keys", "/trimmed", key_trimmed),
+    ("keys", "/suspect", |row, _| equal(Reading::of(text(row, "given"))?.looks_mistyped(), true)),
+    ("keys", "/unsuspicious", |row, _| equal(Reading::of(text(row, "given"))?.looks_mistyped(), false)),
     ("keys", "/refused", |row, _| refused(key::read(text(row, "given")), row)),
     ("keys", "/hints", key_hint),
     ("domains", "/covered", |row, _| equal(covers(row)?, true)),
@@ -55,6 +58,8 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("records", "/broken", record_broken),
     ("requests", "/read", request_read),
     ("requests", "/refused", request_refused),
+    ("requests", "/forms", form_read),
+    ("requests", "/forms_refused", form_refused),
     ("requests", "/not_utf8", request_not_utf8),
     ("decisions", "/trials/status", decision),
     ("decisions", "/trials/beginning", decision),
@@ -143,6 +148,15 @@ fn key_existing(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     use sha2::{Digest, Sha256};
     let given = text(row, "given");
     equal(key::read(given)?.as_bytes(), &Sha256::digest(given).into())
+}
+
+/// The key is looked up without what is around it, and then with it, as it was once stored.
+fn key_trimmed(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    use sha2::{Digest, Sha256};
+    let [given, key] = ["given", "as"].map(|column| text(row, column));
+    equal(key::read(given)?, key::read(key)?)?;
+    let hashes = [key, given].map(|text| <[u8; 32]>::from(Sha256::digest(text)));
+    equal(Reading::of(given)?.hashes().map(KeyHash::as_bytes).eq(&hashes), true)
 }
 
 fn key_hint(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
@@ -253,6 +267,22 @@ fn request_refused(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn form_read(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    for verb in verbs(row)? {
+        let form = Request::from_form(verb, text(row, "form").as_bytes())?;
+        equal(form, Request::from_json(verb, text(row, "json").as_bytes())?)?;
+    }
+    Ok(())
+}
+
+fn form_refused(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    for verb in verbs(row)? {
+        let error = Request::from_form(verb, text(row, "form").as_bytes()).err();
+        equal(error.ok_or("it was accepted")?.field.as_str(), text(row, "field"))?;
+    }
+    Ok(())
+}
+
 fn verbs(row: &Value) -> Result<Vec<Verb>, Box<dyn Error>> {
     row["verbs"].as_str().unwrap_or("validate").split(' ').map(verb).collect()
 }
@@ -266,7 +296,8 @@ fn verb(word: &str) -> Result<Verb, Box<dyn Error>> {
 fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let bytes: Vec<u8> = serde_json::from_value(row["bytes"].clone())?;
     let error = Request::from_json(Verb::Validate, &bytes).err().ok_or("it was accepted")?;
-    equal((error.field.as_str(), error.detail.as_str()), ("", "The body is not UTF-8."))
+    let detail = row["detail"].as_str().unwrap_or("The body is not UTF-8.");
+    equal((error.field.as_str(), error.detail.as_str()), ("", detail))
 }
 
 /// A part of the file, with the fields of each row changed or added.
@@ -294,7 +325,8 @@ fn license_id(file: &Value) -> Result<LicenseId, Box<dyn Error>> {
     Ok(LicenseId::parse(text(&file["license"], "id"))?)
 }
 
-/// The usage state of the file's licence.
+/// The usage state of the file's licence. A seat whose name has a line end was stored with it, as
+/// earlier versions did.
 fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
     let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
     let request = |verb, fields: Value| {
@@ -306,7 +338,7 @@ fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
         let (request, license) = (request(Verb::Activate, seat)?, license_id(file)?);
         Ok([Per::Machine, Per::Domain, Per::User]
             .iter()
-            .find_map(|per| request.holder(*per, &license))
+            .find_map(|per| request.untrimmed_holder(*per, &license).or_else(|| request.holder(*per, &license)))
             .ok_or("there is no holder")?)
     };
     let mut state = State { begun_at: value["begunAt"].as_str().map(moment).transpose()?, ..State::default() };

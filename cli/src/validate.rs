@@ -87,7 +87,10 @@ impl Validate {
         let request = Request::from_json(Verb::Validate, body(self)?.to_string().as_bytes());
         let request = request.map_err(|error| CommandError::Input(error.detail))?;
         let reader = Reader::open(&self.connection.data_directory()?)?;
-        let found = request.key().map(|key| reader.get(key)).transpose()?.flatten();
+        let mut found = None;
+        for key in request.keys() {
+            found = found.map_or_else(|| reader.get(key), |found| Ok(Some(found)))?;
+        }
         let verdict = match &found {
             Some((license, state)) => Case::new(license, &request).decide(state, now()),
             None => Verdict::without_license(&request),

@@ -52,7 +52,7 @@ pub(crate) fn rules() -> impl Strategy<Value = DomainRule> {
 }
 
 pub(crate) fn versions() -> impl Strategy<Value = Version> {
-    of("[0-3](\\.[0-3]){0,2}(-(rc|alpha)(\\.[0-9])?)?(\\+build)?")
+    of("v?[0-3](\\.0?[0-3]){0,4}(-(rc|alpha)(\\.[0-9])?)?(\\+build)?")
 }
 
 fn seconds() -> impl Strategy<Value = u32> {

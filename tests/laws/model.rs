@@ -65,19 +65,24 @@ impl Model {
     fn is_same(&self, known: &Machine, asking: &Machine) -> bool {
         let same = known.iter().filter(|part| asking.contains(part)).count();
         match self.policy.matching {
-            Matching::All => same == known.len() && same == asking.len(),
+            Matching::All => same == asking.len(),
             Matching::Most => 2 * same > known.len(),
             Matching::Two => same >= 2 || (same == 1 && known.len() == 1),
             Matching::Any => same > 0,
         }
     }
 
-    /// A machine's seat: the first whose lease runs, or else the one whose lease ended last.
+    /// A machine's seat: the first whose lease runs, or else the one whose lease ended last. One
+    /// that was taken with just these parts comes before others.
     fn seat_of(&self, machine: &Machine) -> Option<usize> {
-        let own = || (0..self.seats.len()).filter(|at| self.is_same(&self.seats[*at].0, machine));
-        own().find(|at| self.runs(&self.seats[*at])).or_else(|| {
-            let last = own().map(|at| self.seats[at].1).max()?;
-            own().find(|at| self.seats[*at].1 == last)
+        let mut own: Vec<_> = (0..self.seats.len()).filter(|at| self.is_same(&self.seats[*at].0, machine)).collect();
+        own.sort_by_key(|at| {
+            let known = &self.seats[*at].0;
+            known.len() != machine.len() || !known.iter().all(|part| machine.contains(part))
+        });
+        own.iter().find(|at| self.runs(&self.seats[**at])).copied().or_else(|| {
+            let last = own.iter().map(|at| self.seats[*at].1).max()?;
+            own.into_iter().find(|at| self.seats[*at].1 == last)
         })
     }
 

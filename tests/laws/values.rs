@@ -18,18 +18,34 @@ use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestCas
 const VERBS: [Verb; 6] =
     [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
 
-/// A key as a holder may type it: in any case, with any separator between the groups.
-fn retyped(key: &Key, lower: bool, separator: &str) -> String {
+/// A key as a holder may type it: in any case and width, with any separator between the groups, and
+/// anything around it but letters and digits.
+fn retyped(key: &Key, lower: bool, wide: bool, separator: &str, around: &str) -> String {
     let text = key.to_string().replace('-', separator);
-    if lower { text.to_lowercase() } else { text }
+    let text = if lower { text.to_lowercase() } else { text };
+    let widen = |c: char| if wide && c.is_ascii_graphic() { char::from_u32(c as u32 + 0xfee0).unwrap() } else { c };
+    format!("{around}{}{around}", text.chars().map(widen).collect::<String>())
 }
+
+/// What is pasted along with keys.
+const PASTED: &str = "[ \t\r\n\u{a0}\u{ad}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}\u{feff}\u{2010}-\u{2015}\u{2212}\u{ff0d}\"'<>.,;_-]{0,3}";
 
 proptest! {
     #![proptest_config(crate::config())]
 
     #[test]
-    fn a_generated_key_is_read_however_it_is_typed(key in keys(), lower: bool, separator in "[ \t-]{0,3}") {
-        prop_assert_eq!(key::read(&retyped(&key, lower, &separator)), Ok(key.hash()));
+    fn a_generated_key_is_read_however_it_is_typed(
+        key in keys(), lower: bool, wide: bool, separator in PASTED, around in PASTED,
+    ) {
+        prop_assert_eq!(key::read(&retyped(&key, lower, wide, &separator, &around)), Ok(key.hash()));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_around_an_existing_key_does_not_matter(
+        key in "[a-z]([a-z \u{200b}-]{0,6}[a-z])?", around in "[ \t\r\n\u{a0}\u{ad}\u{200b}-\u{200f}\u{2060}\u{feff}]{0,3}",
+    ) {
+        prop_assert_eq!(key::read(&format!("{around}{key}{around}")), key::read(&key));
+        prop_assert!(key::read(&key).is_ok());
     }
 
     #[test]

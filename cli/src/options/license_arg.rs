@@ -25,7 +25,7 @@ impl LicenseArg {
     /// The API's answer with the licence.
     pub(crate) fn read(self, api: &Api) -> Result<Answer, CommandError> {
         let given = given_or_stdin(self.license)?;
-        Ok(match LicenseId::parse(&given) {
+        Ok(match LicenseId::parse(given.trim()) {
             Ok(id) => api.get(path(&["licenses", id.as_str()]))?,
             Err(_) => lookup(api, &given)?,
         })
@@ -34,7 +34,7 @@ impl LicenseArg {
     /// The licence's id. A key is sent in a body, never in a path, which servers and proxies log.
     pub(crate) fn id(self, api: &Api) -> Result<String, CommandError> {
         let given = given_or_stdin(self.license)?;
-        match LicenseId::parse(&given) {
+        match LicenseId::parse(given.trim()) {
             Ok(id) => Ok(id.to_string()),
             Err(_) => match &lookup(api, &given)?.json()?["id"] {
                 Value::String(id) => Ok(id.clone()),

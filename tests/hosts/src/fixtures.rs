@@ -81,7 +81,9 @@ pub fn all() -> Result<Vec<Fixture>> {
 fn fixture(place: u8, entry: Entry) -> Result<Fixture> {
     let prefix = Prefix::parse("ACME")?;
     let key = entry.key.unwrap_or_else(|| Key::generate(&prefix, [place; 16]).to_string());
-    let hash = key::read(&key).with_context(|| format!("the key of {}", entry.name))?;
+    let read = key::Reading::of(&key).with_context(|| format!("the key of {}", entry.name))?;
+    // A key with white space around it is one that an earlier version stored as it was.
+    let hash = read.hashes().last().context("a key has a hash")?;
     let id = format!("lic_{place:026}");
     let mut record = json!({
         "format": 1, "generation": 1, "id": id, "product": "acme", "status": "active", "plan": "pro",
@@ -112,6 +114,11 @@ pub fn placeholders(fixtures: &[Fixture]) -> Result<BTreeMap<String, String>> {
         known.insert(format!("${{{name}.run-together}}"), key.replace('-', ""));
         known.insert(format!("${{{name}.look-alikes}}"), key.replace('0', "O").replace('1', "l"));
         known.insert(format!("${{{name}.mistyped}}"), mistyped);
+        known.insert(format!("${{{name}.invisible}}"), key.replace('-', "-\u{200b}\u{ad}"));
+        let widen = |c: char| char::from_u32(c as u32 + 0xfee0).filter(|_| c.is_ascii_graphic()).unwrap_or(c);
+        known.insert(format!("${{{name}.full-width}}"), key.chars().map(widen).collect());
+        known.insert(format!("${{{name}.headless}}"), key.chars().skip(1).collect());
+        known.insert(format!("${{{name}.cut}}"), key[..key.len() - last.len_utf8()].to_owned());
         for holder in HOLDERS {
             known.insert(format!("${{{name}.seat-of.{holder}}}"), fixture.activation_id(holder)?);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
+use countersign::routes::canonical;
 use countersign::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -226,9 +227,16 @@ impl Scenario {
         body
     }
 
+    /// Whether the body is a form, and not JSON.
+    #[must_use]
+    pub fn is_form(&self) -> bool {
+        let is_form = |value: &String| value.starts_with("application/x-www-form-urlencoded");
+        self.headers.get("content-type").is_some_and(is_form) && !self.body.starts_with('{')
+    }
+
     /// The event and the code of each journal line that the request writes.
     pub fn journal_lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        let event = match self.path.trim_start_matches("/api/v1/") {
+        let event = match canonical(&self.path).trim_start_matches("/api/v1/") {
             "validate" => "validation",
             "activate" => "activation",
             "deactivate" => "deactivation",
@@ -304,6 +312,7 @@ impl Scenario {
                 404 => "Not Found",
                 405 => "Method Not Allowed",
                 413 => "Content Too Large",
+                415 => "Unsupported Media Type",
                 422 => "Unprocessable Content",
                 503 => "Service Unavailable",
                 other => bail!("no title is known for a problem of status {other}"),

@@ -79,7 +79,7 @@ async fn healthz() -> (Headers, &'static str) {
 /// SQLite reads in microseconds, so the handler reads rather than a thread for blocking calls.
 async fn validate(State(rows): State<Arc<Rows>>, body: Bytes) -> Response {
     let Ok(request) = Request::from_json(Verb::Validate, &body) else { return StatusCode::BAD_REQUEST.into_response() };
-    match request.key().map_or(Ok(None), |key| rows.get(key)) {
+    match request.keys().next().map_or(Ok(None), |key| rows.get(key)) {
         Ok(Some(license)) => {
             let verdict = Case::new(&license, &request).decide(&Default::default(), now());
             answer(&verdict, Some(&license), &request)

@@ -7,6 +7,12 @@ use countersign::name::IdempotencyKey;
 use crate::problem::Problem;
 use crate::service::{Body, Header, Request};
 
+/// The method whose answer this one gets. A HEAD is answered as a GET (RFC 9110, section 9.3.2);
+/// the host leaves the body out, and knows its length.
+pub fn get_for_head(method: &str) -> &str {
+    if method == "HEAD" { "GET" } else { method }
+}
+
 /// The whole body, at most 65,536 bytes.
 ///
 /// # Errors
@@ -46,6 +52,33 @@ pub fn idempotency_key(headers: &[Header]) -> Result<Option<IdempotencyKey>, Fie
     IdempotencyKey::parse(text).map(Some).map_err(|error| FieldError::new(NAME, format_args!("{error}.")))
 }
 
+/// The media type of the body (RFC 9110, section 8.3.1), as it was sent; empty if none was.
+///
+/// # Errors
+/// If the header is not valid, or names a charset that is not UTF-8 or a part of it.
+pub fn media_type(headers: &[Header]) -> Result<&str, Problem> {
+    const NAME: &str = "Content-Type";
+    const CHARSETS: [&str; 5] = ["", "utf-8", "utf8", "us-ascii", "ascii"];
+    let given = header(headers, NAME)?.unwrap_or_default();
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    for (name, value) in parameters.split(';').filter_map(|parameter| parameter.split_once('=')) {
+        let charset = value.trim_ascii().trim_matches('"');
+        let is_utf8 = CHARSETS.iter().any(|utf8| charset.eq_ignore_ascii_case(utf8));
+        if name.trim_ascii().eq_ignore_ascii_case("charset") && !is_utf8 {
+            let error = FieldError::new(NAME, "must have no `charset` but utf-8; the body must be UTF-8.");
+            return Err(Problem::with_field(415, "UNSUPPORTED_MEDIA_TYPE", error));
+        }
+    }
+    Ok(essence.trim_ascii())
+}
+
+/// Whether the body is a form. A body that begins with a brace is JSON, whatever its media type:
+/// curl sends JSON with the type of a form by default.
+pub fn is_form(media_type: &str, body: &[u8]) -> bool {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") && !text.trim_ascii_start().starts_with(b"{")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +111,42 @@ mod tests {
         }
         let header = Header { name: "idempotency-key".into(), value: vec![0xFF] };
         assert!(idempotency_key(&[header]).is_err());
+    }
+
+    #[test]
+    fn a_charset_other_than_utf_8_is_refused_by_name() {
+        let of = |value: &str| {
+            let headers = headers(&[("content-type", value)]);
+            media_type(&headers).map(str::to_owned).map_err(|problem| (problem.status, problem.field))
+        };
+        for value in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+            "application/json ; version=1; Charset = utf8",
+            "application/json; charset=us-ascii",
+            "application/json; charset=",
+            "application/json;",
+        ] {
+            assert_eq!(of(value).as_deref(), Ok("application/json"), "{value}");
+        }
+        assert_eq!(media_type(&[]).unwrap(), "");
+        for value in
+            ["application/json; charset=utf-16", "text/plain;CHARSET=\"iso-8859-1\"", "a/b; c=d; charset=cp1252"]
+        {
+            assert_eq!(of(value), Err((415, Some("Content-Type".into()))), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_known_by_its_type_and_its_beginning() {
+        let form = "Application/X-WWW-Form-Urlencoded";
+        for body in ["key=abc", "", "%7B=1", "[1]"] {
+            assert!(is_form(form, body.as_bytes()) && !is_form("application/json", body.as_bytes()), "{body}");
+        }
+        for body in ["{}", " \r\n{\"key\":\"abc\"}", "\u{feff}{}"] {
+            assert!(!is_form(form, body.as_bytes()), "{body}");
+        }
     }
 
     #[test]

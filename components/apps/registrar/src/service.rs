@@ -2,11 +2,12 @@
 //! the same for all.
 
 use countersign::field::FieldError;
-use countersign::name::Nonce;
-use countersign::routes::OPENAPI;
+use countersign::form::percent_decode;
+use countersign::name::RequestId;
+use countersign::routes::{OPENAPI, canonical};
 use countersign_app_common::answer::add;
 use countersign_app_common::clock::{self, Stopwatch};
-use countersign_app_common::request::{header, idempotency_key};
+use countersign_app_common::request::{get_for_head, header, idempotency_key};
 
 use crate::App;
 use crate::ask::Ask;
@@ -15,7 +16,7 @@ use crate::host::{journal, random};
 use crate::resources::{audit, events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
 use crate::sql::{db, schema};
 use crate::wire::problem::Problem;
-use crate::wire::query::{Query, percent_decode};
+use crate::wire::query::Query;
 use crate::wire::{Request, Response};
 use countersign::role::Role;
 use countersign_app_common::service::Guest;
@@ -128,18 +129,19 @@ impl Guest for App {
 /// The caller's `X-Request-Id` if it is 1 to 128 visible ASCII characters, or else a new id.
 fn request_id(request: &Request) -> String {
     let given = header(&request.headers, "X-Request-Id").ok().flatten();
-    let given = given.filter(|given| Nonce::parse(given).is_ok());
+    let given = given.filter(|given| RequestId::parse(given).is_ok());
     given.map_or_else(|| random::id("req_"), str::to_owned)
 }
 
 fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>) -> Result<Response, Problem> {
-    if request.path == OPENAPI {
-        return match request.method.as_str() {
+    let (method, path) = (get_for_head(&request.method), canonical(&request.path));
+    if path == OPENAPI {
+        return match method {
             "GET" => Ok(openapi::get()),
-            _ => Err(Problem::method_not_allowed("GET")),
+            _ => Err(Problem::method_not_allowed("GET, HEAD")),
         };
     }
-    let (route, parameters) = find(&request.method, &request.path)?;
+    let (route, parameters) = find(method, path)?;
     note.route = Some(route.path);
     schema::ready()?;
     let now = clock::now();
@@ -172,7 +174,8 @@ fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Vec<&'a str>
     match routes.clone().find(|route| route.method == method) {
         Some(route) => Ok((route, parameters)),
         None => {
-            let allowed: Vec<_> = routes.map(|route| route.method).collect();
+            let with_head = |route: &'static Route| if route.method == "GET" { "GET, HEAD" } else { route.method };
+            let allowed: Vec<_> = routes.map(with_head).collect();
             Err(Problem::method_not_allowed(allowed.join(", ")))
         }
     }

@@ -3,7 +3,7 @@
 use countersign::decide::occupancy;
 use countersign::holder::Per;
 use countersign::id::LicenseId;
-use countersign::name::Nonce;
+use countersign::nonce::Nonce;
 use countersign::request::{Request, Verb};
 use countersign::state::Seat;
 use countersign::verdict::{ActivationFacts, Occupancy, Verdict};

@@ -2,7 +2,7 @@
 
 use countersign::decide::{Case, occupancy};
 use countersign::id::LicenseId;
-use countersign::name::Nonce;
+use countersign::nonce::Nonce;
 use countersign::request::{Request, Verb};
 use countersign::transitions;
 use countersign::verdict::{Occupancy, Verdict};

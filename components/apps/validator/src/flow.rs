@@ -16,10 +16,12 @@ use crate::context::Context;
 use crate::store;
 use crate::unavailable::Unavailable;
 
-/// Reads a verb's request from a body.
+/// Reads a verb's request from a body, which is JSON or a form.
 pub(crate) fn begin(verb: Verb, http: &service::Request) -> Result<(Request, Context), Problem> {
     let context = Context::start();
-    let request = Request::from_json(verb, request::body(http)?)?;
+    let (media_type, body) = (request::media_type(&http.headers)?, request::body(http)?);
+    let is_form = request::is_form(media_type, body);
+    let request = if is_form { Request::from_form(verb, body)? } else { Request::from_json(verb, body)? };
     Ok((request, context))
 }
 

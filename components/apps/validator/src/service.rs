@@ -2,6 +2,7 @@
 
 use countersign::routes;
 use countersign_app_common::problem::Problem;
+use countersign_app_common::request::get_for_head;
 use countersign_app_common::service::{Guest, Request, Response};
 
 use crate::{App, activate, activations, answer, deactivate, health, heartbeat, usage, validate};
@@ -9,7 +10,7 @@ use crate::{App, activate, activations, answer, deactivate, health, heartbeat, u
 struct Route {
     path: &'static str,
     method: &'static str,
-    /// `method` and `OPTIONS`, as `Allow` lists them.
+    /// The methods that are served, as `Allow` lists them.
     allowed: &'static str,
     handler: Handler,
 }
@@ -33,7 +34,7 @@ const fn post(path: &'static str, handler: Handler) -> Route {
 }
 
 const fn get(path: &'static str, handler: Handler) -> Route {
-    Route { path, method: "GET", allowed: "GET, OPTIONS", handler }
+    Route { path, method: "GET", allowed: "GET, HEAD, OPTIONS", handler }
 }
 
 impl Guest for App {
@@ -45,11 +46,12 @@ impl Guest for App {
 }
 
 fn respond(request: &Request) -> Result<Response, Problem> {
-    let route = ROUTES.iter().find(|route| route.path == request.path).ok_or(Problem::NO_SUCH_PATH)?;
+    let path = routes::canonical(&request.path);
+    let route = ROUTES.iter().find(|route| route.path == path).ok_or(Problem::NO_SUCH_PATH)?;
     if request.method == "OPTIONS" {
         return Ok(answer::preflight(route.allowed));
     }
-    if request.method != route.method {
+    if get_for_head(&request.method) != route.method {
         return Err(Problem::method_not_allowed(route.allowed));
     }
     (route.handler)(request)

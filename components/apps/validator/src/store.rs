@@ -20,13 +20,16 @@ use crate::unavailable::Unavailable;
 const BOUND: Bound = Bound { attempts: 128, time: Duration::from_millis(500) };
 
 /// The licence with the request's key, if one has it. One read, and none for a key that fails its
-/// checksum.
+/// checksum. An unknown key that was sent with white space around it is looked up with that too.
 pub(crate) fn license(request: &Request, context: &mut Context) -> Result<Option<License>, Unavailable> {
-    let Some(key) = request.key() else { return Ok(None) };
-    let Some(entry) = get(&key.store_key(), context)? else { return Ok(None) };
-    let license = License::from_json(&entry.value).map_err(|_| Unavailable("corrupt-record"))?;
-    context.found(&license);
-    Ok(Some(license))
+    for key in request.keys() {
+        if let Some(entry) = get(&key.store_key(), context)? {
+            let license = License::from_json(&entry.value).map_err(|_| Unavailable("corrupt-record"))?;
+            context.found(&license);
+            return Ok(Some(license));
+        }
+    }
+    Ok(None)
 }
 
 /// Applies `transition` to the state of a licence, and writes the state if it changed: one read and

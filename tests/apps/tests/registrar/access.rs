@@ -9,21 +9,28 @@ use countersign_app_tests::{Answer, BEGIN, OPERATOR, Registrar};
 fn unknown_paths_are_404_and_other_methods_405() {
     let registrar = Registrar::start();
     for path in
-        ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products/", "/api/v1/products/a/b", "/api/v1/audits"]
+        ["/", "/api/v1", "/api/v1/", "/api/v1/product", "/api/v1/products//", "/api/v1/products/a/b", "/api/v1/audits"]
     {
         registrar.get(path).problem(404, "NO_SUCH_PATH");
     }
     for (method, path, allow) in [
-        ("PUT", "/api/v1/products", "GET, POST"),
-        ("POST", "/api/v1/products/acme", "GET, PATCH, DELETE"),
-        ("OPTIONS", "/api/v1/tokens", "GET, POST"),
-        ("HEAD", "/api/v1/events", "GET"),
-        ("POST", "/openapi.json", "GET"),
+        ("PUT", "/api/v1/products", "GET, HEAD, POST"),
+        ("POST", "/api/v1/products/acme", "GET, HEAD, PATCH, DELETE"),
+        ("OPTIONS", "/api/v1/tokens", "GET, HEAD, POST"),
+        ("HEAD", "/api/v1/licenses/lookup", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ] {
         let answer = registrar.request(method, path).send();
         assert_eq!(answer.header("allow"), Some(allow));
         answer.problem(405, "METHOD_NOT_ALLOWED");
     }
+    for path in ["/api/v1/products", "/api/v1/products/", "//api/v1/products", "/openapi.json/"] {
+        let answer = registrar.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        // The host leaves the body out.
+        assert_eq!(registrar.request("HEAD", path).send().bytes, answer.bytes, "{path}");
+    }
+    registrar.anonymous("HEAD", "/api/v1/products").send().problem(401, "UNAUTHENTICATED");
     let document = registrar.anonymous("GET", "/openapi.json").send();
     assert!(document.expect(200)["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
 }

@@ -191,7 +191,7 @@ impl Seats {
     pub(crate) fn matches(&self, held: &Names, sent: &Names) -> bool {
         let alike = held.intersection(sent).count();
         match self.matching {
-            "all" => held == sent,
+            "all" => sent.is_subset(held),
             "most" => alike * 2 > held.len(),
             "two" => alike >= 2 || alike == held.len(),
             _ => alike > 0,

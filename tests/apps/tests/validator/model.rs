@@ -1,5 +1,6 @@
 //! Seats, leases and usage as plainly as possible: the model that the component must agree with.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use countersign::time::Timestamp;
@@ -293,16 +294,10 @@ impl Model {
     /// last.
     fn find(&self, licence: &Licence, holder: &Names, now: i64) -> Option<usize> {
         let seats = licence.seats.as_ref()?;
-        let mut found: Option<usize> = None;
-        for (at, seat) in self.seats.iter().enumerate().filter(|(_, seat)| seats.matches(&seat.names, holder)) {
-            if seat.is_live(now) {
-                return Some(at);
-            }
-            if found.is_none_or(|found| self.seats[found].until < seat.until) {
-                found = Some(at);
-            }
-        }
-        found
+        let own = self.seats.iter().enumerate().filter(|(_, seat)| seats.matches(&seat.names, holder));
+        // Live ones come before lapsed ones, of these the last to lapse, and then the exact one.
+        let rank = |seat: &Seat| (!seat.is_live(now)).then_some(Reverse(seat.until));
+        own.min_by_key(|(_, seat)| (rank(seat), seat.names != *holder)).map(|(at, _)| at)
     }
 
     /// The usage of the current period and its first second. A clock that goes back does not end

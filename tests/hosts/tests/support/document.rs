@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use countersign::domain::{Domain, DomainRule};
+use countersign::routes::canonical;
 use countersign_host_tests::client::Answer;
 use jsonschema::Registry;
 use serde_json::{Map, Value, json};
@@ -44,7 +45,10 @@ impl Document {
             );
             return self.check_problem(method, answer, "NO_SUCH_PATH");
         };
-        let Some(operation) = item.get(&method.to_ascii_lowercase()) else {
+        // A HEAD is answered as a GET is, without the body.
+        let is_head = method == "HEAD" && item.get("get").is_some();
+        let Some(operation) = item.get(if is_head { "get".to_owned() } else { method.to_ascii_lowercase() }.as_str())
+        else {
             // The document does not describe preflight requests (CORS).
             if method == "OPTIONS" && answer.status == 204 {
                 return Ok(());
@@ -55,7 +59,8 @@ impl Document {
                 answer.status
             );
             let allowed = answer.headers.get("allow").context("a 405 must have `Allow`")?;
-            let allowed = allowed.split(", ").filter(|method| *method != "OPTIONS").map(str::to_ascii_lowercase);
+            let is_described = |method: &&str| !["OPTIONS", "HEAD"].contains(method);
+            let allowed = allowed.split(", ").filter(is_described).map(str::to_ascii_lowercase);
             let (allowed, described): (BTreeSet<_>, _) = (allowed.collect(), item.fields()?.keys().cloned().collect());
             ensure!(allowed == described, "`Allow` has {allowed:?} and must have {described:?}");
             return self.check_problem(method, answer, "METHOD_NOT_ALLOWED");
@@ -64,7 +69,7 @@ impl Document {
         let response = operation.get("responses").and_then(|responses| responses.get(&status));
         let response = self.resolved(response.with_context(|| format!("status {status} is not in the document"))?)?;
         self.check_headers(&response, answer)?;
-        let Some(content) = response.get("content") else {
+        let Some(content) = response.get("content").filter(|_| !is_head) else {
             ensure!(answer.body.is_empty(), "the document has no body here: {}", answer.text());
             return Ok(());
         };
@@ -88,7 +93,7 @@ impl Document {
 
     /// The path's item: the one of exactly this path, or else one with parameters in some segments.
     fn item(&self, path: &str) -> Option<Part<'_>> {
-        let path = path.split('?').next().unwrap_or_default();
+        let path = canonical(path.split('?').next().unwrap_or_default());
         let paths = Part { value: self.root.get("paths")?, names: vec!["paths".into()] };
         paths.get(path).or_else(|| {
             let templates = paths.value.as_object()?.keys();

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use countersign::field::FieldError;
+use countersign::form;
 use countersign_app_common::fields::about;
 
 use crate::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
@@ -15,13 +16,8 @@ pub(crate) struct Query(RefCell<Vec<(String, String)>>);
 impl Query {
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, FieldError> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decode = |text: &str| {
-                percent_decode(&text.replace('+', " "))
-                    .ok_or_else(|| FieldError::new("", "The query must be percent-encoded UTF-8."))
-            };
-            let (name, value) = (decode(name)?, decode(value)?);
+        for pair in form::pairs(query.unwrap_or_default()) {
+            let (name, value) = pair.ok_or_else(|| FieldError::new("", "The query must be percent-encoded UTF-8."))?;
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(about(&name, "must be given only once."));
             }
@@ -77,24 +73,6 @@ impl Query {
 /// The error for a cursor that no page of this list had.
 pub(crate) fn unknown_cursor() -> FieldError {
     FieldError::new("cursor", "must be the `next` of an earlier page of this list.")
-}
-
-/// RFC 3986, section 2.1; `None` if the text is not percent-encoded UTF-8.
-pub(crate) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let [high, low, after @ ..] = rest else { return None };
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -240,6 +240,24 @@ fn each_change_is_an_event_and_no_event_has_a_key() {
 }
 
 #[test]
+fn white_space_around_an_existing_key_does_not_matter() {
+    let registrar = start();
+    issue(&registrar, json!({ "key": " HS-0003-AAAA-0001\u{200b}\r\n" }));
+    for key in ["HS-0003-AAAA-0001", "HS-0003-AAAA-0001 ", "\u{feff}HS-0003-AAAA-0001\n"] {
+        assert_eq!(code(&registrar, &json!(key)), "VALID");
+        let lookup = registrar.post("/api/v1/licenses/lookup", &json!({ "key": key }));
+        assert_eq!(lookup.expect(200)["hint"], "0001");
+        let again = json!({ "product": "acme", "plan": "pro", "key": key });
+        registrar.post("/api/v1/licenses", &again).problem(409, "KEY_TAKEN");
+    }
+    let long = "k".repeat(8_192);
+    issue(&registrar, json!({ "key": long }));
+    assert_eq!(code(&registrar, &json!(long)), "VALID");
+    let longer = json!({ "product": "acme", "plan": "pro", "key": "k".repeat(8_193) });
+    assert_eq!(registrar.post("/api/v1/licenses", &longer).problem(400, "INVALID_REQUEST")["field"], "key");
+}
+
+#[test]
 fn an_existing_key_is_stored_as_given() {
     let registrar = start();
     let licence = issue(&registrar, json!({ "key": "AAAA-BBBB-CCCC-DDDD-EEEE" }));

@@ -1,6 +1,6 @@
 //! A licence as its vendor knows it: the record that validators read, and what only vendors need.
 
-use countersign::key::KeyHash;
+use countersign::key::{KeyHash, Reading};
 use countersign::license::{Format, License, RecordError};
 use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
@@ -78,8 +78,15 @@ impl IssuedLicense {
     }
 
     /// The licence whose current key this is, if the caller may see it.
-    pub(crate) fn find_by_key(ask: &Ask<'_>, key: &KeyHash) -> Result<Self, Problem> {
-        Self::one(ask, queries::BY_KEY, &key.to_hex())
+    pub(crate) fn find_by_key(ask: &Ask<'_>, key: &Reading) -> Result<Self, Problem> {
+        let mut found = Err(NOT_FOUND);
+        for hash in key.hashes() {
+            found = Self::one(ask, queries::BY_KEY, &hash.to_hex());
+            if !matches!(&found, Err(problem) if problem.code == NOT_FOUND.code) {
+                break;
+            }
+        }
+        found
     }
 
     fn one(ask: &Ask<'_>, query: &str, parameter: &str) -> Result<Self, Problem> {

@@ -1,7 +1,7 @@
 //! Finds a licence by its key, which is in the body and never in a path: paths are logged.
 
 use countersign::field::FieldError;
-use countersign::key;
+use countersign::key::Reading;
 
 use super::get::answer;
 use super::issued::IssuedLicense;
@@ -15,6 +15,6 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let text = fields.text("key")?.ok_or_else(|| missing("key"))?;
     fields.finish()?;
-    let key = key::read(&text).map_err(|error| FieldError::new("key", format_args!("{error}.")))?;
+    let key = Reading::of(&text).map_err(|error| FieldError::new("key", format_args!("{error}.")))?;
     Ok(answer(&IssuedLicense::find_by_key(ask, &key)?))
 }
