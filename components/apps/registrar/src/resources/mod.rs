@@ -12,4 +12,5 @@ pub(crate) mod stats;
 pub(crate) mod tokens;
 
 mod metadata;
+mod term;
 mod terms;

@@ -16,9 +16,6 @@ use crate::wire::answer::Answer;
 use crate::wire::problem::{Problem, corrupt, missing};
 use crate::write::change::{Change, change};
 
-// The sentence about `lost` says this number.
-const _: () = assert!(MAX_AMOUNT == 1_000_000_000);
-
 const DAY: i64 = 86_400;
 const MONTH: u32 = 30 * 86_400;
 
@@ -94,15 +91,12 @@ fn days(license: Option<&LicenseId>, since: i64, until: i64) -> Result<Vec<Value
 /// `POST /api/v1/stats/validations`: adds to the counts.
 pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
-    let given: Vec<Map<String, Value>> = fields.read("counts")?.ok_or_else(|| missing("counts"))?;
-    let lost = fields.integer("lost")?.unwrap_or_default();
+    let given = fields.objects("counts")?.ok_or_else(|| missing("counts"))?;
+    let lost = fields.integer_within("lost", 0..=MAX_AMOUNT)?.unwrap_or_default();
     fields.finish()?;
     if given.len() > MAX_BULK_ITEMS as usize {
         let detail = format_args!("must have at most {MAX_BULK_ITEMS} entries.");
         return Err(FieldError::new("counts", detail).into());
-    }
-    if lost > MAX_AMOUNT {
-        return Err(FieldError::new("lost", "must be at most 1,000,000,000.").into());
     }
     let mut counts = Vec::with_capacity(2 * given.len());
     for count in given {
@@ -124,24 +118,19 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
 }
 
 /// One count, with its day as a number.
-fn read_count(count: Map<String, Value>) -> Result<Value, FieldError> {
-    let refuse = || {
-        FieldError::new(
-            "counts",
-            "has an invalid entry; each must have a valid `license`, `day`, `code` and `count`, and nothing else.",
-        )
-    };
-    let mut fields = Fields::new(count);
-    let license: LicenseId = fields.parse("license").ok().flatten().ok_or_else(refuse)?;
-    let day = fields.text("day").ok().flatten().and_then(|day| read_day(&day).ok()).ok_or_else(refuse)?;
-    let code = fields.text("code").ok().flatten().ok_or_else(refuse)?;
-    let count = fields.integer("count").ok().flatten().ok_or_else(refuse)?;
-    fields.finish().map_err(|_| refuse())?;
+fn read_count(mut fields: Fields) -> Result<Value, FieldError> {
+    let license: LicenseId = fields.parse("license")?.ok_or_else(|| fields.missing("license"))?;
+    let day = fields.text("day")?.ok_or_else(|| fields.missing("day"))?;
+    let day = read_day(&day).map_err(|_| fields.error("day", "must be a date such as 2026-11-22."))?;
+    let code = fields.text("code")?.ok_or_else(|| fields.missing("code"))?;
     let is_code = (1..=MAX_NAME_BYTES).contains(&code.len())
         && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if !is_code || !(1..=MAX_AMOUNT).contains(&count) {
-        return Err(refuse());
+    if !is_code {
+        let detail = format_args!("must be 1 to {MAX_NAME_BYTES} upper-case letters and underscores.");
+        return Err(fields.error("code", detail));
     }
+    let count = fields.integer_within("count", 1..=MAX_AMOUNT)?.ok_or_else(|| fields.missing("count"))?;
+    fields.finish()?;
     Ok(json!({ "license": license, "day": day, "code": code, "count": count }))
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let name: DisplayName = fields.parse("name")?.ok_or_else(|| missing("name"))?;
     let role: Role = fields.parse("role")?.ok_or_else(|| missing("role"))?;
     let expires_at: Option<Timestamp> = fields.parse("expiresAt")?;
-    let products: Option<Vec<Product>> = fields.read("products")?;
+    let products: Option<Vec<Product>> = fields.parse_all("products")?;
     fields.finish()?;
     if products.as_ref().is_some_and(|products| !(1..=MAX_TOKEN_PRODUCTS).contains(&products.len())) {
         let detail = format_args!("must be 1 to {MAX_TOKEN_PRODUCTS} products; leave it out for all products.");

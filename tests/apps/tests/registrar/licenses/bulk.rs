@@ -50,7 +50,7 @@ fn a_bad_line_changes_nothing_else() {
         "21 INVALID_REQUEST generation",
         "22 INVALID_REQUEST more",
         "23 INVALID_REQUEST plan",
-        "24 INVALID_REQUEST domains",
+        "24 INVALID_REQUEST domains[0]",
         "25 INVALID_REQUEST -",
     ];
     let before = registrar.world().entries.len();

@@ -43,17 +43,27 @@ fn a_refusal_names_the_field() {
         (json!({ "product": "acme", "plan": "pro", "key": "" }), "key"),
         (json!({ "product": "acme", "plan": "pro", "key": "ACME-00000-00000-00000-00000-00000-00000" }), "key"),
         (json!({ "product": "acme", "plan": "pro", "keyPrefix": "a" }), "keyPrefix"),
-        (json!({ "product": "acme", "plan": "pro", "domains": ["co.uk"] }), "domains"),
-        (json!({ "product": "acme", "plan": "pro", "domains": ["https://example.com"] }), "domains"),
+        (json!({ "product": "acme", "plan": "pro", "domains": ["co.uk"] }), "domains[0]"),
+        (json!({ "product": "acme", "plan": "pro", "domains": ["example.com", "https://example.com"] }), "domains[1]"),
         (json!({ "product": "acme", "plan": "pro", "domains": many }), "domains"),
         (json!({ "product": "acme", "plan": "pro", "maxDomains": 0 }), "maxDomains"),
         (json!({ "product": "acme", "plan": "pro", "maxDomains": 1_001 }), "maxDomains"),
         (json!({ "product": "acme", "plan": "pro", "durationSeconds": 0 }), "durationSeconds"),
         (json!({ "product": "acme", "plan": "pro", "features": vec!["x"; 65] }), "features"),
-        (json!({ "product": "acme", "plan": "pro", "activation": { "per": "machine", "limit": 0 } }), "activation"),
+        (
+            json!({ "product": "acme", "plan": "pro", "activation": { "per": "machine", "limit": 0 } }),
+            "activation.limit",
+        ),
+        (
+            json!({ "product": "acme", "plan": "pro", "activation": { "per": "fingerprint", "limit": 2 } }),
+            "activation.per",
+        ),
+        (json!({ "product": "acme", "plan": "pro", "versions": { "below": "three" } }), "versions.below"),
+        (json!({ "product": "acme", "plan": "pro", "features": ["a", ""] }), "features[1]"),
+        (json!({ "product": "acme", "plan": "pro", "metadata": { "note": 7 } }), "metadata.note"),
         (
             json!({ "product": "acme", "plan": "pro", "allowances": [{ "name": "a", "limit": 1 }, { "name": "a", "limit": 2 }] }),
-            "allowances",
+            "allowances[1].name",
         ),
         (json!({ "product": "acme", "plan": "pro", "expiresAt": "tomorrow" }), "expiresAt"),
         (json!({ "product": "acme", "plan": "pro", "status": "active" }), "status"),
@@ -71,6 +81,7 @@ fn a_refusal_names_the_field() {
         (json!({ "policy": p, "expiresAt": "2030-01-01T00:00:00Z" }), "expiresAt"),
         (json!({ "policy": p, "durationSeconds": null }), "durationSeconds"),
         (json!({ "policy": p, "expiryBasis": "first-activation" }), "activation"),
+        (json!({ "policy": p, "activation": { "limit": 2 } }), "activation.per"),
         (
             json!({ "product": "acme", "plan": "pro", "maxDomains": 1, "domains": ["a.example", "b.example"] }),
             "domains",
@@ -82,6 +93,23 @@ fn a_refusal_names_the_field() {
     }
     assert_eq!(registrar.world().licenses().count(), 0, "a refused request wrote to the store");
     assert_eq!(registrar.get("/api/v1/licenses").expect(200), json!({ "items": [] }));
+}
+
+#[test]
+fn null_is_the_same_as_a_field_that_is_not_sent() {
+    let registrar = start();
+    let body = json!({
+        "product": "acme", "plan": "pro", "policy": null, "key": null, "keyPrefix": null, "domains": null, "owner": null,
+        "notBefore": null, "versions": null, "features": null, "allowances": null, "metadata": { "note": null },
+        "activation": { "per": "machine", "limit": 1, "leaseSeconds": null },
+    });
+    let licence = registrar.post("/api/v1/licenses", &body).expect(201);
+    assert_eq!((&licence["domains"], &licence["features"], &licence["metadata"]), (&json!([]), &json!([]), &json!({})));
+    assert_eq!(licence["activation"]["leaseSeconds"], Value::Null);
+    assert_eq!(licence.get("owner"), None);
+    let policy = json!({ "product": "acme", "name": "Pro", "plan": null, "features": null, "versions": null });
+    registrar.post("/api/v1/policies", &policy).expect(201);
+    registrar.post("/api/v1/licenses", &json!({ "product": null, "plan": "pro" })).problem(400, "INVALID_REQUEST");
 }
 
 #[test]
@@ -203,8 +231,9 @@ fn a_patch_changes_only_the_fields_it_names() {
         (json!({ "status": "revoked" }), "status"),
         (json!({ "expiryBasis": "issue" }), "expiryBasis"),
         (json!({ "product": "other" }), "product"),
-        (json!({ "domains": ["com"] }), "domains"),
+        (json!({ "domains": ["com"] }), "domains[0]"),
         (json!({ "features": "x" }), "features"),
+        (json!({ "activation": { "match": "some" } }), "activation.match"),
     ] {
         assert_eq!(patch(body).problem(400, "INVALID_REQUEST")["field"], field);
     }

@@ -73,17 +73,20 @@ fn validations_are_counted_by_licence_day_and_code() {
     add(json!([]), 0).expect(204);
     assert_eq!(days("since=2026-11-01&until=2026-12-01")["days"].as_array().unwrap().len(), 1);
 
-    for wrong in [
-        json!([count("lic_1", "2026-11-22", "VALID", 1)]),
-        json!([count(a, "2026-11-22T00:00:00Z", "VALID", 1)]),
-        json!([count(a, "2026-02-30", "VALID", 1)]),
-        json!([count(a, "2026-11-22", "valid", 1)]),
-        json!([count(a, "2026-11-22", "VALID", 0)]),
-        json!([{ "license": a, "day": "2026-11-22", "code": "VALID" }]),
-        json!(vec![count(a, "2026-11-22", "VALID", 1); 501]),
-        json!({}),
+    let right = count(a, "2026-11-22", "VALID", 1);
+    for (wrong, field) in [
+        (json!([count("lic_1", "2026-11-22", "VALID", 1)]), "counts[0].license"),
+        (json!([right, count(a, "2026-11-22T00:00:00Z", "VALID", 1)]), "counts[1].day"),
+        (json!([count(a, "2026-02-30", "VALID", 1)]), "counts[0].day"),
+        (json!([count(a, "2026-11-22", "valid", 1)]), "counts[0].code"),
+        (json!([count(a, "2026-11-22", "VALID", 0)]), "counts[0].count"),
+        (json!([{ "license": a, "day": "2026-11-22", "code": "VALID" }]), "counts[0].count"),
+        (json!([{ "license": a, "day": "2026-11-22", "code": "VALID", "count": 1, "more": 1 }]), "counts[0].more"),
+        (json!(["VALID"]), "counts[0]"),
+        (json!(vec![count(a, "2026-11-22", "VALID", 1); 501]), "counts"),
+        (json!({}), "counts"),
     ] {
-        assert_eq!(add(wrong, 0).problem(400, "INVALID_REQUEST")["field"], "counts");
+        assert_eq!(add(wrong, 0).problem(400, "INVALID_REQUEST")["field"], field);
     }
     assert_eq!(registrar.get("/api/v1/stats?since=yesterday").problem(400, "INVALID_REQUEST")["field"], "since");
 }

@@ -161,8 +161,8 @@ pub(crate) fn domains(fields: &mut Fields, before: &[DomainRule]) -> Result<Opti
         return Err(FieldError::new("domains", format_args!("must have at most {MAX_DOMAINS} entries.")));
     }
     let mut domains = Vec::with_capacity(texts.len());
-    for (number, text) in (1..).zip(&texts) {
-        let refuse = |error| FieldError::new("domains", format_args!("has an invalid entry: number {number} {error}."));
+    for (at, text) in texts.iter().enumerate() {
+        let refuse = |error| FieldError::in_list("domains", at, format_args!("{error}."));
         let domain = DomainRule::parse(text).map_err(refuse)?;
         if !before.contains(&domain) {
             domain.check_registrable().map_err(refuse)?;
