@@ -3,11 +3,12 @@
 use countersign::name::IdempotencyKey;
 use countersign::time::Timestamp;
 use countersign_app_common::fields::Fields;
-use countersign_app_common::request::{body, header};
+use countersign_app_common::request::{body, header, media_type};
 use serde_json::Map;
 
 use crate::auth::caller::Caller;
-use crate::wire::problem::{self, PRECONDITION_FAILED, Problem};
+use crate::wire::etag::Comparison;
+use crate::wire::problem::{self, PRECONDITION_FAILED, Problem, WEAK_PRECONDITION};
 use crate::wire::query::Query;
 use crate::wire::{Body, Request, etag};
 
@@ -46,19 +47,19 @@ impl Ask<'_> {
 
     /// The body, and its media type (RFC 9110, section 8.3.1), which must be an allowed one.
     pub(crate) fn body(&self, allowed: &[&'static str]) -> Result<(&'static str, &[u8]), Problem> {
-        let given = header(&self.http.headers, "Content-Type")?.unwrap_or_default();
-        let (essence, _) = given.split_once(';').unwrap_or((given, ""));
-        let is_given = |media_type: &&&str| media_type.eq_ignore_ascii_case(essence.trim_ascii());
-        let media_type = allowed.iter().find(is_given).copied();
+        let given = media_type(&self.http.headers)?;
+        let media_type = allowed.iter().find(|media_type| media_type.eq_ignore_ascii_case(given)).copied();
         let media_type = media_type.ok_or_else(|| problem::unsupported_media_type(allowed))?;
         Ok((media_type, body(self.http)?))
     }
 
     /// Refuses the request if its `If-Match` does not name the resource's current revision.
     pub(crate) fn check_if_match(&self, revision: u64) -> Result<(), Problem> {
-        match header(&self.http.headers, "If-Match")? {
-            Some(if_match) if !etag::matches(if_match, revision)? => Err(PRECONDITION_FAILED),
-            _ => Ok(()),
+        let Some(if_match) = header(&self.http.headers, "If-Match")? else { return Ok(()) };
+        match etag::compare(if_match, revision)? {
+            Comparison::Current => Ok(()),
+            Comparison::Other => Err(PRECONDITION_FAILED),
+            Comparison::Weak => Err(WEAK_PRECONDITION),
         }
     }
 }

@@ -87,6 +87,27 @@ fn an_idempotency_key_lasts_a_day_for_one_request_of_one_token() {
 }
 
 #[test]
+fn a_repeat_is_the_same_json_value_whatever_its_bytes() {
+    let registrar = Registrar::start();
+    let ask = |path: &str, body: &str| {
+        let asking = registrar.request("POST", path).header("idempotency-key", "one");
+        asking.body("application/json", body.as_bytes()).send()
+    };
+    let first = ask("/api/v1/tokens", r#"{"name":"shöp","role":"reader"}"#);
+    for same in
+        ["{ \"role\" : \"reader\",\r\n\"name\":\"sh\\u00f6p\" }", "\u{feff}{\"name\":\"shöp\",\"role\":\"reader\"}"]
+    {
+        let repeat = ask("/api/v1/tokens/", same);
+        assert_eq!((repeat.status, &repeat.bytes), (201, &first.bytes), "{:?}", repeat.body);
+        assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
+    }
+    for other in [r#"{"name":"shop","role":"reader"}"#, r#"{"name":"shöp","role":"reader","products":["acme"]}"#, "[]"]
+    {
+        ask("/api/v1/tokens", other).problem(422, "IDEMPOTENCY_KEY_REUSED");
+    }
+}
+
+#[test]
 fn a_refused_request_may_be_retried() {
     let registrar = Registrar::start();
     let ask = || {
@@ -139,7 +160,10 @@ fn if_match_must_name_the_current_revision() {
     ask("*", "a").expect(200);
     ask("\"1\", \"2\"", "b").expect(200);
     ask("\"2\"", "c").problem(412, "PRECONDITION_FAILED");
-    ask("W/\"3\"", "c").problem(412, "PRECONDITION_FAILED");
+    let weak = ask("W/\"3\"", "c").problem(412, "PRECONDITION_FAILED");
+    assert!(weak["detail"].as_str().unwrap().contains("weak tag"), "{weak}");
+    let old = ask("W/\"2\"", "c").problem(412, "PRECONDITION_FAILED");
+    assert!(old["detail"].as_str().unwrap().contains("current revision"), "{old}");
     ask("3", "c").problem(400, "INVALID_REQUEST");
     // A patch that changes nothing makes no revision and no event.
     let same = ask("\"3\"", "b");

@@ -30,7 +30,14 @@ pub(crate) const REVOKED: Problem =
 pub(crate) const PRECONDITION_FAILED: Problem = Problem::new(
     412,
     "PRECONDITION_FAILED",
-    "The resource has changed since this revision; read it again and send its current `ETag`.",
+    "`If-Match` does not name the current revision; read the resource again and send its `ETag`.",
+);
+
+/// The request names the current revision by a weak tag. Proxies that compress turn tags weak.
+pub(crate) const WEAK_PRECONDITION: Problem = Problem::new(
+    412,
+    "PRECONDITION_FAILED",
+    "`If-Match` has this revision as a weak tag (`W/`), which never matches; send it without `W/`.",
 );
 
 /// The request has no valid token (RFC 6750, section 3).

@@ -4,10 +4,14 @@
 //! hashes. So it is sealed under a key made of the caller's token and the idempotency key. Neither
 //! is stored: the database alone does not open an answer.
 
+use std::borrow::Cow;
+
 use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+use countersign::routes::canonical;
 use countersign::time::Timestamp;
 use countersign_app_common::answer::{add, encode};
+use countersign_app_common::fields::Fields;
 use sha2::{Digest, Sha256};
 
 use crate::ask::Ask;
@@ -32,8 +36,10 @@ const FORGET: &str = "DELETE FROM operations WHERE id IN (SELECT id FROM operati
 /// A request that must be done only once.
 pub(crate) struct Operation {
     id: [u8; 32],
-    /// The hash of all that the request asks for.
+    /// The hash of all that the request asks for, where equal JSON values are the same.
     asked: [u8; 32],
+    /// The hash of the request's bytes, which earlier versions stored.
+    sent: [u8; 32],
     seal: [u8; 32],
 }
 
@@ -45,11 +51,13 @@ impl Operation {
             Body::Complete(body) => body,
             Body::TooLarge | Body::Incomplete => b"",
         };
-        let query = ask.http.query.as_deref().unwrap_or_default();
+        let (method, query) = (ask.http.method.as_bytes(), ask.http.query.as_deref().unwrap_or_default().as_bytes());
         let secret = ask.caller.secret.as_bytes();
+        let path = canonical(&ask.http.path);
         Some(Self {
             id: hash(&[b"countersign operation", secret, key.as_str().as_bytes()]),
-            asked: hash(&[ask.http.method.as_bytes(), ask.http.path.as_bytes(), query.as_bytes(), body]),
+            asked: hash(&[method, path.as_bytes(), query, &value(body)]),
+            sent: hash(&[method, ask.http.path.as_bytes(), query, body]),
             seal: hash(&[b"countersign answer", secret, key.as_str().as_bytes()]),
         })
     }
@@ -59,7 +67,7 @@ impl Operation {
         let parameters = vec![blob(self.id), moment(now.minus_seconds(KEEP_ANSWER_SECONDS))];
         let row = db::query_one("SELECT asked, answer, change FROM operations WHERE id = ?1 AND at > ?2", parameters)?;
         let Some(row) = row else { return Ok(None) };
-        if row.hash(0)? != self.asked {
+        if ![self.asked, self.sent].contains(&row.hash(0)?) {
             return Err(Problem::IDEMPOTENCY_KEY_REUSED);
         }
         let mut answer = open(&self.seal, &self.id, row.blob(1)?).ok_or_else(corrupt)?;
@@ -80,6 +88,15 @@ impl Operation {
         let parameters =
             vec![blob(self.id), blob(self.asked), blob(sealed), optional(change, blob), moment(now), expired.clone()];
         [statement(STORE, parameters, Some(1)), statement(FORGET, vec![expired, integer(FORGET_ANSWERS)], None)]
+    }
+}
+
+/// A body that is one JSON object in a form that equal values share: names sorted, no white space,
+/// numbers and escapes written in one way. Any other body as it is.
+fn value(body: &[u8]) -> Cow<'_, [u8]> {
+    match Fields::from_json(body) {
+        Ok(fields) => Cow::Owned(encode(&fields.into_members())),
+        Err(_) => Cow::Borrowed(body),
     }
 }
 
@@ -133,6 +150,28 @@ mod tests {
             assert!(open(&key, &id, &changed).is_none());
             assert!(open(&key, &id, &sealed[..at]).is_none());
         }
+    }
+
+    #[test]
+    fn equal_json_values_are_the_same_request() {
+        let value = |body: &str| value(body.as_bytes()).into_owned();
+        let first = value(r#"{"a":1,"b":{"c":"é","d":[1,2]}}"#);
+        for same in [
+            "{ \"b\" : {\"d\":[1, 2.0],\n\"c\":\"\\u00e9\"}, \"a\": 1.0 }",
+            "\u{feff}{\"a\":1,\"b\":{\"c\":\"é\",\"d\":[1,2]}}\r\n",
+        ] {
+            assert_eq!(value(same), first, "{same}");
+        }
+        for other in [
+            r#"{"a":1,"b":{"c":"é","d":[2,1]}}"#,
+            r#"{"a":"1","b":{"c":"é","d":[1,2]}}"#,
+            r#"{"a":1,"b":{"c":"é","d":[1,2],"e":null}}"#,
+        ] {
+            assert_ne!(value(other), first, "{other}");
+        }
+        // Not one JSON object: the bytes count.
+        assert_eq!(value("product,plan\nacme,pro\n"), b"product,plan\nacme,pro\n");
+        assert_eq!(value("{}\n{}"), b"{}\n{}");
     }
 
     #[test]
