@@ -101,8 +101,7 @@ fn a_repeat_is_the_same_json_value_whatever_its_bytes() {
         assert_eq!((repeat.status, &repeat.bytes), (201, &first.bytes), "{:?}", repeat.body);
         assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
     }
-    for other in [r#"{"name":"shop","role":"reader"}"#, r#"{"name":"shöp","role":"reader","products":["acme"]}"#, "[]"]
-    {
+    for other in [r#"{"name":"shop","role":"reader"}"#, r#"{"name":"shöp","role":"reader","products":["acme"]}"#] {
         ask("/api/v1/tokens", other).problem(422, "IDEMPOTENCY_KEY_REUSED");
     }
 }

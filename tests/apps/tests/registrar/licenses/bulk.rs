@@ -94,7 +94,10 @@ fn a_csv_table_is_imported() {
         too,few\r\n\
         fourth-key-of-somebody,POLICY,null,,,,2030-01-01T00:00:00Z,,many\r\n";
     let report = import(&registrar, "", CSV, &body.replace("POLICY", policy["id"].as_str().unwrap())).expect(200);
-    assert_eq!(errors(&report), ["4 INVALID_REQUEST owner", "7 INVALID_REQUEST -", "8 INVALID_REQUEST activation"]);
+    assert_eq!(
+        errors(&report),
+        ["4 INVALID_REQUEST owner", "7 INVALID_REQUEST -", "8 INVALID_REQUEST activation.limit"]
+    );
     let results = report["results"].as_array().unwrap();
     assert_eq!((&results[0]["line"], &results[1]["line"]), (&json!(2), &json!(6)));
     let first = registrar.get(&path(&results[0])).expect(200);
