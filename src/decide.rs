@@ -2,10 +2,10 @@
 
 use crate::{
     holder::{Holder, Per},
-    license::{ExpiryStrategy, License, Requirement, Status},
+    license::{ExpiryBasis, ExpiryStrategy, License, Requirement, Status},
     request::Request,
     state::{Seat, State},
-    terms::SeatPolicy,
+    terms::{Manage, SeatPolicy},
     time::Timestamp,
     verdict::{Code, Occupancy, Remaining, Verdict, Warning},
 };
@@ -35,6 +35,8 @@ pub struct Case<'a> {
     pub(crate) holder: Option<Holder>,
     /// [`Request::untrimmed_holder`], a rare one.
     untrimmed: Option<Holder>,
+    /// Whether a licence that counts seats refuses the request without a holder.
+    needs_holder: bool,
 }
 
 impl<'a> Case<'a> {
@@ -43,7 +45,13 @@ impl<'a> Case<'a> {
         let per = license.seat_policy.map(|policy| policy.per);
         let holder = per.and_then(|per| request.holder(per, &license.id));
         let untrimmed = per.and_then(|per| request.untrimmed_holder(per, &license.id));
-        Self { license, request, holder, untrimmed }
+        let needs_holder = license.seat_policy.is_some_and(|policy| policy.strict);
+        Self { license, request, holder, untrimmed, needs_holder }
+    }
+
+    /// The case of a request for a seat, which no holder takes without a name.
+    pub(crate) fn of_a_seat(self) -> Self {
+        Self { needs_holder: true, ..self }
     }
 
     /// The index of the holder's seat.
@@ -54,12 +62,31 @@ impl<'a> Case<'a> {
 
     /// Whether the decision depends on the licence's state. If not, decide with [`State::default`].
     pub fn needs_state(&self) -> bool {
-        self.license.duration_seconds.is_some() || self.request.allowance().is_some() || self.holder.is_some()
+        let Self { license, request, .. } = *self;
+        let begins_with_use = license.expiry_basis != ExpiryBasis::Issue;
+        !license.is_revoked() && (begins_with_use || request.allowance().is_some() || self.holder.is_some())
+    }
+
+    /// Whether the holder may list and release all seats, and not only its own.
+    pub fn manages_all_seats(&self) -> bool {
+        self.license.seat_policy.is_none_or(|policy| policy.managed() == Manage::All)
+    }
+
+    /// The taken seats that the holder may list, in the order in which they were taken.
+    pub fn seats(&self, state: &State, now: Timestamp) -> Vec<Seat> {
+        let Some(policy) = self.license.seat_policy else { return Vec::new() };
+        let own = [self.holder, self.untrimmed];
+        let is_own = |seat: &Seat| own.iter().flatten().any(|holder| seat.holder.is(holder, policy.matching));
+        let is_listed = |seat: &&Seat| seat.is_live(now) && (self.manages_all_seats() || is_own(seat));
+        state.seats.iter().filter(is_listed).copied().collect()
     }
 
     /// Decides at the moment `now`.
     pub fn decide(&self, state: &State, now: Timestamp) -> Verdict {
         let Self { license, request, .. } = *self;
+        if license.is_revoked() {
+            return Verdict::REVOKED;
+        }
         let findings = Findings::of(self, state, now);
         let code = findings.reasons(self).next().unwrap_or(Code::Valid);
         let mut verdict = Verdict {
@@ -74,7 +101,7 @@ impl<'a> Case<'a> {
         if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = findings.standing {
             verdict.seat = Some(*seat);
         }
-        if !matches!(findings.standing, Standing::Nameless(_)) {
+        if !matches!(findings.standing, Standing::Nameless(_) | Standing::Unchecked) {
             verdict.seats = occupancy(license, state, now);
         }
         if code == Code::Valid {
@@ -167,7 +194,7 @@ impl<'a> Findings<'a> {
             .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.ceiling);
 
         [
-            (Code::Revoked, license.status == Status::Revoked),
+            (Code::Revoked, license.is_revoked()),
             (Code::Suspended, license.status == Status::Suspended),
             (Code::NotYetValid, self.is_early),
             (Code::Expired, term == Term::Ended),
@@ -194,8 +221,10 @@ impl<'a> Findings<'a> {
 enum Standing<'a> {
     /// The licence does not count seats.
     Uncounted,
-    /// The licence counts seats, and the request does not name a holder.
+    /// The licence counts seats, and the request does not name a holder, as it must.
     Nameless(Per),
+    /// The licence counts seats, and the request does not name a holder, which it need not.
+    Unchecked,
     /// Holds no seat.
     Absent,
     /// Holds a seat whose lease has ended.
@@ -208,7 +237,7 @@ impl<'a> Standing<'a> {
     fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
         let Some(policy) = &case.license.seat_policy else { return Self::Uncounted };
         if case.holder.is_none() {
-            return Self::Nameless(policy.per);
+            return if case.needs_holder { Self::Nameless(policy.per) } else { Self::Unchecked };
         }
         let Some(at) = case.seat(policy, state, now) else { return Self::Absent };
         let seat = &state.seats[at];
@@ -247,8 +276,10 @@ impl Term {
         }
         match (license.expiry_strategy, request.released_at()) {
             (ExpiryStrategy::Allow, _) => Self::Allowed,
-            (ExpiryStrategy::Maintain, Some(released_at)) if released_at < expires_at => Self::Maintained,
-            (ExpiryStrategy::Maintain, Some(_)) => Self::ReleasedLater,
+            (ExpiryStrategy::Maintain | ExpiryStrategy::MaintainUndated, Some(released_at)) => {
+                if released_at < expires_at { Self::Maintained } else { Self::ReleasedLater }
+            }
+            (ExpiryStrategy::MaintainUndated, None) => Self::Maintained,
             (ExpiryStrategy::Maintain, None) | (ExpiryStrategy::Restrict, _) => Self::Ended,
         }
     }

@@ -95,6 +95,10 @@ impl Fingerprint {
         if parsed.iter().enumerate().any(is_repeated) { Err(FingerprintError::Twice) } else { Ok(Self(parsed)) }
     }
 
+    pub(crate) fn components(&self) -> &[Identifier] {
+        &self.0
+    }
+
     /// The holder with this fingerprint.
     pub fn holder(&self, license: &LicenseId) -> Holder {
         let mut holder = Holder { names: [0; MAX_COMPONENTS], count: self.0.len() as u8 };

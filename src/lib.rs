@@ -10,9 +10,9 @@
 //!
 //! [`transitions`] has the verbs that change the state, such as taking a seat: a change is kept
 //! only if the decision on its outcome allows it. [`terms`] says what a licence allows, and
-//! [`holder`] who takes a seat. [`domain`], [`version`], [`time`], [`period`] and [`name`] are
-//! values in all of these, and [`limits`] bounds them. [`audit`] chains the events of a vendor's
-//! changes.
+//! [`holder`] who takes a seat. [`domain`], [`version`], [`time`], [`span`], [`period`] and
+//! [`name`] are values in all of these, and [`limits`] bounds them. [`audit`] chains the events of
+//! a vendor's changes.
 //!
 //! ```
 //! use countersign::{decide::Case, license::License, request::{Request, Verb}, state::State, time::Timestamp, verdict::Code};
@@ -60,6 +60,7 @@ pub mod name;
 pub mod nonce;
 pub mod number;
 pub mod period;
+pub mod span;
 pub mod time;
 pub mod version;
 

@@ -8,21 +8,24 @@
 //!  "expiryStrategy": "restrict", "graceSeconds": 0,
 //!  "features": ["export"], "domains": ["example.com", "*.example.org"],
 //!  "versions": {"from": "1.0.0", "below": "3.0.0"}, "requires": ["product", "domain", "version"],
-//!  "activation": {"per": "machine", "limit": 5, "overage": "none", "match": "all", "leaseSeconds": 3600, "reviveSeconds": 0},
-//!  "allowances": [{"name": "credits", "limit": 1000, "period": "month", "overage": "150%"}]}
+//!  "activation": {"per": "machine", "limit": 5, "overage": "none", "match": "all", "leaseSeconds": 3600, "reviveSeconds": 0,
+//!                 "manage": "own"},
+//!  "allowances": [{"name": "credits", "limit": 1000, "period": "month", "overage": "150%", "returns": "vendor"}]}
 //! ```
 //!
 //! A licence whose time begins with its first validation or activation has, in place of
 //! `expiresAt`, `"expiryBasis": "first-validation"` (or `"first-activation"`) and
-//! `"durationSeconds": 2592000`.
+//! `"durationSeconds": 2592000`, or `"duration": "P1M"` for a duration on the calendar. A licence
+//! that ends on the last day of a month, and is to be renewed by months from a later one, has
+//! `"renewalDay": 31`.
 //!
-//! Optional fields are `hint`, `notBefore`, `expiresAt`, `versions`, `activation` and
-//! `leaseSeconds`. Fields with defaults are `expiryBasis` (`issue`), `expiryStrategy` (`restrict`),
-//! `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0), `period` (`total`), each `overage`
-//! (`none`) and `allowances` (empty). All others are required, so that a record that lost its
-//! `domains` is an error and not a licence for every domain. Unknown fields, repeated fields,
-//! `null` and unknown formats are errors too: there must be no verdict on a record that was not
-//! understood.
+//! Optional fields are `hint`, `notBefore`, `expiresAt`, `versions`, `activation`, `leaseSeconds`,
+//! `manage` and `returns`. Fields with defaults are `expiryBasis` (`issue`), `expiryStrategy`
+//! (`restrict`), `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0), `strict` (true),
+//! `period` (`total`), each `overage` (`none`) and `allowances` (empty). All others are required,
+//! so that a record that lost its `domains` is an error and not a licence for every domain. Unknown
+//! fields, repeated fields, `null` and unknown formats are errors too: there must be no verdict on
+//! a record that was not understood.
 
 use crate::{
     domain::DomainRule,
@@ -31,6 +34,7 @@ use crate::{
     limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES},
     name::{Label, Product},
     number::Grouped,
+    span::Span,
     terms::{Allowance, SeatPolicy},
     text::{present, to_json},
     time::Timestamp,
@@ -69,10 +73,17 @@ pub struct License {
     /// What starts its time.
     #[serde(default, skip_serializing_if = "ExpiryBasis::is_issue")]
     pub expiry_basis: ExpiryBasis,
-    /// For how many seconds it is valid once its time has begun, at least 1. Required unless the
-    /// basis is `issue`, and absent if it is.
+    /// For how many seconds it is valid once its time has begun, at least 1. Unless the basis is
+    /// `issue`, either this or `duration` is required; if it is, neither is allowed.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
+    /// In place of `duration_seconds`, a duration on the calendar.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+    /// The day of the month on which months added to `expires_at` end, if its month does not have
+    /// that day.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub renewal_day: Option<u8>,
     /// What expiry means after the grace period.
     #[serde(default)]
     pub expiry_strategy: ExpiryStrategy,
@@ -128,6 +139,9 @@ words! {
         Restrict = "restrict",
         /// It stays valid for versions released before expiry.
         Maintain = "maintain",
+        /// It stays valid for versions released before expiry, and for what is installed if the
+        /// request does not say when that was released.
+        MaintainUndated = "maintain-undated",
         /// It stays valid, with a warning.
         Allow = "allow",
     }
@@ -165,10 +179,11 @@ pub enum RecordError {
     TooMany,
     /// Its expiry is contradictory. With the basis `issue` it must not have a duration. With
     /// another basis it must have a duration and no date, and for `first-activation` also seats.
-    #[error("the record's `expiryBasis`, `expiresAt`, `durationSeconds` and `activation` contradict each other")]
+    #[error("the record's `expiryBasis`, `expiresAt`, duration and `activation` contradict each other")]
     Expiry,
-    /// A number of its seats or allowances is out of bounds, or two allowances have the same name.
-    #[error("the record's seats or allowances are out of bounds, or two allowances have the same name")]
+    /// A number of its seats or allowances, or its renewal day, is out of bounds, or two allowances
+    /// have the same name.
+    #[error("the record's seats, allowances or renewal day are out of bounds, or two allowances have the same name")]
     Bounds,
 }
 
@@ -188,6 +203,8 @@ impl License {
             expires_at: None,
             expiry_basis: ExpiryBasis::default(),
             duration_seconds: None,
+            duration: None,
+            renewal_day: None,
             expiry_strategy: ExpiryStrategy::default(),
             grace_seconds: 0,
             features: Vec::new(),
@@ -216,6 +233,8 @@ impl License {
             expires_at,
             expiry_basis: _,
             duration_seconds: _,
+            duration: _,
+            renewal_day: _,
             expiry_strategy,
             grace_seconds,
             features: _,
@@ -279,15 +298,19 @@ impl License {
             return Err(RecordError::TooMany);
         }
         let is_consistent = match self.expiry_basis {
-            ExpiryBasis::Issue => self.duration_seconds.is_none(),
+            ExpiryBasis::Issue => self.duration_seconds.is_none() && self.duration.is_none(),
             basis => {
                 self.expires_at.is_none()
-                    && self.duration_seconds.is_some_and(|seconds| seconds > 0)
+                    && self.lasts().is_some()
+                    && self.duration_seconds.is_some() != self.duration.is_some()
                     && (basis != ExpiryBasis::FirstActivation || self.seat_policy.is_some())
             }
         };
         if !is_consistent {
             return Err(RecordError::Expiry);
+        }
+        if !self.renewal_day.is_none_or(|day| (1..=31).contains(&day)) {
+            return Err(RecordError::Bounds);
         }
         let is_named_twice = |(at, allowance): (usize, &Allowance)| {
             self.allowances[..at].iter().any(|other| other.name == allowance.name)
@@ -301,13 +324,50 @@ impl License {
         Ok(())
     }
 
+    /// Whether it is revoked. A key that was replaced, or that a deleted licence had, finds such a
+    /// record too. So answers tell nothing of a revoked licence but that.
+    pub fn is_revoked(&self) -> bool {
+        self.status == Status::Revoked
+    }
+
     /// The first second after its validity, given when its time began. `None` if it does not end,
     /// or its time has not begun.
     pub fn ends_at(&self, begun_at: Option<Timestamp>) -> Option<Timestamp> {
-        match self.duration_seconds {
+        match self.lasts() {
             None => self.expires_at,
-            Some(seconds) => begun_at.map(|begun_at| begun_at.plus_seconds(seconds)),
+            Some(span) => begun_at.map(|begun_at| span.after(begun_at)),
         }
+    }
+
+    /// Sets the end of a licence whose time began with its issue.
+    pub fn set_end(&mut self, end: Option<Timestamp>) {
+        if self.expires_at != end {
+            self.renewal_day = None;
+        }
+        self.expires_at = end;
+    }
+
+    /// Lets it end a duration after `start`. Months end on the day on which its end before was
+    /// meant to be, if that is where they start: so 31 January is followed by 28 February, and that
+    /// by 31 March.
+    pub fn extend(&mut self, start: Timestamp, span: Span) {
+        let kept = self.renewal_day.filter(|_| self.expires_at == Some(start));
+        let day = kept.unwrap_or(start.day_of_month());
+        let end = span.after_on_day(start, day);
+        self.expires_at = Some(end);
+        self.renewal_day = (span.seconds() == 0 && end.day_of_month() != day).then_some(day);
+    }
+
+    /// Sets how long it is valid once its time has begun.
+    pub fn set_lasts(&mut self, span: Span) {
+        let is_of_calendar = span.months() > 0;
+        self.duration_seconds = (!is_of_calendar).then_some(span.seconds());
+        self.duration = is_of_calendar.then_some(span);
+    }
+
+    /// How long it is valid once its time has begun. `None` if its time began with its issue.
+    pub fn lasts(&self) -> Option<Span> {
+        self.duration.or_else(|| self.duration_seconds.and_then(Span::of_seconds))
     }
 }
 

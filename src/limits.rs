@@ -64,8 +64,12 @@ pub const MAX_AMOUNT: u64 = 1_000_000_000;
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// Operations with an idempotency key that a licence's state remembers: more than are usually
-/// retried at one time.
+/// retried at one time. As many fit into each entry of a licence's longer memory.
 pub const MAX_REMEMBERED: usize = 64;
+
+/// Entries of a licence's longer memory, where the store expires entries: 4,096 operations, in some
+/// 130 KiB.
+pub const MEMORY_ENTRIES: u8 = 64;
 
 /// Seconds for which an applied operation is remembered by its idempotency key: a day, as is usual
 /// in the field.

@@ -82,8 +82,7 @@ impl Verb {
     /// Whether requests of this verb may have this field.
     fn takes(self, field: Field) -> bool {
         match field {
-            Field::Key | Field::Nonce => true,
-            Field::Domain | Field::Fingerprint | Field::User => self != Self::Activations,
+            Field::Key | Field::Nonce | Field::Domain | Field::Fingerprint | Field::User => true,
             Field::Product | Field::Version | Field::ReleasedAt | Field::Features => {
                 !matches!(self, Self::Deactivate | Self::Activations)
             }
@@ -292,17 +291,31 @@ impl Request {
     }
 
     /// The operation that this request is under an idempotency key; `None` if it changes nothing.
+    /// The holder is part of it, so equal keys of two holders are two operations.
     pub fn operation(&self, key: &IdempotencyKey, license: &LicenseId) -> Option<Operation> {
         let (allowance, change) = (self.allowance.as_ref()?, self.change?);
         let (kind, amount) = match change {
             Change::Consume(amount) => (b'+', amount),
             Change::Return(amount) => (b'-', amount),
         };
-        let id = sha256([b"operation", license.as_str().as_bytes(), key.as_str().as_bytes()]);
+        let id = sha256([b"operation", license.as_str().as_bytes(), key.as_str().as_bytes(), &self.who()]);
         let asked = sha256([&[kind], &amount.to_be_bytes(), allowance.as_str().as_bytes()]);
         let mut operation = Operation { id: [0; 16], asked: first_64_bits(&asked) };
         operation.id.copy_from_slice(&id[..16]);
         Some(operation)
+    }
+
+    /// A zero, which no idempotency key has, and a hash of each name of the holder, sorted, so that
+    /// their order does not matter. Nothing if the request names no holder.
+    fn who(&self) -> Vec<u8> {
+        let machine = self.fingerprint.iter().flat_map(Fingerprint::components).map(|name| ("machine", name.as_str()));
+        let domain = self.domain.iter().map(|domain| ("domain", domain.as_str()));
+        let user = self.user.iter().map(|user| ("user", user.as_str()));
+        let names = machine.chain(domain).chain(user);
+        let mut hashes: Vec<_> = names.map(|(kind, name)| sha256([kind.as_bytes(), name.as_bytes()])).collect();
+        hashes.sort_unstable();
+        let zero = (!hashes.is_empty()).then_some(0);
+        zero.into_iter().chain(hashes.into_iter().flatten()).collect()
     }
 }
 
@@ -430,7 +443,7 @@ impl Fields {
             product: verified("product", self.product, Product::parse)?,
             domain: verified("domain", self.domain, Domain::parse)?,
             version: verified("version", self.version, Version::parse)?,
-            released_at: verified("releasedAt", self.released_at, Timestamp::parse_date_or_time)?,
+            released_at: verified("releasedAt", self.released_at, Timestamp::parse_start)?,
             features: (features.iter().enumerate())
                 .map(|(at, name)| Label::parse(name).map_err(|error| in_list("features", at, error)))
                 .collect::<Result<_, _>>()?,

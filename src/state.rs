@@ -23,14 +23,17 @@
 use crate::{
     hex,
     holder::{Holder, Matching},
-    limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS},
+    id::LicenseId,
+    limits::{
+        MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS, MEMORY_ENTRIES, REMEMBER_SECONDS,
+    },
     name::Label,
     store_keys,
     terms::Allowance,
     time::Timestamp,
 };
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::cmp::Reverse;
 
 /// A licence's usage state. If the store has none, it is [`State::default`].
@@ -93,16 +96,59 @@ pub struct AppliedOperation {
 /// key, and what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// A hash of the licence's id and the idempotency key.
+    /// A hash of the licence's id, the idempotency key, and the holder.
     pub id: [u8; 16],
     /// A hash of what was asked for. The same id with another hash is an error of the caller.
     pub asked: u64,
 }
 
 impl Operation {
-    /// The operation's own key in the store: `operation:` and 32 lower-case hexadecimal digits.
-    pub fn store_key(&self) -> String {
-        hex::prefixed(store_keys::OPERATION, &self.id)
+    /// The key of the entry in the store that remembers the operation: `operation:`, the licence's
+    /// id, and one of [`MEMORY_ENTRIES`] numbers in hexadecimal. So a licence has a bounded number
+    /// of entries, whatever its holders send.
+    pub fn store_key(&self, license: &LicenseId) -> String {
+        hex::prefixed(&(store_keys::OPERATION.to_owned() + license.as_str() + ":"), &[self.id[0] % MEMORY_ENTRIES])
+    }
+}
+
+/// Operations of one entry in the store, oldest first; 64 at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory(Vec<AppliedOperation>);
+
+impl Memory {
+    /// The operation of this id, as it was applied.
+    pub fn find(&self, operation: &Operation) -> Option<AppliedOperation> {
+        self.0.iter().find(|applied| applied.operation.id == operation.id).copied()
+    }
+
+    /// Adds an operation, in place of those of its id and those that are no longer remembered, or
+    /// of the oldest if there are too many.
+    pub fn add(&mut self, added: AppliedOperation) {
+        self.0.retain(|applied| applied.operation.id != added.operation.id && applied.is_remembered(added.at));
+        if self.0.len() >= MAX_REMEMBERED {
+            self.0.remove(0);
+        }
+        self.0.push(added);
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if the bytes are not 1 to 64 operations.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let count = bytes.len() / APPLIED_BYTES;
+        if count > MAX_REMEMBERED {
+            return Err(StateError);
+        }
+        let mut rest = Rest(bytes);
+        let operations = rest.list(count.max(1), Rest::applied)?;
+        if rest.0.is_empty() { Ok(Self(operations)) } else { Err(StateError) }
+    }
+
+    /// Writes an entry, which [`Memory::from_bytes`] reads.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().copied().flat_map(AppliedOperation::to_bytes).collect()
     }
 }
 
@@ -196,21 +242,18 @@ impl State {
 }
 
 impl AppliedOperation {
-    /// Reads an operation that has its own entry in the store.
-    ///
-    /// # Errors
-    ///
-    /// [`StateError`] if the bytes are not a valid record.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
-        let mut rest = Rest(bytes);
-        let applied = rest.applied()?;
-        if rest.0.is_empty() { Ok(applied) } else { Err(StateError) }
+    /// Whether it is still remembered.
+    pub fn is_remembered(&self, now: Timestamp) -> bool {
+        now < self.at.plus_seconds(REMEMBER_SECONDS)
     }
 
-    /// Writes an operation for its own entry in the store.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(self) -> [u8; APPLIED_BYTES] {
         let Self { operation: Operation { id, asked }, at } = self;
-        [&id[..], &moment(Some(*at)), &asked.to_be_bytes()].concat()
+        let mut bytes = [0; APPLIED_BYTES];
+        bytes[..16].copy_from_slice(&id);
+        bytes[16..24].copy_from_slice(&moment(Some(at)));
+        bytes[24..].copy_from_slice(&asked.to_be_bytes());
+        bytes
     }
 }
 

@@ -11,9 +11,8 @@ pub const LICENSE: &str = "license:";
 /// [`LicenseId::state_key`](crate::id::LicenseId::state_key).
 pub const STATE: &str = "state:";
 
-/// An operation with an idempotency key that was applied
-/// ([`AppliedOperation`](crate::state::AppliedOperation)), under its id in hexadecimal:
-/// [`Operation::store_key`](crate::state::Operation::store_key).
+/// Operations of a licence with idempotency keys ([`Memory`](crate::state::Memory)), under the
+/// licence's id and a number: [`Operation::store_key`](crate::state::Operation::store_key).
 pub const OPERATION: &str = "operation:";
 
 /// The end of the audit's chain of events, as the registrar last knew it: its number, a colon and

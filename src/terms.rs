@@ -34,6 +34,33 @@ pub struct SeatPolicy {
     /// For how many seconds after its end a lease can be renewed if a seat is free.
     #[serde(default)]
     pub revive_seconds: u32,
+    /// Whether requests must name their holder. If not, one that names none is answered as if the
+    /// licence did not count seats. A seat is never taken without a holder.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub strict: bool,
+    /// Which seats a holder may list and release. Records that are older than this field do not
+    /// have it: [`SeatPolicy::managed`] says what applies to them.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub manage: Option<Manage>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn is_yes(truth: &bool) -> bool {
+    *truth
+}
+
+words! {
+    /// Which seats of a licence a holder may list and release.
+    pub enum Manage {
+        /// The one that it names by its own fingerprint, domain or user. The vendor releases
+        /// others.
+        Own = "own",
+        /// All, also by their ids.
+        All = "all",
+    }
 }
 
 /// Something that is consumed, such as exports, credits or calls.
@@ -50,6 +77,20 @@ pub struct Allowance {
     /// How far the limit may be exceeded.
     #[serde(default)]
     pub overage: Overage,
+    /// Who may return what was used. Records that are older than this field do not have it: their
+    /// holders may.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
+}
+
+words! {
+    /// Who may return what was used of an allowance. The vendor always may.
+    pub enum Returns {
+        /// Only the vendor: a meter that its holder turns back measures nothing.
+        Vendor = "vendor",
+        /// Holders too.
+        Holder = "holder",
+    }
 }
 
 impl SeatPolicy {
@@ -58,6 +99,12 @@ impl SeatPolicy {
         (1..=MAX_SEATS as u32).contains(&self.limit)
             && self.lease_seconds != Some(0)
             && (self.lease_seconds.is_some() || self.revive_seconds == 0)
+    }
+
+    /// Which seats a holder may list and release. If that is not said: its own if users share the
+    /// licence, and all if machines or domains do, which are usually of one holder.
+    pub fn managed(&self) -> Manage {
+        self.manage.unwrap_or(if self.per == Per::User { Manage::Own } else { Manage::All })
     }
 
     /// How many seats can be taken, with overage.
@@ -70,6 +117,11 @@ impl Allowance {
     /// Whether the numbers are within their bounds.
     pub fn is_sound(&self) -> bool {
         (1..=MAX_ALLOWED).contains(&self.limit)
+    }
+
+    /// Whether holders may return what was used.
+    pub fn is_returned_by_holders(&self) -> bool {
+        self.returns != Some(Returns::Vendor)
     }
 
     /// How much can be consumed in one period, with overage.

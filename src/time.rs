@@ -1,6 +1,6 @@
 //! Moments, to the second, written as in RFC 3339.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 /// A moment in whole seconds since 1970-01-01T00:00:00Z, in the years 0000 to 9999 that RFC 3339
 /// can write.
@@ -55,6 +55,22 @@ impl Timestamp {
         Self::from_unix(self.0 - seconds as i64)
     }
 
+    /// The day of the month, from 1.
+    pub fn day_of_month(self) -> u8 {
+        let (_, _, day) = self.civil();
+        day as u8
+    }
+
+    /// The same time of day some months later, on a day of the month, or on the month's last day if
+    /// it has no such day; at most [`MAX`](Self::MAX).
+    pub fn plus_months(self, months: u32, day: u8) -> Self {
+        let (year, month, _) = self.civil();
+        let month = year * 12 + month - 1 + i64::from(months);
+        let (year, month) = (month.div_euclid(12), month.rem_euclid(12) + 1);
+        let day = i64::from(day).min(days_in_month(year, month));
+        Self::from_unix(days_from_civil(year, month, day) * DAY + self.0.rem_euclid(DAY))
+    }
+
     /// The moment's day, counted from 1970-01-01.
     pub(crate) const fn day(self) -> i64 {
         self.0.div_euclid(DAY)
@@ -93,14 +109,7 @@ impl Timestamp {
             rest.number(1)?;
             while rest.number(1).is_ok() {}
         }
-        let offset = match rest.one_of(b"Zz+-")? {
-            sign @ (b'+' | b'-') => {
-                let (hour, minute) = rest.hour_and_minute()?;
-                let seconds = hour * 3_600 + minute * 60;
-                if sign == b'+' { seconds } else { -seconds }
-            }
-            _ => 0,
-        };
+        let offset = rest.offset()?;
         rest.end()?;
         if second > 59 {
             return Err(TimeError::Range);
@@ -109,16 +118,69 @@ impl Timestamp {
         if (Self::MIN.0..=Self::MAX.0).contains(&seconds) { Ok(Self(seconds)) } else { Err(TimeError::Range) }
     }
 
-    /// Reads what [`Timestamp::parse`] reads, and a `full-date` such as `2030-01-01`, which is its
-    /// first second in UTC.
+    /// Reads the first second of something: what [`Timestamp::parse`] reads, or a `full-date` such
+    /// as `2030-01-01`, which is its own first second. That is in UTC, unless the date has an
+    /// offset: `2030-01-01+02:00`.
     ///
     /// # Errors
     ///
     /// Those of [`Timestamp::parse`].
-    pub fn parse_date_or_time(text: &str) -> Result<Self, TimeError> {
-        let mut rest = Digits(text.as_bytes());
-        let date = rest.date()?;
-        if rest.end().is_ok() { Ok(Self(date)) } else { Self::parse(text) }
+    pub fn parse_start(text: &str) -> Result<Self, TimeError> {
+        match first_second(text) {
+            Some(second) => Ok(Self::from_unix(second?)),
+            None => Self::parse(text),
+        }
+    }
+
+    /// Reads the first second after something: what [`Timestamp::parse`] reads, or a `full-date` as
+    /// [`parse_start`](Self::parse_start) does. A date includes its whole day, so the end is the
+    /// first second of the next one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Timestamp::parse`].
+    pub fn parse_end(text: &str) -> Result<Self, TimeError> {
+        match first_second(text) {
+            Some(second) => Ok(Self::from_unix(second? + DAY)),
+            None => Self::parse(text),
+        }
+    }
+}
+
+/// The first second of a date alone, in UTC or at its offset. `None` if the text is not only a
+/// date.
+fn first_second(text: &str) -> Option<Result<i64, TimeError>> {
+    let mut rest = Digits(text.as_bytes());
+    let date = match rest.date() {
+        Ok(date) => date,
+        Err(error) => return Some(Err(error)),
+    };
+    let offset = if rest.end().is_ok() { 0 } else { rest.offset().ok()? };
+    rest.end().ok()?;
+    Some(Ok(date - offset))
+}
+
+/// A moment that is read by [`Timestamp::parse_start`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start(pub Timestamp);
+
+impl FromStr for Start {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        Timestamp::parse_start(text).map(Self)
+    }
+}
+
+/// A moment that is read by [`Timestamp::parse_end`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End(pub Timestamp);
+
+impl FromStr for End {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        Timestamp::parse_end(text).map(Self)
     }
 }
 
@@ -144,6 +206,17 @@ impl Digits<'_> {
         self.one_of(b":")?;
         let minute = self.number(2)?;
         if hour > 23 || minute > 59 { Err(TimeError::Range) } else { Ok((hour, minute)) }
+    }
+
+    /// A `time-offset`, in seconds to the east.
+    fn offset(&mut self) -> Result<i64, TimeError> {
+        let sign = match self.one_of(b"Zz+-")? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return Ok(0),
+        };
+        let (hour, minute) = self.hour_and_minute()?;
+        Ok(sign * (hour * 3_600 + minute * 60))
     }
 
     fn number(&mut self, digits: usize) -> Result<i64, TimeError> {

@@ -4,7 +4,8 @@
 //! The copy replaces the state only if the verdict is valid. So a seat too many, an ended lease and
 //! a revoked licence are refused for the same reasons, in the same order, as in a validation.
 //!
-//! The first valid answer to any verb starts the time of a licence whose time has not begun. The
+//! The first valid answer to any verb starts the time of a licence whose time has not begun, unless
+//! it begins with a seat and the request names no holder. The
 //! caller writes the state if it changed, on condition that it is still the stored one. If not, the
 //! caller reads the state again and repeats the verb.
 
@@ -12,13 +13,13 @@ use crate::{
     decide::Case,
     holder::Holder,
     license::{ExpiryBasis, License},
-    limits::{MAX_REMEMBERED, REMEMBER_SECONDS},
+    limits::MAX_REMEMBERED,
     name::Label,
     request::Change,
     state::{AppliedOperation, Counter, Operation, Seat, State},
     terms::{Allowance, SeatPolicy},
     time::Timestamp,
-    verdict::Verdict,
+    verdict::{Effect, Verdict},
 };
 
 use alloc::vec::Vec;
@@ -33,6 +34,7 @@ pub fn validate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 
 /// Takes a seat. A holder that has one keeps it, and its lease is renewed.
 pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
+    let case = &case.of_a_seat();
     attempt(case, state, now, |state| {
         let Some((policy, holder)) = seated(case) else { return };
         let found = case.seat(policy, state, now);
@@ -49,6 +51,7 @@ pub fn activate(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 /// Renews the lease of a seat. One that has ended is renewed if the policy lets it revive and a
 /// seat is free.
 pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
+    let case = &case.of_a_seat();
     attempt(case, state, now, |state| {
         let Some(policy) = &case.license.seat_policy else { return };
         let Some(at) = case.seat(policy, state, now) else { return };
@@ -65,42 +68,54 @@ pub fn heartbeat(case: &Case, state: &mut State, now: Timestamp) -> Verdict {
 }
 
 /// Releases a seat, whether or not the licence is valid. Returns whether the seat was held.
+///
+/// Of a revoked licence no seat is released, and by its id only if holders manage all seats.
 pub fn deactivate(case: &Case, state: &mut State, now: Timestamp) -> bool {
-    let Some(policy) = &case.license.seat_policy else { return false };
+    let Some(policy) = case.license.seat_policy.filter(|_| !case.license.is_revoked()) else { return false };
     let at = match case.request.activation() {
-        Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id),
-        None => case.seat(policy, state, now),
+        Some(id) => state.seats.iter().position(|seat| seat.holder.activation_id() == id && case.manages_all_seats()),
+        None => case.seat(&policy, state, now),
     };
     at.is_some_and(|at| state.seats.remove(at).is_live(now))
 }
 
 /// Consumes or returns some of an allowance, or reads what is left.
 ///
-/// At most what was used is returned, also if the licence is no longer valid. An `operation` that
-/// was already applied, as the state remembers or `earlier` says, changes nothing.
+/// At most what was used is returned, also if the licence is no longer valid, unless it is revoked.
+/// An `operation` that was already applied, as the state remembers or `earlier` says, changes
+/// nothing.
 ///
 /// # Errors
 ///
-/// [`KeyReused`] if the idempotency key was used for another request.
+/// - [`ChangeError::KeyReused`]: the idempotency key was used for another request.
+/// - [`ChangeError::NotReturned`]: only the vendor returns usage of the allowance.
 pub fn usage(
     case: &Case,
     state: &mut State,
     operation: Option<Operation>,
     earlier: Option<AppliedOperation>,
     now: Timestamp,
-) -> Result<UsageOutcome, KeyReused> {
+) -> Result<UsageOutcome, ChangeError> {
     let Case { license, request, .. } = *case;
+    if license.is_revoked() {
+        return Ok(UsageOutcome { verdict: case.decide(state, now), effect: Effect::default() });
+    }
     if let Some(operation) = operation {
-        let is_recent = |applied: &&AppliedOperation| now < applied.at.plus_seconds(REMEMBER_SECONDS);
-        let mut recent = state.applied.iter().chain(&earlier).filter(is_recent);
+        let mut recent = state.applied.iter().chain(&earlier).filter(|applied| applied.is_remembered(now));
         match recent.find(|applied| applied.operation.id == operation.id) {
-            Some(applied) if applied.operation != operation => return Err(KeyReused),
-            Some(_) => return Ok(UsageOutcome { verdict: case.decide(state, now), is_applied: true }),
+            Some(applied) if applied.operation != operation => return Err(ChangeError::KeyReused),
+            Some(_) => {
+                let effect = Effect { is_applied: true, is_repeat: true };
+                return Ok(UsageOutcome { verdict: case.decide(state, now), effect });
+            }
             None => {}
         }
     }
     let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance());
     let (is_applied, verdict) = match (request.change(), allowance) {
+        (Some(Change::Return(_)), Some(allowance)) if !allowance.is_returned_by_holders() => {
+            return Err(ChangeError::NotReturned);
+        }
         (Some(Change::Return(amount)), Some(allowance)) => {
             count(license, state, allowance, now, |used| used.saturating_sub(amount));
             (true, attempt(case, state, now, |_| {}))
@@ -121,7 +136,7 @@ pub fn usage(
         }
         state.applied.push(AppliedOperation { operation, at: now });
     }
-    Ok(UsageOutcome { verdict, is_applied })
+    Ok(UsageOutcome { verdict, effect: Effect { is_applied, is_repeat: false } })
 }
 
 /// The outcome of [`usage`].
@@ -129,22 +144,32 @@ pub fn usage(
 pub struct UsageOutcome {
     /// The verdict, with what is left now.
     pub verdict: Verdict,
-    /// Whether the change was applied, by this request or an earlier one with the same idempotency
-    /// key.
-    pub is_applied: bool,
+    /// What the request did; nothing if it only reads.
+    pub effect: Effect,
 }
 
-/// The idempotency key was already used for another request.
+/// Why a change of an allowance was not considered. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the idempotency key was already used for a different request")]
-pub struct KeyReused;
+pub enum ChangeError {
+    /// The idempotency key was already used for another request.
+    #[error("the idempotency key was already used for a different request")]
+    KeyReused,
+    /// Holders may not return what was used of the allowance.
+    #[error("only the vendor returns usage of this allowance")]
+    NotReturned,
+}
 
 /// Decides on the outcome of a change, and makes the change if the verdict is valid.
 fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&mut State)) -> Verdict {
     let mut changed = state.clone();
     change(&mut changed);
-    // For both bases: a licence whose time begins with a seat is not valid without one.
-    if case.license.expiry_basis != ExpiryBasis::Issue {
+    let begins = match case.license.expiry_basis {
+        ExpiryBasis::Issue => false,
+        ExpiryBasis::FirstValidation => true,
+        // The licence is not valid for a holder without a seat.
+        ExpiryBasis::FirstActivation => case.holder.is_some(),
+    };
+    if begins {
         changed.begun_at.get_or_insert(now);
     }
     let verdict = case.decide(&changed, now);

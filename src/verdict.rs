@@ -118,6 +118,17 @@ pub struct Verdict {
     pub(crate) remaining: Option<Remaining>,
 }
 
+/// The effect of a change of an allowance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Whether the change was applied, by this request or an earlier one with the same idempotency
+    /// key.
+    pub is_applied: bool,
+    /// Whether an earlier request with the same idempotency key applied it, so that this one
+    /// changed nothing.
+    pub is_repeat: bool,
+}
+
 impl Remaining {
     /// How much is left of the limit, without overage.
     pub fn amount(&self) -> u64 {
@@ -150,17 +161,17 @@ pub struct Remaining {
 }
 
 impl Verdict {
+    /// The verdict on a revoked licence. It tells nothing else.
+    pub const REVOKED: Self = Self::without_facts(Code::Revoked);
+
     /// The verdict without a licence: the key has a wrong checksum, or no licence has it.
     pub fn without_license(request: &Request) -> Self {
-        Self {
-            code: if request.has_mistyped_key() { Code::MalformedKey } else { Code::NotFound },
-            expires_at: None,
-            grace: false,
-            warnings: Vec::new(),
-            seat: None,
-            seats: None,
-            remaining: None,
-        }
+        Self::without_facts(if request.has_mistyped_key() { Code::MalformedKey } else { Code::NotFound })
+    }
+
+    /// A verdict that tells nothing but its code.
+    const fn without_facts(code: Code) -> Self {
+        Self { code, expires_at: None, grace: false, warnings: Vec::new(), seat: None, seats: None, remaining: None }
     }
 
     /// Valid, or the first reason to refuse.
@@ -237,20 +248,20 @@ impl Verdict {
     /// ```
     ///
     /// `grace`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance` and `nonce` are
-    /// left out if they do not apply. Without a licence only `valid`, `code`, `detail` and `nonce`
-    /// are written.
+    /// left out if they do not apply. Without a licence, and of a revoked one, only `valid`,
+    /// `code`, `detail` and `nonce` are written.
     pub fn to_json(&self, license: Option<&License>, request: &Request) -> String {
         self.to_json_with(license, request, None)
     }
 
-    /// As [`to_json`](Self::to_json), with `applied`: whether the request's change of an allowance
-    /// was applied.
-    pub fn to_json_with(&self, license: Option<&License>, request: &Request, applied: Option<bool>) -> String {
+    /// As [`to_json`](Self::to_json), with the effect of the request's change of an allowance:
+    /// `applied`, and `replayed` for a repeat.
+    pub fn to_json_with(&self, license: Option<&License>, request: &Request, effect: Option<Effect>) -> String {
         to_json(&Answer {
             valid: self.is_valid(),
             code: self.code,
             detail: self.code.detail(),
-            license: license.map(|license| Facts {
+            license: license.filter(|license| !license.is_revoked()).map(|license| Facts {
                 plan: &license.plan,
                 features: &license.features,
                 expires_at: self.expires_at,
@@ -263,7 +274,8 @@ impl Verdict {
                 activation: self.seat.as_ref().map(ActivationFacts::from),
                 seats: self.seats,
                 allowance: self.remaining.as_ref().map(AllowanceFacts::from),
-                applied,
+                applied: effect.map(|effect| effect.is_applied),
+                replayed: effect.is_some_and(|effect| effect.is_repeat),
             }),
             nonce: request.nonce(),
         })
@@ -305,6 +317,8 @@ struct Facts<'a> {
     allowance: Option<AllowanceFacts<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     applied: Option<bool>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    replayed: bool,
 }
 
 /// A seat, as written in answers.

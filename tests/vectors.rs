@@ -13,6 +13,7 @@ use countersign::{
     name::{IdempotencyKey, Label},
     period::Period,
     request::{Request, Verb},
+    span::Span,
     state::{AppliedOperation, Counter, Seat, State},
     time::Timestamp,
     transitions::{self, UsageOutcome},
@@ -52,6 +53,10 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("values", "/version_not_covered", |row, _| equal(covers_version(row)?, false)),
     ("values", "/times", time),
     ("values", "/times_malformed", time_malformed),
+    ("values", "/spans", span),
+    ("values", "/spans_malformed", |row, _| equal(Span::parse(text(row, "given")).is_ok(), false)),
+    ("values", "/spans_after", span_after),
+    ("values", "/renewals", renewals),
     ("values", "/periods", period),
     ("records", "/read", record_read),
     ("records", "/refused", record_refused),
@@ -198,13 +203,37 @@ fn covers_version(row: &Value) -> Result<bool, VersionError> {
 fn time(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let given = text(row, "given");
     equal(Some(Timestamp::parse(given)?.unix()), row["unix"].as_i64())?;
-    equal(Some(Timestamp::parse_date_or_time(given)?.unix()), row["unix"].as_i64())
+    equal(Some(Timestamp::parse_start(given)?.unix()), row["unix"].as_i64())?;
+    equal(Some(Timestamp::parse_end(given)?.unix()), row["unix"].as_i64())
 }
 
 fn time_malformed(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let given = text(row, "given");
     refused(Timestamp::parse(given), row)?;
-    equal(Timestamp::parse_date_or_time(given).ok().map(Timestamp::unix), row["date"].as_i64())
+    equal(Timestamp::parse_start(given).ok().map(Timestamp::unix), row["start"].as_i64())?;
+    equal(Timestamp::parse_end(given).ok().map(Timestamp::unix), row["end"].as_i64())
+}
+
+fn span(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    equal(Span::parse(text(row, "given"))?.to_string().as_str(), text(row, "form"))
+}
+
+fn span_after(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    let end = Span::parse(text(row, "span"))?.after(Timestamp::parse(text(row, "start"))?);
+    equal(end.to_string().as_str(), text(row, "end"))
+}
+
+/// The ends of a licence that is issued, and then renewed again and again, each time from its end.
+fn renewals(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    let (start, span) = (Timestamp::parse(text(row, "start"))?, Span::parse(text(row, "span"))?);
+    let mut license = License::new(LicenseId::generate([0; 16]), "acme".parse()?, "pro".parse()?, start);
+    let mut from = start;
+    for end in row["ends"].as_array().ok_or("no ends")? {
+        license.extend(from, span);
+        from = license.expires_at.ok_or("no end")?;
+        equal(Some(from.to_string().as_str()), end.as_str())?;
+    }
+    Ok(())
 }
 
 fn period(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
@@ -300,10 +329,11 @@ fn request_not_utf8(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     equal((error.field.as_str(), error.detail.as_str()), ("", detail))
 }
 
-/// A part of the file, with the fields of each row changed or added.
+/// A part of the file, with the fields of each row changed or added, or removed by `false`.
 fn changed<T>(file: &Value, part: &str, rows: &[&Value], read: impl Fn(&[u8]) -> T) -> T {
     let mut fields = file[part].as_object().cloned().unwrap_or_default();
     fields.extend(rows.iter().filter_map(|row| row[part].as_object().cloned()).flatten());
+    fields.retain(|_, value| *value != json!(false));
     read(json!(fields).to_string().as_bytes())
 }
 
@@ -364,7 +394,7 @@ fn state(file: &Value, value: &Value) -> Result<State, Box<dyn Error>> {
 
 fn applied(file: &Value, value: &Value) -> Result<AppliedOperation, Box<dyn Error>> {
     let mut fields = json!({ "key": file["request"]["key"], "allowance": "credits" });
-    for name in ["allowance", "consume", "return"] {
+    for name in ["allowance", "consume", "return", "fingerprint", "domain", "user"] {
         if !value[name].is_null() {
             fields[name] = value[name].clone();
         }
@@ -386,7 +416,7 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
 
     let case = Case::new(&license, &request);
     let mut after = before;
-    let mut is_applied = None;
+    let mut effect = None;
     let verdict = match verb {
         Verb::Validate => transitions::validate(&case, &mut after, now),
         Verb::Activate => transitions::activate(&case, &mut after, now),
@@ -401,18 +431,20 @@ fn change(verb: Verb, row: &Value, file: &Value) -> Result<(), Box<dyn Error>> {
             let operation = key.and_then(|key| request.operation(&key, &license.id));
             let earlier = row.get("earlier").map(|earlier| applied(file, earlier)).transpose()?;
             let used = transitions::usage(&case, &mut after, operation, earlier, now);
-            equal(used.is_err(), row["reused"] == true)?;
-            let Ok(UsageOutcome { verdict, is_applied: answer }) = used else { return equal(after, expected) };
-            is_applied = request.change().map(|_| answer);
+            let error = row["error"].as_str();
+            equal(used.as_ref().err().map(|error| format!("{error:?}")).as_deref(), error)?;
+            let Ok(UsageOutcome { verdict, effect: of_change }) = used else { return equal(after, expected) };
+            equal(of_change.is_repeat, row["replayed"] == true)?;
+            effect = request.change().map(|_| of_change);
             verdict
         }
     };
     equal(after, expected)?;
-    equal(is_applied, row["applied"].as_bool())?;
+    equal(effect.map(|effect| effect.is_applied), row["applied"].as_bool())?;
     equal_verdict(&verdict, row)?;
     row["json"]
         .as_str()
-        .map_or(Ok(()), |json| equal(verdict.to_json_with(Some(&license), &request, is_applied).as_str(), json))
+        .map_or(Ok(()), |json| equal(verdict.to_json_with(Some(&license), &request, effect).as_str(), json))
 }
 
 fn equal_verdict(verdict: &Verdict, row: &Value) -> Result<(), Box<dyn Error>> {

@@ -5,7 +5,7 @@ use countersign::{
     decide::Case,
     license::License,
     request::{Request, Verb},
-    state::{AppliedOperation, State},
+    state::{Memory, State},
     time::Timestamp,
     transitions::{activate, deactivate, heartbeat, usage, validate},
 };
@@ -35,7 +35,7 @@ fn request(verb: Verb, fields: &str) -> Request {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = AppliedOperation::from_bytes(bytes).map(|applied| assert_eq!(applied.to_bytes(), bytes));
+    let _ = Memory::from_bytes(bytes).map(|memory| assert_eq!(memory.to_bytes(), bytes));
     let Ok(before) = State::from_bytes(bytes) else { return };
     assert_eq!(before.to_bytes(), bytes);
     let now = before.written_at.unwrap_or(Timestamp::from_unix(1_800_000_000));
@@ -57,7 +57,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         for asked in &uses {
             let mut after = before.clone();
             let used = usage(&Case::new(license, asked), &mut after, None, None, now).unwrap();
-            assert!(used.is_applied || used.verdict.is_valid() || after == before);
+            assert!(used.effect.is_applied || used.verdict.is_valid() || after == before);
             assert_eq!(State::from_bytes(&after.to_bytes()), Ok(after));
         }
         let mut after = before.clone();

@@ -43,6 +43,11 @@ for format, there in THERE.items():
 schemathesis.openapi.format("domain", domain | name.map(lambda name: f"{name}:443"))
 schemathesis.openapi.format("domain-rule", domain | name.map(lambda name: f"*.{name}"))
 schemathesis.openapi.format("entity-tags", st.just("*") | st.integers(1, 9).map(lambda revision: f'"{revision}"'))
+offsets = st.sampled_from(["", "Z", "+02:00", "-05:30"])
+dates = st.tuples(st.dates(), offsets).map(lambda date: f"{date[0].isoformat()}{date[1]}")
+schemathesis.openapi.format("date-with-offset", dates)
+spans = st.tuples(st.integers(1, 99), st.sampled_from(["s", "m", "h", "d", "w", "mo", "y"]))
+schemathesis.openapi.format("calendar-duration", spans.map(lambda span: f"{span[0]}{span[1]}") | st.just("P1Y6M"))
 schemathesis.openapi.format("cursor", numbers.map(lambda number: cursor(number.to_bytes(8, "big"))))
 schemathesis.openapi.format("reconcile-cursor", hashes.map(lambda after: cursor(b"k" + after.encode())))
 

@@ -32,7 +32,7 @@ fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize
         1 => license.status = Status::Suspended,
         2 => license.not_before = Some(Timestamp::MAX),
         3 => {
-            (license.expires_at, license.duration_seconds) = (Some(Timestamp::MIN), None);
+            (license.expires_at, license.duration_seconds, license.duration) = (Some(Timestamp::MIN), None, None);
             license.grace_seconds = 0;
         }
         4 => license.expiry_strategy = ExpiryStrategy::Restrict,
@@ -43,7 +43,10 @@ fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize
         9 => sent.body["features"] = json!(["teleport"]),
         10 => license.features.clear(),
         11 => license.requires = Requirement::ALL.to_vec(),
-        12 => sent.body.as_object_mut().into_iter().for_each(|body| body.retain(|name, _| !HOLDERS.contains(&&**name))),
+        12 => {
+            sent.body.as_object_mut().ok_or_else(|| fail("body"))?.retain(|name, _| !HOLDERS.contains(&name.as_str()));
+            license.seat_policy.iter_mut().for_each(|policy| policy.strict = true);
+        }
         13 => state.seats.clear(),
         14 => state.seats.iter_mut().for_each(|seat| seat.until = Some(Timestamp::MIN)),
         15 => {
@@ -73,6 +76,8 @@ fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize
                 matching: Matching::All,
                 lease_seconds: None,
                 revive_seconds: 0,
+                strict: true,
+                manage: None,
             });
         }
         _ => license.versions = Some(VersionRange { from: None, below: Version::parse("0.0.0-0").ok() }),

@@ -9,8 +9,9 @@ use countersign::{
     name::{Label, Product},
     period::Period,
     request::{Request, Verb},
+    span::Span,
     state::{AppliedOperation, Counter, Operation, Seat, State},
-    terms::{Allowance, Overage, SeatPolicy},
+    terms::{Allowance, Manage, Overage, Returns, SeatPolicy},
     time::Timestamp,
     version::{Version, VersionRange},
 };
@@ -59,6 +60,12 @@ fn seconds() -> impl Strategy<Value = u32> {
     prop_oneof![4 => 1u32..10, 1 => 1u32..]
 }
 
+/// Durations of seconds and of months, often with both.
+pub(crate) fn spans() -> impl Strategy<Value = Span> {
+    let months = prop_oneof![2 => Just(0), 3 => 0u32..40, 1 => 0u32..=120_000];
+    (months, prop_oneof![Just(0), seconds()]).prop_filter_map("nothing", |(months, seconds)| Span::new(months, seconds))
+}
+
 fn components() -> impl Strategy<Value = Vec<String>> {
     subsequence(vec!["a".to_owned(), "b".into(), "c".into()], 1..=3).prop_shuffle()
 }
@@ -79,9 +86,10 @@ prop_compose! {
         matching in select(Matching::ALL),
         lease_seconds in option::of(seconds()),
         revive_seconds in prop_oneof![Just(0), seconds()],
+        (strict, manage) in (any::<bool>(), option::of(select(Manage::ALL))),
     ) -> SeatPolicy {
         let revive_seconds = lease_seconds.map_or(0, |_| revive_seconds);
-        SeatPolicy { per, limit, overage, matching, lease_seconds, revive_seconds }
+        SeatPolicy { per, limit, overage, matching, lease_seconds, revive_seconds, strict, manage }
     }
 }
 
@@ -91,9 +99,11 @@ prop_compose! {
         limits in vec(prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000_000)], 3),
         periods in vec(select(Period::ALL), 3),
         overages in vec(overages(), 3),
+        returns in vec(option::of(select(Returns::ALL)), 3),
     ) -> Vec<Allowance> {
         let allowance = |(at, name): (usize, &&str)| {
-            Allowance { name: name.parse().unwrap(), limit: limits[at], period: periods[at], overage: overages[at] }
+            let (limit, period, overage, returns) = (limits[at], periods[at], overages[at], returns[at]);
+            Allowance { name: name.parse().unwrap(), limit, period, overage, returns }
         };
         names.iter().enumerate().map(allowance).collect()
     }
@@ -105,7 +115,8 @@ prop_compose! {
         (product, plan) in (of::<Product>("acme(-pro)?"), of::<Label>("\\PC{1,8}")),
         status in select(Status::ALL),
         (issued_at, not_before, expires_at) in (moments(), option::of(moments()), option::of(moments())),
-        (expiry_basis, duration) in (select(ExpiryBasis::ALL), seconds()),
+        (expiry_basis, duration) in (select(ExpiryBasis::ALL), spans().prop_map(Some)),
+        renewal_day in option::of(1u8..=31),
         (expiry_strategy, grace_seconds) in (select(ExpiryStrategy::ALL), prop_oneof![0u32..10, any::<u32>()]),
         (features, domains) in (vec(of::<Label>("[abc]"), 0..4), vec(rules(), 0..3)),
         versions in option::of((option::of(versions()), option::of(versions()))),
@@ -120,7 +131,9 @@ prop_compose! {
         License {
             format: Format, generation, id: license_id(), product, status, hint: random_hint, plan, issued_at,
             not_before, expires_at: expires_at.filter(|_| !begins_later), expiry_basis,
-            duration_seconds: begins_later.then_some(duration), expiry_strategy, grace_seconds, features, domains,
+            duration_seconds: duration.filter(|span| begins_later && span.months() == 0).map(|span| span.seconds()),
+            duration: duration.filter(|span| begins_later && span.months() > 0), renewal_day,
+            expiry_strategy, grace_seconds, features, domains,
             versions: versions.map(|(from, below)| VersionRange { from, below }), requires, seat_policy, allowances,
         }
     }

@@ -9,7 +9,8 @@ use countersign::{
     limits::{MAX_ALLOWANCES, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES},
     period::Period,
     request::{Request, Verb},
-    state::{AppliedOperation, Counter, Operation, Seat, State},
+    span::Span,
+    state::{AppliedOperation, Counter, Memory, Operation, Seat, State},
     time::Timestamp,
     version::Version,
 };
@@ -83,7 +84,8 @@ proptest! {
     fn moments_parse_as_they_print(unix: i64) {
         let time = Timestamp::from_unix(unix);
         prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
-        prop_assert_eq!(Timestamp::parse_date_or_time(&time.to_string()), Ok(time));
+        prop_assert_eq!(Timestamp::parse_start(&time.to_string()), Ok(time));
+        prop_assert_eq!(Timestamp::parse_end(&time.to_string()), Ok(time));
     }
 
     #[test]
@@ -101,6 +103,54 @@ proptest! {
         let expected = OffsetDateTime::parse(&text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp);
         let expected = expected.filter(|unix| (Timestamp::MIN.unix()..=Timestamp::MAX.unix()).contains(unix));
         prop_assert_eq!(Timestamp::parse(&text).ok().map(Timestamp::unix), expected);
+    }
+
+    #[test]
+    fn durations_parse_as_they_print(span in spans()) {
+        prop_assert_eq!(Span::parse(&span.to_string()), Ok(span));
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_of_durations_panic(text in "P?[0-9YMWDTHSymwdhos]{0,20}|\\PC{0,10}") {
+        if let Ok(span) = Span::parse(&text) {
+            prop_assert_eq!(Span::parse(&span.to_string()), Ok(span));
+        }
+    }
+
+    #[test]
+    fn a_month_later_is_in_the_next_month_on_the_same_day_or_the_last(
+        unix in Timestamp::MIN.unix()..Timestamp::MAX.unix() - 40 * 366 * 86_400, months in 1u32..400,
+    ) {
+        use time::OffsetDateTime;
+        let start = Timestamp::from_unix(unix);
+        let end = Span::new(months, 0).ok_or_else(|| TestCaseError::fail("no span"))?.after(start);
+        let civil = |moment: Timestamp| OffsetDateTime::from_unix_timestamp(moment.unix());
+        let (from, to) = (civil(start), civil(end));
+        let (from, to) = (from.map_err(|_| TestCaseError::fail("range"))?, to.map_err(|_| TestCaseError::fail("range"))?);
+        let month = |date: OffsetDateTime| date.year() * 12 + i32::from(u8::from(date.month()));
+        prop_assert_eq!(month(to) - month(from), months as i32);
+        prop_assert_eq!(to.time(), from.time());
+        let is_last = (to.date() + time::Duration::days(1)).day() == 1;
+        prop_assert!(to.day() == from.day() || (is_last && to.day() < from.day()));
+    }
+
+    /// Renewed month by month, a licence ends where it would if it had been issued for all of them.
+    #[test]
+    fn renewals_in_a_row_do_not_drift(
+        unix in 0..Timestamp::MAX.unix() / 2, steps in vec(1u32..14, 1..30),
+    ) {
+        let start = Timestamp::from_unix(unix);
+        let product = "acme".parse().map_err(|_| TestCaseError::fail("product"))?;
+        let plan = "pro".parse().map_err(|_| TestCaseError::fail("plan"))?;
+        let mut license = License::new(license_id(), product, plan, start);
+        license.set_end(Some(start));
+        for months in &steps {
+            let end = license.expires_at.unwrap_or(start);
+            license.extend(end, Span::new(*months, 0).ok_or_else(|| TestCaseError::fail("no span"))?);
+            prop_assert_eq!(license.check(), Ok(()));
+        }
+        let all = Span::new(steps.iter().sum(), 0).ok_or_else(|| TestCaseError::fail("no span"))?;
+        prop_assert_eq!(license.expires_at, Some(all.after(start)));
     }
 
     #[test]
@@ -187,10 +237,14 @@ proptest! {
     }
 
     #[test]
-    fn operations_are_read_as_they_were_written(operation in operations(), at in moments()) {
-        let applied = AppliedOperation { operation, at };
-        prop_assert_eq!(AppliedOperation::from_bytes(&applied.to_bytes()), Ok(applied));
-        prop_assert!(AppliedOperation::from_bytes(&applied.to_bytes()[1..]).is_err());
+    fn memories_are_read_as_they_were_written(operations in vec((operations(), moments()), 1..6)) {
+        let mut memory = Memory::default();
+        for (operation, at) in &operations {
+            memory.add(AppliedOperation { operation: *operation, at: *at });
+        }
+        let bytes = memory.to_bytes();
+        prop_assert_eq!(Memory::from_bytes(&bytes), Ok(memory));
+        prop_assert!(Memory::from_bytes(&bytes[1..]).is_err());
     }
 
     #[test]

@@ -4,11 +4,13 @@ use crate::generators::*;
 use countersign::{
     decide::Case,
     holder::Matching,
+    license::ExpiryBasis,
     limits::REMEMBER_SECONDS,
-    request::Change,
-    state::State,
+    request::{Change, Request, Verb},
+    state::{Seat, State},
+    terms::Manage,
     time::Timestamp,
-    transitions::{activate, deactivate, heartbeat, usage, validate},
+    transitions::{ChangeError, activate, deactivate, heartbeat, usage, validate},
     verdict::Verdict,
 };
 use proptest::{prelude::*, sample::select};
@@ -84,7 +86,13 @@ proptest! {
     ) {
         let mut after = before.clone();
         let verdict = act(&Case::new(&license, &request), &mut after, now);
-        let begins = verdict.is_valid() && license.duration_seconds.is_some();
+        let names_a_holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license_id())).is_some();
+        let can_begin = match license.expiry_basis {
+            ExpiryBasis::Issue => false,
+            ExpiryBasis::FirstValidation => true,
+            ExpiryBasis::FirstActivation => names_a_holder,
+        };
+        let begins = verdict.is_valid() && can_begin;
         prop_assert_eq!(after.begun_at, before.begun_at.or(begins.then_some(now)));
     }
 
@@ -98,7 +106,8 @@ proptest! {
         let own = before.seats.iter().filter(|seat| holder.is_some_and(|holder| seat.holder.is(&holder, Matching::All)));
         prop_assume!(own.count() <= 1);
         let mut after = before.clone();
-        let was_valid = license.seat_policy.is_some() && validate(&Case::new(&license, &request), &mut after, now).is_valid();
+        let names_a_holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license_id())).is_some();
+        let was_valid = names_a_holder && validate(&Case::new(&license, &request), &mut after, now).is_valid();
         let was_held = deactivate(&Case::new(&license, &request), &mut after, now);
         prop_assert!(was_held || !was_valid);
         prop_assert!(before.seats.len() - after.seats.len() <= 1);
@@ -108,20 +117,52 @@ proptest! {
     }
 
     #[test]
+    fn a_holder_lists_and_releases_its_own_seat_alone_unless_holders_manage_all(
+        license in open_licenses(), before in states(), request in open_requests(), at in any::<prop::sample::Index>(),
+        now in moments(),
+    ) {
+        let Some(policy) = license.seat_policy else { return Ok(()) };
+        let is_own = |seat: &Seat| {
+            request.holder(policy.per, &license_id()).is_some_and(|holder| seat.holder.is(&holder, policy.matching))
+        };
+        let listed = Case::new(&license, &request).seats(&before, now);
+        if policy.managed() == Manage::All {
+            prop_assert_eq!(listed.len(), live(&before, now));
+        } else {
+            prop_assert!(listed.iter().all(is_own));
+            prop_assume!(!before.seats.is_empty());
+            let mut after = before.clone();
+            let id = before.seats[at.index(before.seats.len())].holder.activation_id();
+            let body = format!(r#"{{"key":"a key from elsewhere","activation":"{id}"}}"#);
+            let request = Request::from_json(Verb::Deactivate, body.as_bytes());
+            let request = request.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert!(!deactivate(&Case::new(&license, &request), &mut after, now));
+            prop_assert_eq!(after, before);
+        }
+    }
+
+    #[test]
     fn usage_stays_within_its_bounds(
         license in open_licenses(), before in states(), request in uses(), now in moments(),
     ) {
         let mut after = before.clone();
         let used = usage(&Case::new(&license, &request), &mut after, None, None, now);
-        let used = used.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let allowance = license.allowances.iter().find(|allowance| Some(&allowance.name) == request.allowance());
+        if allowance.is_some_and(|allowance| !allowance.is_returned_by_holders())
+            && matches!(request.change(), Some(Change::Return(_)))
+        {
+            prop_assert_eq!(used, Err(ChangeError::NotReturned));
+            prop_assert_eq!(after, before);
+            return Ok(());
+        }
+        let used = used.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let Some(allowance) = allowance else {
-            prop_assert!(!used.is_applied && !used.verdict.is_valid() && after == before);
+            prop_assert!(!used.effect.is_applied && !used.verdict.is_valid() && after == before);
             return Ok(());
         };
         let ((earlier, _), (later, _)) = (before.used(allowance, now), after.used(allowance, now));
         let expected = match request.change() {
-            Some(Change::Consume(amount)) if used.is_applied => earlier + amount,
+            Some(Change::Consume(amount)) if used.effect.is_applied => earlier + amount,
             Some(Change::Return(amount)) => earlier.saturating_sub(amount),
             _ => earlier,
         };
@@ -133,7 +174,7 @@ proptest! {
         for other in license.allowances.iter().filter(|other| other.name != allowance.name) {
             prop_assert_eq!(after.used(other, now), before.used(other, now));
         }
-        prop_assert!(used.verdict.is_valid() || used.is_applied || after == before);
+        prop_assert!(used.verdict.is_valid() || used.effect.is_applied || after == before);
         prop_assert!(after.counters.len() <= license.allowances.len().max(before.counters.len()));
     }
 
@@ -145,10 +186,10 @@ proptest! {
         prop_assume!(now.plus_seconds(later) < Timestamp::MAX);
         let case = Case::new(&license, &request);
         let first = usage(&case, &mut state, Some(operation), None, now);
-        prop_assume!(first.is_ok_and(|used| used.is_applied));
+        prop_assume!(first.is_ok_and(|used| used.effect.is_applied));
         let after = state.clone();
         let again = usage(&case, &mut state, Some(operation), None, now.plus_seconds(later));
-        prop_assert!(again.is_ok_and(|used| used.is_applied));
+        prop_assert!(again.is_ok_and(|used| used.effect.is_applied && used.effect.is_repeat));
         prop_assert_eq!(state, after);
     }
 }

@@ -69,6 +69,38 @@ test("an unknown key costs one read, and a mistyped key or a malformed request n
   }
 });
 
+test("a revoked key costs one read, and tells nothing but that", () => {
+  for (const verb of VERBS) ask(verb, least(verb));
+  ask("activate", { fingerprint: MACHINE });
+  use({ status: "revoked", activation: { per: "machine", limit: 1 }, allowances: [{ name: "credits", limit: 10 }] });
+  for (const verb of VERBS) {
+    const { status, body, calls } = ask(verb, { ...least(verb), nonce: "n-1" });
+    assert.equal(status, 200);
+    assert.deepEqual([Object.keys(body), body.code, calls], [["valid", "code", "detail", "nonce"], "REVOKED", ["get"]], verb);
+  }
+  const request = { key: KEY, features: [], fingerprint: [MACHINE], allowance: "credits" };
+  const verdict = validator.usage(request, undefined, undefined).verdict;
+  const { licenseId, product, plan, expiresAt, activation, seats, allowance } = verdict;
+  assert.deepEqual([verdict.code, verdict.features], ["revoked", []]);
+  assert.deepEqual([licenseId, product, plan, expiresAt, activation, seats, allowance], Array(7).fill(undefined));
+  assert.equal(validator.activations({ key: KEY, fingerprint: [] }), undefined);
+  assert.equal(validator.deactivate({ key: KEY, fingerprint: [MACHINE] }), undefined);
+});
+
+test("a user neither lists nor releases another's seat, unless the licence says so", () => {
+  for (const [manage, lists, fault] of [[undefined, 1, true], ["own", 1, true], ["all", 2, false]]) {
+    store.delete(STATE);
+    use({ activation: { per: "user", limit: 2, manage } });
+    const seats = ["alice", "bob"].map((user) => ask("activate", { user }).body.activation.id);
+    assert.deepEqual(ask("activations", { user: "bob" }).body.activations.map(({ id }) => id), seats.slice(2 - lists));
+    assert.equal(ask("activations", {}).body.activations.length, fault ? 0 : 2);
+    const { status, body } = ask("deactivate", { activation: seats[0] });
+    assert.deepEqual([status, body.field, body.deactivated], fault ? [400, "activation", undefined] : [200, undefined, true]);
+    assert.equal(ask("validate", { user: "alice" }).body.valid, fault);
+    assert.equal(ask("deactivate", { user: "bob" }).body.deactivated, true);
+  }
+});
+
 test("an idempotency key costs one more read, and one more write if the store deletes expired entries", () => {
   use({ allowances: [{ name: "credits", limit: 10 }] });
   const consume = (amount, key) => ask("usage", { allowance: "credits", consume: amount }, { "idempotency-key": key });
@@ -205,7 +237,7 @@ test("the typed interface has the same verbs", () => {
   assert.equal(validator.heartbeat(request).activation.id, granted.activation.id);
   assert.equal(validator.validate(request).valid, true);
   assert.equal(validator.activate({ ...request, fingerprint: ["another"] }).code, "too-many-activations");
-  assert.deepEqual(validator.activations(KEY), {
+  assert.deepEqual(validator.activations({ key: KEY, fingerprint: [] }), {
     per: "machine",
     seats: { limit: 1, used: 1 },
     activations: [{ id: granted.activation.id, activatedAt: granted.activation.activatedAt, leaseEndsAt: undefined }],
@@ -235,5 +267,5 @@ test("the typed interface has the same verbs", () => {
   assert.deepEqual(validator.deactivate(seat), { deactivated: true, seats: { limit: 1, used: 0 } });
   assert.equal(validator.deactivate(seat).deactivated, false);
   assert.equal(validator.deactivate({ ...seat, key: "nobody's" }), undefined);
-  assert.equal(validator.activations("nobody's"), undefined);
+  assert.equal(validator.activations({ key: "nobody's", fingerprint: [] }), undefined);
 });

@@ -42,11 +42,13 @@ pub(crate) struct Issue {
     /// subdomains; repeat for more [default: any domain]
     #[arg(long = "domain", value_name = "DOMAIN", value_parser = registrable)]
     domains: Vec<DomainRule>,
-    /// Not valid before this date, or date and time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    /// Not valid before this date, or date and time (RFC 3339). A date is in UTC, or as
+    /// `2027-01-31+02:00` says
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_start)]
     not_before: Option<Timestamp>,
-    /// Expires at this date, or date and time (RFC 3339)
-    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time, conflicts_with = "duration_seconds")]
+    /// Expires after this date, or at this date and time (RFC 3339). A date is in UTC, or as
+    /// `2027-01-31+02:00` says
+    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_end, conflicts_with = "duration")]
     expires_at: Option<Timestamp>,
     /// The customer, under your own name or id for them
     #[arg(long, value_name = "TEXT")]

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use countersign::span::Span;
 use countersign::time::Timestamp;
 use serde::Serialize;
 
@@ -9,7 +10,6 @@ use crate::error::CommandError;
 use crate::options::body::body;
 use crate::options::connection::Connection;
 use crate::options::license_arg::LicenseArg;
-use crate::options::values::seconds;
 
 /// Extend a licence
 ///
@@ -20,12 +20,12 @@ pub(crate) struct Renew {
     #[command(flatten)]
     #[serde(skip)]
     license: LicenseArg,
-    /// Extend it by this long: seconds, or a number with s, m, h or d [default: the policy's
-    /// duration]
-    #[arg(long = "duration", value_name = "DURATION", value_parser = seconds, conflicts_with = "expires_at")]
-    duration_seconds: Option<u32>,
-    /// Set the expiry instead: a date, or a date and time (RFC 3339)
-    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    /// Extend it by this long: `12h`, `30d`; on the calendar `1mo`, `1y`; or by ISO 8601, such as
+    /// `P1M` [default: the policy's duration]
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse, conflicts_with = "expires_at")]
+    duration: Option<Span>,
+    /// Set the expiry instead: the end of a date, or a date and time (RFC 3339)
+    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_end)]
     expires_at: Option<Timestamp>,
     #[command(flatten)]
     #[serde(skip)]

@@ -25,7 +25,7 @@ pub(crate) struct Filters {
     #[arg(long)]
     domain: Option<String>,
     /// Only licences that expire before this date, or date and time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_start)]
     expiring_before: Option<Timestamp>,
     /// Only licences with a word in owner or metadata, or a key ending, that begins with this
     #[arg(long, value_name = "TEXT")]

@@ -5,7 +5,8 @@ use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::name::Label;
 use countersign::period::Period;
-use countersign::terms::{Allowance, Overage};
+use countersign::span::Span;
+use countersign::terms::{Allowance, Manage, Overage, Returns};
 use countersign::version::Version;
 use serde::Serialize;
 
@@ -34,20 +35,23 @@ pub(crate) struct Terms {
     /// When the duration begins: `issue` (default), `first-validation` or `first-activation`
     #[arg(long = "starts", value_name = "WHEN")]
     expiry_basis: Option<ExpiryBasis>,
-    /// How long the licence is valid: seconds, or a number with s, m, h or d, such as `365d`
-    #[arg(long = "duration", value_name = "DURATION", value_parser = seconds)]
-    duration_seconds: Option<u32>,
+    /// How long the licence is valid: `12h`, `30d`; on the calendar `1mo`, `1y`; or by ISO 8601,
+    /// such as `P1Y6M`
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    duration: Option<Span>,
     /// How long after expiry the licence stays valid, flagged as in grace
     #[arg(long = "grace", value_name = "DURATION", value_parser = seconds)]
     grace_seconds: Option<u32>,
     /// After expiry and grace: `restrict` (invalid), `maintain` (valid for versions released before
-    /// expiry) or `allow` (valid, with a warning)
+    /// expiry), `maintain-undated` (and for programs that do not say when they were released) or
+    /// `allow` (valid, with a warning)
     #[arg(long, value_name = "STRATEGY")]
     expiry_strategy: Option<ExpiryStrategy>,
     #[command(flatten)]
     activation: Seats,
     /// A consumable: `credits=1000` in total, `credits=1000/month` (or day, week, year), with
-    /// overage `credits=1000/month,150%`; repeat for more
+    /// overage `credits=1000/month,150%`; holders return what they used with
+    /// `credits=1000,returns=holder`; repeat for more
     #[arg(long = "allowance", value_name = "NAME=LIMIT", value_parser = allowance)]
     allowances: Vec<Allowance>,
 }
@@ -87,6 +91,13 @@ struct Seats {
     /// How long after its lease ended a heartbeat can still recover a free seat
     #[arg(long = "revive", value_name = "DURATION", value_parser = seconds)]
     revive_seconds: Option<u32>,
+    /// Whether requests must name their holder: `true` (default), or `false` to answer those that
+    /// do not without a check of seats
+    #[arg(long, value_name = "BOOL")]
+    strict: Option<bool>,
+    /// Which seats a holder may list and release: its `own` (default) or `all`
+    #[arg(long, value_name = "SEATS")]
+    manage: Option<Manage>,
 }
 
 impl Terms {
@@ -104,6 +115,8 @@ impl Terms {
             ("--match", seats.matching.is_some()),
             ("--lease", seats.lease_seconds.is_some()),
             ("--revive", seats.revive_seconds.is_some()),
+            ("--strict", seats.strict.is_some()),
+            ("--manage", seats.manage.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(CommandError::Input(format!("{option} requires --seats NUMBER"))),
@@ -112,17 +125,26 @@ impl Terms {
     }
 }
 
-/// `NAME=LIMIT[/PERIOD][,OVERAGE]`
+/// `NAME=LIMIT[/PERIOD][,OVERAGE][,returns=WHO]`
 fn allowance(text: &str) -> Result<Allowance, String> {
     let (name, rest) = text.split_once('=').ok_or("must be NAME=LIMIT, such as credits=1000/month")?;
-    let (rest, overage) = rest.split_once(',').unwrap_or((rest, "none"));
-    let (limit, period) = rest.split_once('/').unwrap_or((rest, "total"));
-    Ok(Allowance {
+    let mut parts = rest.split(',');
+    let amount = parts.next().unwrap_or_default();
+    let (limit, period) = amount.split_once('/').unwrap_or((amount, "total"));
+    let mut allowance = Allowance {
         name: Label::parse(name).map_err(|error| format!("the name {error}"))?,
         limit: limit.parse().map_err(|_| "the limit must be a whole number")?,
         period: Period::parse(period).map_err(|error| format!("the period {error}"))?,
-        overage: Overage::parse(overage).map_err(|error| format!("the overage {error}"))?,
-    })
+        overage: Overage::None,
+        returns: None,
+    };
+    for part in parts {
+        match part.strip_prefix("returns=") {
+            Some(who) => allowance.returns = Some(Returns::parse(who).map_err(|error| format!("`returns` {error}"))?),
+            None => allowance.overage = Overage::parse(part).map_err(|error| format!("the overage {error}"))?,
+        }
+    }
+    Ok(allowance)
 }
 
 #[cfg(test)]
@@ -148,12 +170,15 @@ mod tests {
     fn every_term_of_the_api_has_an_option() {
         let options = "test --plan a --feature a --version-from 1 --version-below 2 --require domain --max-domains 1 \
                        --starts issue --duration 1d --grace 1d --expiry-strategy allow --seats 1 --per user \
-                       --overage none --match all --lease 1h --revive 1h --allowance a=1/day,always";
+                       --overage none --match all --lease 1h --revive 1h --strict false --manage all --allowance a=1/day,always,returns=holder";
         let given = serde_json::to_value(Options::parse_from(options.split(' ')).terms).unwrap();
         let api: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
         let schemas = &api["components"]["schemas"];
+        // The API has `durationSeconds` too, and reads `duration` as that where it can.
+        let mut terms = names(&schemas["Terms"]["properties"]);
+        assert!(terms.remove("durationSeconds"));
+        assert_eq!(names(&given), terms);
         for (schema, given) in [
-            ("Terms", &given),
             ("Versions", &given["versions"]),
             ("Activation", &given["activation"]),
             ("Allowance", &given["allowances"][0]),

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use comfy_table::Table;
+use countersign::span::Span;
 use countersign::time::Timestamp;
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
         row(name, member(license, field));
     }
     row("expires", expiry(license, usage.and_then(|usage| usage["begunAt"].as_str())));
-    if license.get("expiresAt").is_some() || license.get("durationSeconds").is_some() {
+    if license.get("expiresAt").is_some() || lasts(license).is_some() {
         row("after expiry", member(license, "expiryStrategy"));
         row("grace", span(&license["graceSeconds"]));
     }
@@ -56,6 +57,10 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
         row("seat overage", member(seats, "overage"));
         let lease = span(&seats["leaseSeconds"]);
         row("lease", if lease.is_empty() { "until released".into() } else { lease });
+        row("holders manage", member(seats, "manage"));
+        if seats["strict"] == false {
+            row("requests without a holder", "answered without a check of seats".into());
+        }
     }
     for allowance in license["allowances"].as_array().into_iter().flatten() {
         let mut counters = usage.and_then(|usage| usage["usage"].as_array()).into_iter().flatten();
@@ -66,7 +71,8 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
             Some(period) => format!(" this {period}"),
         };
         let limit = member(allowance, "limit");
-        row(&format!("allowance {}", member(allowance, "name")), format!("{used} of {limit} used{period}"));
+        let returns = if allowance["returns"] == "vendor" { "" } else { ", holders may return" };
+        row(&format!("allowance {}", member(allowance, "name")), format!("{used} of {limit} used{period}{returns}"));
     }
     for (name, value) in license["metadata"].as_object().into_iter().flatten() {
         row(&format!("metadata {name}"), text(value));
@@ -100,9 +106,8 @@ pub(crate) fn expiry(license: &Value, begun_at: Option<&str>) -> String {
         return at.to_owned();
     }
     let begun_at = begun_at.and_then(|begun_at| Timestamp::parse(begun_at).ok());
-    let seconds = license["durationSeconds"].as_u64().and_then(|seconds| u32::try_from(seconds).ok());
-    match (seconds, begun_at) {
-        (Some(seconds), Some(begun_at)) => begun_at.plus_seconds(seconds).to_string(),
+    match (lasts(license), begun_at) {
+        (Some(lasts), Some(begun_at)) => lasts.after(begun_at).to_string(),
         (Some(_), None) => duration(license),
         (None, _) => NEVER.to_owned(),
     }
@@ -111,8 +116,22 @@ pub(crate) fn expiry(license: &Value, begun_at: Option<&str>) -> String {
 /// How long licences with these terms last, such as `14d after first validation`.
 pub(crate) fn duration(terms: &Value) -> String {
     let basis = terms["expiryBasis"].as_str().unwrap_or("issue").replace('-', " ");
-    match span(&terms["durationSeconds"]) {
-        none if none.is_empty() => none,
-        span => format!("{span} after {basis}"),
+    lasts(terms).map(|lasts| format!("{} after {basis}", calendar(lasts))).unwrap_or_default()
+}
+
+fn lasts(terms: &Value) -> Option<Span> {
+    match terms["duration"].as_str() {
+        Some(text) => Span::parse(text).ok(),
+        None => terms["durationSeconds"].as_u64().and_then(|seconds| Span::of_seconds(seconds.try_into().ok()?)),
     }
+}
+
+/// A duration as options take it, such as `1y` or `30d`.
+fn calendar(duration: Span) -> String {
+    let months = match duration.months() {
+        0 => String::new(),
+        months if months % 12 == 0 => format!("{}y", months / 12),
+        months => format!("{months}mo"),
+    };
+    months + &span(&duration.seconds().into())
 }

@@ -26,10 +26,10 @@ pub(crate) struct Events {
     #[arg(long)]
     action: Option<String>,
     /// Only changes from this date, or date and time, on (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_start)]
     since: Option<Timestamp>,
-    /// Only changes before this date, or date and time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    /// Only changes until the end of this date, or before this date and time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_end)]
     until: Option<Timestamp>,
     #[command(flatten)]
     paging: Paging,

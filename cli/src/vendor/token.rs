@@ -35,8 +35,8 @@ pub(crate) struct Create {
     /// What the token allows
     #[arg(long)]
     role: Role,
-    /// Expires at this date, or date and time (RFC 3339) [default: never]
-    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_date_or_time)]
+    /// Expires after this date, or at this date and time (RFC 3339) [default: never]
+    #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_end)]
     expires_at: Option<Timestamp>,
     /// Allow only this product; repeat for more [default: all products]
     #[arg(long = "product", value_name = "PRODUCT")]

@@ -109,14 +109,15 @@ fn every_option_on_limits_is_in_the_record() {
         issued["activation"],
         json!({
             "per": "machine", "limit": 5, "match": "most", "overage": "150%", "leaseSeconds": 7_200, "reviveSeconds": 86_400,
+            "manage": "own",
         })
     );
     assert_eq!(
         issued["allowances"],
         json!([
-            { "name": "credits", "limit": 1_000, "period": "total", "overage": "none" },
-            { "name": "a, b", "limit": 3, "period": "month", "overage": "always" },
-            { "name": "c", "limit": 1, "period": "day", "overage": "none" },
+            { "name": "credits", "limit": 1_000, "period": "total", "overage": "none", "returns": "vendor" },
+            { "name": "a, b", "limit": 3, "period": "month", "overage": "always", "returns": "vendor" },
+            { "name": "c", "limit": 1, "period": "day", "overage": "none", "returns": "vendor" },
         ])
     );
     assert_eq!((&issued["expiryBasis"], &issued["durationSeconds"]), (&json!("first-activation"), &json!(2_592_000)));

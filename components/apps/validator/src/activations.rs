@@ -1,12 +1,12 @@
-//! Lists the seats in use, for the holder of the key.
+//! Lists the seats in use: those that the holder may see.
 
-use countersign::decide::occupancy;
+use countersign::decide::{Case, occupancy};
 use countersign::holder::Per;
 use countersign::id::LicenseId;
 use countersign::nonce::Nonce;
 use countersign::request::{Request, Verb};
 use countersign::state::Seat;
-use countersign::verdict::{ActivationFacts, Occupancy, Verdict};
+use countersign::verdict::{ActivationFacts, Occupancy};
 use countersign_app_common::answer;
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{self, Response};
@@ -23,7 +23,7 @@ pub(crate) struct Seating {
     license_id: LicenseId,
     /// What takes a seat, and how many are taken, if the licence counts seats.
     pub(crate) counted: Option<(Per, Occupancy)>,
-    /// Seats whose lease has not ended, in the order in which they were taken.
+    /// Seats that the holder may list, in the order in which they were taken.
     pub(crate) seats: Vec<Seat>,
 }
 
@@ -44,8 +44,8 @@ struct Answer<'a> {
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
     let (request, mut context) = flow::begin(Verb::Activations, http)?;
     let listed = activations(&request, &mut context).map(|seating| match &seating {
-        Some(seating) => answer::json(200, &Answer::new(seating, &request)),
-        None => Judged::without_license(&request).to_response(&request),
+        Ok(seating) => answer::json(200, &Answer::new(seating, &request)),
+        Err(judged) => judged.to_response(&request),
     });
     Ok(flow::finish(listed, &context))
 }
@@ -62,21 +62,21 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Two reads. `None` if no licence has the key.
-pub(crate) fn activations(request: &Request, context: &mut Context) -> Result<Option<Seating>, Unavailable> {
+/// Two reads. The verdict in place of the seats if no licence has the key, or a revoked one.
+pub(crate) fn activations(request: &Request, context: &mut Context) -> Result<Result<Seating, Judged>, Unavailable> {
     let listed = list(request, context);
-    let code = listed.as_ref().map(|seating| match seating {
-        Some(_) => "LISTED",
-        None => Verdict::without_license(request).code().as_str(),
-    });
+    let code = listed.as_ref().map(|seating| seating.as_ref().map_or_else(Judged::code, |_| "LISTED"));
     journal::note("activations", code, context);
     listed
 }
 
-fn list(request: &Request, context: &mut Context) -> Result<Option<Seating>, Unavailable> {
-    let Some(license) = store::license(request, context)? else { return Ok(None) };
+fn list(request: &Request, context: &mut Context) -> Result<Result<Seating, Judged>, Unavailable> {
+    let license = match flow::find(request, context)? {
+        Ok(license) => license,
+        Err(judged) => return Ok(Err(judged)),
+    };
     let (state, now) = store::state(&license.id, context)?;
     let counted = license.seat_policy.map(|policy| policy.per).zip(occupancy(&license, &state, now));
-    let seats = state.seats.into_iter().filter(|seat| seat.is_live(now)).collect();
-    Ok(Some(Seating { license_id: license.id, counted, seats }))
+    let seats = Case::new(&license, request).seats(&state, now);
+    Ok(Ok(Seating { license_id: license.id, counted, seats }))
 }

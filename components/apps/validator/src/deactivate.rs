@@ -1,21 +1,22 @@
 //! Releases a seat.
 
 use countersign::decide::{Case, occupancy};
+use countersign::field::FieldError;
 use countersign::id::LicenseId;
 use countersign::nonce::Nonce;
 use countersign::request::{Request, Verb};
 use countersign::transitions;
-use countersign::verdict::{Occupancy, Verdict};
+use countersign::verdict::Occupancy;
 use countersign_app_common::answer;
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{self, Response};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::failure::Failure;
 use crate::flow::{self, Judged};
 use crate::journal;
 use crate::store;
-use crate::unavailable::Unavailable;
 
 /// Whether a seat was released.
 pub(crate) struct Deactivation {
@@ -41,8 +42,8 @@ struct Answer<'a> {
 pub(crate) fn post(http: &service::Request) -> Result<Response, Problem> {
     let (request, mut context) = flow::begin(Verb::Deactivate, http)?;
     let done = deactivate(&request, &mut context).map(|done| match &done {
-        Some(done) => answer::json(200, &Answer::new(done, &request)),
-        None => Judged::without_license(&request).to_response(&request),
+        Ok(done) => answer::json(200, &Answer::new(done, &request)),
+        Err(judged) => judged.to_response(&request),
     });
     Ok(flow::finish(done, &context))
 }
@@ -54,24 +55,34 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Two reads, and a write if there was a seat to release. `None` if no licence has the key.
-pub(crate) fn deactivate(request: &Request, context: &mut Context) -> Result<Option<Deactivation>, Unavailable> {
+/// Two reads, and a write if there was a seat to release. The verdict in place of an outcome if no
+/// licence has the key, or a revoked one.
+pub(crate) fn deactivate(request: &Request, context: &mut Context) -> Result<Result<Deactivation, Judged>, Failure> {
     let done = release(request, context);
-    let code = done.as_ref().map(|done| match done {
-        Some(Deactivation { deactivated: true, .. }) => "DEACTIVATED",
-        Some(_) => "NOT_ACTIVATED",
-        None => Verdict::without_license(request).code().as_str(),
-    });
+    let code = match &done {
+        Ok(Ok(Deactivation { deactivated: true, .. })) => Ok("DEACTIVATED"),
+        Ok(Ok(_)) => Ok("NOT_ACTIVATED"),
+        Ok(Err(judged)) => Ok(judged.code()),
+        Err(failure) => failure.code(),
+    };
     journal::note("deactivation", code, context);
     done
 }
 
-fn release(request: &Request, context: &mut Context) -> Result<Option<Deactivation>, Unavailable> {
-    let Some(license) = store::license(request, context)? else { return Ok(None) };
+fn release(request: &Request, context: &mut Context) -> Result<Result<Deactivation, Judged>, Failure> {
+    let license = match flow::find(request, context)? {
+        Ok(license) => license,
+        Err(judged) => return Ok(Err(judged)),
+    };
     let case = Case::new(&license, request);
+    if request.activation().is_some() && !case.manages_all_seats() {
+        let detail = "cannot be used, as holders of this licence release only their own seat. Send a `fingerprint`, \
+                      `user` or `domain`.";
+        return Err(FieldError::new("activation", detail).into());
+    }
     let (deactivated, seats) = store::change(&license.id, context, |state, now| {
         let deactivated = transitions::deactivate(&case, state, now);
         (deactivated, occupancy(&license, state, now))
     })?;
-    Ok(Some(Deactivation { deactivated, license_id: license.id, seats }))
+    Ok(Ok(Deactivation { deactivated, license_id: license.id, seats }))
 }

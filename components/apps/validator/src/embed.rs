@@ -6,7 +6,7 @@ use countersign::holder::Per;
 use countersign::name::IdempotencyKey;
 use countersign::request::{Fields, Verb};
 use countersign::state::Seat;
-use countersign::verdict::{self, Occupancy, Remaining};
+use countersign::verdict::{self, Effect, Occupancy, Remaining};
 
 use crate::App;
 use crate::activate::activate;
@@ -14,6 +14,7 @@ use crate::activations::{Seating, activations};
 use crate::bindings::exports::countersign::license::validator as wit;
 use crate::context::Context;
 use crate::deactivate::{Deactivation, deactivate};
+use crate::failure::Failure;
 use crate::flow::Judged;
 use crate::heartbeat::heartbeat;
 use crate::unavailable::Unavailable;
@@ -42,13 +43,13 @@ impl wit::Guest for App {
     fn deactivate(seat: wit::Seat) -> Result<Option<wit::Deactivation>, wit::Fault> {
         let mut context = Context::start();
         let request = Fields::from(seat).verify(Verb::Deactivate)?;
-        Ok(deactivate(&request, &mut context)?.map(wit::Deactivation::from))
+        Ok(deactivate(&request, &mut context)?.ok().map(wit::Deactivation::from))
     }
 
-    fn activations(key: String) -> Result<Option<wit::Seating>, wit::Fault> {
+    fn activations(holder: wit::Holder) -> Result<Option<wit::Seating>, wit::Fault> {
         let mut context = Context::start();
-        let request = Fields { key: Some(key), ..Fields::default() }.verify(Verb::Activations)?;
-        Ok(activations(&request, &mut context)?.and_then(seating))
+        let request = Fields::from(holder).verify(Verb::Activations)?;
+        Ok(activations(&request, &mut context)?.ok().and_then(seating))
     }
 
     fn usage(
@@ -67,7 +68,8 @@ impl wit::Guest for App {
         let key = idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose();
         let key = key.map_err(|error| FieldError::new("idempotency-key", format_args!("{error}.")))?;
         let usage = usage(&request, key.as_ref(), &mut context)?;
-        Ok(wit::Used { verdict: usage.judged.into(), applied: usage.applied.unwrap_or_default() })
+        let Effect { is_applied, is_repeat } = usage.effect.unwrap_or_default();
+        Ok(wit::Used { verdict: usage.judged.into(), applied: is_applied, replayed: is_repeat })
     }
 }
 
@@ -88,6 +90,18 @@ impl From<wit::Request> for Fields {
             fingerprint: some(request.fingerprint),
             user: request.user,
             allowance: request.allowance,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<wit::Holder> for Fields {
+    fn from(holder: wit::Holder) -> Self {
+        Self {
+            key: Some(holder.key),
+            domain: holder.domain,
+            fingerprint: some(holder.fingerprint),
+            user: holder.user,
             ..Self::default()
         }
     }
@@ -231,6 +245,15 @@ impl From<Unavailable> for wit::Fault {
     }
 }
 
+impl From<Failure> for wit::Fault {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Field(error) => error.into(),
+            Failure::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
 impl From<FieldError> for wit::UsageFault {
     fn from(error: FieldError) -> Self {
         Self::Fault(error.into())
@@ -241,7 +264,7 @@ impl From<UsageError> for wit::UsageFault {
     fn from(error: UsageError) -> Self {
         match error {
             UsageError::KeyReused => Self::IdempotencyKeyReused,
-            UsageError::Unavailable(unavailable) => Self::Fault(unavailable.into()),
+            UsageError::Failure(failure) => Self::Fault(failure.into()),
         }
     }
 }

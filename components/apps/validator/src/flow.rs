@@ -5,8 +5,8 @@ use countersign::license::License;
 use countersign::request::{Request, Verb};
 use countersign::state::State;
 use countersign::time::Timestamp;
-use countersign::verdict::Verdict;
-use countersign_app_common::answer::with_body;
+use countersign::verdict::{Code, Effect, Verdict};
+use countersign_app_common::answer::{add, with_body};
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{self, Response};
 use countersign_app_common::{request, settings};
@@ -25,10 +25,20 @@ pub(crate) fn begin(verb: Verb, http: &service::Request) -> Result<(Request, Con
     Ok((request, context))
 }
 
-/// A verdict, and the licence that it is about, if one was found.
+/// A verdict, and the licence that the answer may tell about.
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) license: Option<License>,
+}
+
+/// Finds the licence, or the verdict if its key has none. A key that was replaced or deleted finds
+/// the record of a revoked licence, and nobody learns more from it than that. One read.
+pub(crate) fn find(request: &Request, context: &mut Context) -> Result<Result<License, Judged>, Unavailable> {
+    Ok(match store::license(request, context)? {
+        None => Err(Judged { verdict: Verdict::without_license(request), license: None }),
+        Some(license) if license.is_revoked() => Err(Judged { verdict: Verdict::REVOKED, license: None }),
+        Some(license) => Ok(license),
+    })
 }
 
 /// Finds the licence, applies the transition to its state, and returns the verdict: two reads and a
@@ -38,7 +48,10 @@ pub(crate) fn judge(
     request: &Request,
     context: &mut Context,
 ) -> Result<Judged, Unavailable> {
-    let Some(license) = store::license(request, context)? else { return Ok(Judged::without_license(request)) };
+    let license = match find(request, context)? {
+        Ok(license) => license,
+        Err(judged) => return Ok(judged),
+    };
     let case = Case::new(&license, request);
     let verdict = if case.needs_state() {
         store::change(&license.id, context, |state, now| transition(&case, state, now))?
@@ -49,11 +62,6 @@ pub(crate) fn judge(
 }
 
 impl Judged {
-    /// The verdict on a key that no licence has.
-    pub(crate) fn without_license(request: &Request) -> Self {
-        Self { verdict: Verdict::without_license(request), license: None }
-    }
-
     /// The verdict's code, as the journal notes it.
     pub(crate) fn code(&self) -> &'static str {
         self.verdict.code().as_str()
@@ -67,16 +75,21 @@ impl Judged {
         self
     }
 
-    /// The response: 404 if there is no licence to give a verdict on.
+    /// The response: 404 if no licence has the key.
     pub(crate) fn to_response(&self, request: &Request) -> Response {
         self.to_response_with(request, None)
     }
 
-    /// As [`to_response`](Self::to_response), with whether a change of an allowance was applied.
-    pub(crate) fn to_response_with(&self, request: &Request, applied: Option<bool>) -> Response {
-        let status = if self.license.is_some() { 200 } else { 404 };
-        let body = self.verdict.to_json_with(self.license.as_ref(), request, applied);
-        with_body(status, "application/json", body.into_bytes())
+    /// As [`to_response`](Self::to_response), with the effect of a change of an allowance.
+    pub(crate) fn to_response_with(&self, request: &Request, effect: Option<Effect>) -> Response {
+        let status = if matches!(self.verdict.code(), Code::MalformedKey | Code::NotFound) { 404 } else { 200 };
+        let body = self.verdict.to_json_with(self.license.as_ref(), request, effect);
+        let mut response = with_body(status, "application/json", body.into_bytes());
+        if effect.is_some_and(|effect| effect.is_repeat) {
+            // As the vendor's API says it.
+            add(&mut response, "idempotency-replayed", "true");
+        }
+        response
     }
 }
 

@@ -6,8 +6,8 @@
 //! checks for operators.
 //!
 //! A verb reads and writes through `store`, and appends its result to the `journal`. Its `context`
-//! has the time and what is known about the request; `unavailable` says why there is no verdict.
-//! `answer` has what this app adds to the responses of [`countersign_app_common`].
+//! has the time and what is known about the request; `failure` and `unavailable` say why there is
+//! no answer. `answer` has what this app adds to the responses of [`countersign_app_common`].
 
 mod service;
 
@@ -27,6 +27,7 @@ mod store;
 
 mod answer;
 mod context;
+mod failure;
 mod unavailable;
 
 #[allow(unsafe_code, missing_docs, unreachable_pub)]

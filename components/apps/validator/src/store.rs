@@ -7,10 +7,10 @@ use countersign::id::LicenseId;
 use countersign::license::License;
 use countersign::limits::REMEMBER_SECONDS;
 use countersign::request::Request;
-use countersign::state::{AppliedOperation, Operation, State};
+use countersign::state::{AppliedOperation, Memory, Operation, State};
 use countersign::time::Timestamp;
 use countersign_app_common::contention::{self, Bound};
-use countersign_app_common::store::{self, CompareAndSwap, Entry, Expectation, Outcome};
+use countersign_app_common::store::{self, CompareAndSwap, Entry, Expectation, Outcome, Version};
 
 use crate::context::Context;
 use crate::journal;
@@ -18,6 +18,9 @@ use crate::unavailable::Unavailable;
 
 /// Hosts give a request a second or more, so it gives up before they do.
 const BOUND: Bound = Bound { attempts: 128, time: Duration::from_millis(500) };
+
+/// Writes of an entry of the longer memory before its operation is left to the shorter one.
+const MAX_CONFLICTS: u32 = 16;
 
 /// The licence with the request's key, if one has it. One read, and none for a key that fails its
 /// checksum. An unknown key that was sent with white space around it is looked up with that too.
@@ -52,7 +55,7 @@ pub(crate) fn change<T>(
         if after == before {
             return Ok(Some(result));
         }
-        after.generation += 1;
+        after.generation = after.generation.checked_add(1).ok_or(Unavailable("corrupt-state"))?;
         after.written_at = Some(now);
         let expect = found.as_ref().map_or(Expectation::Absent, |entry| Expectation::Matches(entry.version));
         match put(&key, &after.to_bytes(), expect, None, context)? {
@@ -83,21 +86,51 @@ fn read(found: Option<&Entry>, context: &mut Context) -> Result<(State, Timestam
     Ok((state, now))
 }
 
-/// The operation from its own entry, if it was applied in the last day. One read.
-pub(crate) fn applied(operation: &Operation, context: &mut Context) -> Result<Option<AppliedOperation>, Unavailable> {
-    let Some(entry) = get(&operation.store_key(), context)? else { return Ok(None) };
-    let applied = AppliedOperation::from_bytes(&entry.value).map_err(|_| Unavailable("corrupt-state"))?;
-    // A store may keep an entry for longer than its time to live.
-    Ok(Some(applied).filter(|applied| context.now() < applied.at.plus_seconds(REMEMBER_SECONDS)))
+/// The entry of a licence's longer memory in which an operation belongs, as it was read.
+pub(crate) struct Remembered {
+    key: String,
+    memory: Memory,
+    version: Option<Version>,
 }
 
-/// Writes an applied operation to an entry of its own. The licence's state also remembers its
-/// latest operations, so if this fails, the operation is only forgotten sooner.
-pub(crate) fn remember(operation: Operation, context: &mut Context) {
-    // Other stores would never delete these entries.
-    if store::describe().ttl {
-        let applied = AppliedOperation { operation, at: context.moment() };
-        let _ = put(&operation.store_key(), &applied.to_bytes(), Expectation::Any, Some(REMEMBER_SECONDS), context);
+impl Remembered {
+    /// One read.
+    pub(crate) fn read(operation: &Operation, license: &LicenseId, context: &mut Context) -> Result<Self, Unavailable> {
+        let key = operation.store_key(license);
+        let entry = get(&key, context)?;
+        Self::of(key, entry.as_ref())
+    }
+
+    fn of(key: String, entry: Option<&Entry>) -> Result<Self, Unavailable> {
+        let memory = entry.map(|entry| Memory::from_bytes(&entry.value)).transpose();
+        let memory = memory.map_err(|_| Unavailable("corrupt-state"))?.unwrap_or_default();
+        Ok(Self { key, memory, version: entry.map(|entry| entry.version) })
+    }
+
+    /// The operation as it was applied, perhaps too long ago.
+    pub(crate) fn find(&self, operation: &Operation) -> Option<AppliedOperation> {
+        self.memory.find(operation)
+    }
+
+    /// Adds an applied operation: one write. The licence's state also remembers its latest
+    /// operations, so if this fails, the operation is only forgotten sooner.
+    pub(crate) fn add(mut self, operation: Operation, context: &mut Context) {
+        // Other stores would never delete these entries.
+        if !store::describe().ttl {
+            return;
+        }
+        let at = context.moment();
+        for _ in 0..MAX_CONFLICTS {
+            self.memory.add(AppliedOperation { operation, at });
+            let expect = self.version.map_or(Expectation::Absent, Expectation::Matches);
+            match put(&self.key, &self.memory.to_bytes(), expect, Some(REMEMBER_SECONDS), context) {
+                Ok(Outcome::Conflict(present)) => match Self::of(self.key, present.as_ref()) {
+                    Ok(current) => self = current,
+                    Err(_) => return,
+                },
+                Ok(Outcome::Stored(_)) | Err(_) => return,
+            }
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct Seats {
     pub(crate) matching: &'static str,
     pub(crate) lease: Option<u32>,
     pub(crate) revive: u32,
+    pub(crate) manage: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ pub(crate) enum Step {
     DeactivateById(usize),
     /// With whether the allowance must have something left.
     Validate(Option<Names>, bool),
-    List,
+    List(Option<Names>),
     Read(Option<Names>),
     Use(Option<Names>, Change, Option<&'static str>),
     /// The vendor changes the licence's status.
@@ -65,8 +66,18 @@ pub(crate) enum Change {
 
 /// The part of an answer that the model predicts: all that depends on the licence's state.
 pub(crate) fn predictable(status: u16, answer: &Value) -> Value {
-    const FIELDS: [&str; 9] =
-        ["valid", "code", "expiresAt", "warnings", "activation", "seats", "allowance", "applied", "deactivated"];
+    const FIELDS: [&str; 10] = [
+        "valid",
+        "code",
+        "expiresAt",
+        "warnings",
+        "activation",
+        "seats",
+        "allowance",
+        "applied",
+        "replayed",
+        "deactivated",
+    ];
     let mut part: Map<String, Value> =
         FIELDS.into_iter().filter_map(|field| Some((field.into(), answer.get(field)?.clone()))).collect();
     if let Some(activation) = part.get_mut("activation") {
@@ -117,7 +128,7 @@ impl Step {
                 }
                 "validate"
             }
-            Self::List => "activations",
+            Self::List(_) => "activations",
             Self::Read(_) => {
                 body["allowance"] = "credits".into();
                 "usage"
@@ -140,6 +151,7 @@ impl Step {
         let (Self::Activate(names)
         | Self::Heartbeat(names)
         | Self::Deactivate(names)
+        | Self::List(names)
         | Self::Validate(names, _)
         | Self::Read(names)
         | Self::Use(names, ..)) = self
@@ -164,12 +176,15 @@ impl Licence {
             record["expiryBasis"] = self.basis.into();
             record["durationSeconds"] = self.duration.into();
         }
-        if let Some(Seats { per, limit, overage, matching, lease, revive }) = &self.seats {
+        if let Some(Seats { per, limit, overage, matching, lease, revive, manage }) = &self.seats {
             let per = ["machine", "domain", "user"][*per as usize];
             record["activation"] =
                 json!({ "per": per, "limit": limit, "overage": overage, "match": matching, "reviveSeconds": revive });
             if let Some(lease) = lease {
                 record["activation"]["leaseSeconds"] = (*lease).into();
+            }
+            if let Some(manage) = manage {
+                record["activation"]["manage"] = (*manage).into();
             }
         }
         record
@@ -185,6 +200,11 @@ impl Seats {
     /// The most seats that may be taken, overage included.
     pub(crate) fn ceiling(&self) -> usize {
         ceiling(self.limit.into(), self.overage, 1_000) as usize
+    }
+
+    /// Whether holders list and release every seat, and not only their own.
+    pub(crate) fn are_managed_by_all(&self) -> bool {
+        self.manage.map_or(self.per != Per::User, |manage| manage == "all")
     }
 
     /// Whether the holder of a seat, by these names, is the one who sends a request with those.

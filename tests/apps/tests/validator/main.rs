@@ -12,7 +12,7 @@ use std::time::Instant;
 use case::{Change, Licence, Names, Per, Seats, Step};
 use countersign::id::LicenseId;
 use countersign::key;
-use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES};
+use countersign::limits::{MAX_ALLOWANCES, MAX_COMPONENTS, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES, MEMORY_ENTRIES};
 use countersign::state::State;
 use countersign_app_tests::{Fault, Validator};
 use model::{Expected, Model};
@@ -154,8 +154,9 @@ prop_compose! {
         matching in select(vec!["all", "all", "most", "two", "any"]),
         lease in prop_oneof![Just(None), (1..200_u32).prop_map(Some)],
         revive in 0..200_u32,
+        manage in select(vec![None, Some("own"), Some("all")]),
     ) -> Seats {
-        Seats { per, limit, overage, matching, lease, revive: if lease.is_some() { revive } else { 0 } }
+        Seats { per, limit, overage, matching, lease, revive: if lease.is_some() { revive } else { 0 }, manage }
     }
 }
 
@@ -187,7 +188,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => who().prop_map(Step::Deactivate),
         1 => any::<proptest::sample::Index>().prop_map(|index| Step::DeactivateById(index.index(64))),
         4 => (who(), any::<bool>()).prop_map(|(who, with_allowance)| Step::Validate(who, with_allowance)),
-        1 => Just(Step::List),
+        1 => who().prop_map(Step::List),
         1 => who().prop_map(Step::Read),
         5 => (who(), change, key()).prop_map(|(who, change, key)| Step::Use(who, change, key)),
         1 => select(vec!["suspended", "revoked", "active", "active"]).prop_map(Step::SetStatus),
@@ -242,6 +243,38 @@ proptest! {
             prop_assert_eq!(&answer["applied"], true);
             prop_assert_eq!(&answer["allowance"]["used"], sum);
         }
+    }
+}
+
+/// Whatever holders send: 10,000 changes, each with a key of its own, leave no more behind
+/// than the state's own memory and [`MEMORY_ENTRIES`] entries.
+#[test]
+fn a_holder_fills_a_bounded_part_of_the_store() {
+    let licence =
+        Licence { seats: None, limit: 1_000_000, period: "total", overage: "none", basis: "issue", duration: 0 };
+    let mut validator = Validator::start();
+    validator.world().now = BEGIN;
+    validator.world().write(&key::read(KEY).unwrap().store_key(), licence.record("active").to_string().into_bytes());
+    let body =
+        |number: usize| json!({ "key": KEY, "user": format!("user-{number}"), "allowance": "credits", "consume": 1 });
+    let consume = |validator: &mut Validator, number: usize| {
+        validator.world().now += 1;
+        validator.ask("usage", &body(number), Some(&format!("use-{number}"))).1
+    };
+    for number in 0..10_000 {
+        assert_eq!(consume(&mut validator, number)["applied"], true);
+    }
+    let entries: Vec<_> = {
+        let world = validator.world();
+        let of_memory = world.entries.iter().filter(|(key, _)| key.starts_with("operation:"));
+        of_memory.map(|(_, entry)| entry.value.len()).collect()
+    };
+    assert!(entries.len() <= usize::from(MEMORY_ENTRIES), "{} entries", entries.len());
+    assert!(entries.iter().sum::<usize>() <= 32 * MAX_REMEMBERED * usize::from(MEMORY_ENTRIES));
+    // Far more than the state's own memory are found, the newest first of all.
+    for number in 10_000 - 2_000..10_000 {
+        let again = consume(&mut validator, number);
+        assert_eq!((&again["replayed"], &again["allowance"]["used"]), (&json!(true), &json!(10_000)), "{number}");
     }
 }
 

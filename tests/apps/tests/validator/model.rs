@@ -21,8 +21,8 @@ pub(crate) struct Model {
     used: u64,
     /// The first second of the period that `used` is of.
     period: Option<i64>,
-    /// The applied changes with their times, by idempotency key.
-    applied: BTreeMap<&'static str, (Change, i64)>,
+    /// The applied changes with their times, by who asked and the idempotency key.
+    applied: BTreeMap<(Option<Names>, &'static str), (Change, i64)>,
     /// When the state last changed.
     changed: Option<i64>,
 }
@@ -72,8 +72,15 @@ impl Model {
         now: i64,
         ids: &BTreeMap<Names, String>,
     ) -> Expected {
+        if self.status == "revoked" {
+            // Whatever the request is: the answer has nothing else, and nothing changes.
+            return Expected { answer: json!({ "status": 200, "valid": false, "code": "REVOKED" }), holder: None };
+        }
         let before = self.clone();
         let expected = match step {
+            Step::DeactivateById(_) if licence.seats.as_ref().is_some_and(|seats| !seats.are_managed_by_all()) => {
+                Expected { answer: json!({ "status": 400, "code": "INVALID_REQUEST" }), holder: None }
+            }
             Step::DeactivateById(number) => {
                 let names = ids.keys().nth(number % ids.len().max(1));
                 let at = self.seats.iter().position(|seat| Some(&seat.names) == names);
@@ -83,16 +90,25 @@ impl Model {
                 let at = step.holder(licence).and_then(|holder| self.find(licence, &holder, now));
                 self.release(licence, at, now)
             }
-            Step::List => {
-                let live = self.seats.iter().filter(|seat| seat.is_live(now));
+            Step::List(_) => {
+                let holder = step.holder(licence);
+                let is_own =
+                    |seats: &Seats, seat: &Seat| holder.as_ref().is_some_and(|own| seats.matches(&seat.names, own));
+                let is_listed = |seat: &&Seat| {
+                    let seats = licence.seats.as_ref();
+                    seat.is_live(now) && seats.is_some_and(|seats| seats.are_managed_by_all() || is_own(seats, seat))
+                };
+                let live = self.seats.iter().filter(is_listed);
                 let held: Value = live.map(|seat| json!([time(Some(seat.since)), time(seat.until)])).collect();
                 let mut answer = json!({ "status": 200, "held": held });
                 self.add_seats(licence, now, &mut answer);
                 Expected { answer, holder: None }
             }
-            Step::Use(_, change, Some(key)) => match self.applied.get(key) {
+            Step::Use(_, change, Some(key)) => match self.applied.get(&(step.holder(licence), *key)) {
                 Some((applied, at)) if now < at + DAY && applied == change => {
-                    self.weigh(licence, step, 0, now, Some(true))
+                    let mut expected = self.weigh(licence, step, 0, now, Some(true));
+                    expected.answer["replayed"] = true.into();
+                    expected
                 }
                 Some((_, at)) if now < at + DAY => {
                     Expected { answer: json!({ "status": 422, "code": "IDEMPOTENCY_KEY_REUSED" }), holder: None }
@@ -111,6 +127,9 @@ impl Model {
 
     /// How many seconds the clock is behind the last change, if the step reads the state.
     pub(crate) fn clock_event(&self, licence: &Licence, step: &Step, now: i64) -> Option<i64> {
+        if self.status == "revoked" {
+            return None;
+        }
         let counts = match step {
             Step::Validate(_, with_allowance) => {
                 *with_allowance || licence.basis != "issue" || licence.seats.is_some() && step.holder(licence).is_some()
@@ -118,6 +137,7 @@ impl Model {
             Step::Activate(_) | Step::Heartbeat(_) => {
                 licence.basis != "issue" || licence.seats.is_some() && step.holder(licence).is_some()
             }
+            Step::DeactivateById(_) => licence.seats.as_ref().is_none_or(Seats::are_managed_by_all),
             _ => true,
         };
         self.changed.map(|changed| changed - now).filter(|behind| counts && *behind > 0)
@@ -143,7 +163,7 @@ impl Model {
         let mut tried = self.clone();
         tried.period = Some(period);
         if let Some(key) = key {
-            tried.applied.insert(key, (change, now));
+            tried.applied.insert((step.holder(licence), key), (change, now));
         }
         tried.used = match change {
             Change::Consume(amount) => used + amount,
@@ -230,7 +250,7 @@ impl Model {
         now: i64,
     ) -> Option<&'static str> {
         if self.status != "active" {
-            return Some(if self.status == "revoked" { "REVOKED" } else { "SUSPENDED" });
+            return Some("SUSPENDED");
         }
         if self.ends_at(licence).is_some_and(|end| now >= end) {
             return Some("EXPIRED");

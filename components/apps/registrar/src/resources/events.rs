@@ -72,8 +72,8 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     if let Some(action) = action {
         ask.caller.check_role(role_for(action))?;
     }
-    let since = ask.query.parse_one("since", Timestamp::parse)?;
-    let until = ask.query.parse_one("until", Timestamp::parse)?;
+    let since = ask.query.parse_one("since", Timestamp::parse_start)?;
+    let until = ask.query.parse_one("until", Timestamp::parse_end)?;
     ask.query.finish()?;
     let end = End::read()?;
     // The highest role also sees actions that a newer version wrote.

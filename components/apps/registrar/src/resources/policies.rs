@@ -111,7 +111,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let product: Product = fields.parse("product")?.ok_or_else(|| missing("product"))?;
     let existing_id = existing_id(&mut fields)?;
-    let terms = Terms::read(&mut fields)?;
+    let terms = Terms::read(&mut fields)?.strict_beside(&Terms::default());
     let name = name(fields)?;
     terms.check_expiry().map_err(problem::refused)?;
     let mut build = || {
@@ -166,7 +166,7 @@ pub(crate) fn update(ask: &Ask<'_>) -> Result<Response, Problem> {
         let before = find(ask)?;
         ask.check_if_match(before.revision)?;
         let name = name(patch.clone().merged_into(Map::from_iter([("name".into(), json!(before.name))])))?;
-        let terms = before.terms.patched(&terms_patch).map_err(problem::refused)?;
+        let terms = before.terms.patched(&terms_patch).map_err(problem::refused)?.strict_beside(&before.terms);
         terms.check_expiry().map_err(problem::refused)?;
 
         let mut after = Policy { name, terms, ..before.clone() };

@@ -136,7 +136,7 @@ fn read_count(mut fields: Fields) -> Result<Value, FieldError> {
 
 /// A `full-date` (RFC 3339, section 5.6) as a number of days since 1970-01-01.
 fn read_day(given: &str) -> Result<i64, TimeError> {
-    let day = Timestamp::parse_date_or_time(given)?;
+    let day = Timestamp::parse_start(given)?;
     if given.len() == "2026-11-22".len() { Ok(day.unix().div_euclid(DAY)) } else { Err(TimeError::Form) }
 }
 

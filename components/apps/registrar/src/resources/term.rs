@@ -7,6 +7,7 @@ use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::limits::{MAX_ALLOWED, MAX_SEATS};
 use countersign::name::Label;
 use countersign::period::Period;
+use countersign::span::Span;
 use countersign::terms::{Allowance, Overage, SeatPolicy};
 use countersign::version::VersionRange;
 use countersign_app_common::fields::Fields;
@@ -31,7 +32,7 @@ macro_rules! read_as_a_whole {
     };
 }
 
-read_as_a_whole!(Option<Label>, ExpiryBasis, ExpiryStrategy, Option<u32>, u32);
+read_as_a_whole!(Option<Label>, Option<Span>, ExpiryBasis, ExpiryStrategy, Option<u32>, u32);
 
 impl Term for Vec<Label> {
     fn read(fields: &mut Fields, name: &str) -> Result<Self, FieldError> {
@@ -61,6 +62,8 @@ impl Term for Option<SeatPolicy> {
             matching: seats.parse::<Matching>("match")?.unwrap_or_default(),
             lease_seconds: seats.integer_within("leaseSeconds", 1..=SECONDS)?.map(|seconds| seconds as u32),
             revive_seconds: seats.integer_within("reviveSeconds", 0..=SECONDS)?.unwrap_or_default() as u32,
+            strict: seats.boolean("strict")?.unwrap_or(true),
+            manage: seats.parse("manage")?,
         };
         if policy.revive_seconds > 0 && policy.lease_seconds.is_none() {
             return Err(seats.error("reviveSeconds", "needs `leaseSeconds`, as only a lease can be revived."));
@@ -83,6 +86,7 @@ impl Term for Vec<Allowance> {
                 limit: limit.ok_or_else(|| each.missing("limit"))?,
                 period: each.parse::<Period>("period")?.unwrap_or_default(),
                 overage: each.parse::<Overage>("overage")?.unwrap_or_default(),
+                returns: each.parse("returns")?,
             };
             if allowances.iter().any(|other: &Allowance| other.name == allowance.name) {
                 return Err(each.error("name", "is the name of two allowances; each must have its own."));
@@ -129,6 +133,8 @@ mod tests {
             (r#"{"per":"machine","limit":1,"leaseSeconds":0}"#, "t.leaseSeconds", "from 1 to"),
             (r#"{"per":"machine","limit":1,"leaseSeconds":1.5}"#, "t.leaseSeconds", "whole number"),
             (r#"{"per":"machine","limit":1,"reviveSeconds":1}"#, "t.reviveSeconds", "`leaseSeconds`"),
+            (r#"{"per":"machine","limit":1,"strict":"SECRET"}"#, "t.strict", "true or false"),
+            (r#"{"per":"machine","limit":1,"manage":"SECRET"}"#, "t.manage", "`own` or `all`"),
             (r#"{"per":"machine","limit":1,"lease":1}"#, "t.lease", "is not a field"),
             (r#""machine""#, "t", "object"),
         ] {
@@ -147,6 +153,7 @@ mod tests {
             (r#"[{"name":"a","limit":1,"period":"SECRET"}]"#, "t[0].period"),
             (r#"[{"name":"a","limit":1,"overage":2}]"#, "t[0].overage"),
             (r#"[{"name":"a","limit":1},{"name":"a","limit":1}]"#, "t[1].name"),
+            (r#"[{"name":"a","limit":1,"returns":"SECRET"}]"#, "t[0].returns"),
             (r#"[{"name":"a","limit":1,"every":"day"}]"#, "t[0].every"),
             (r#"["SECRET"]"#, "t[0]"),
             (r#"{"name":"a","limit":1}"#, "t"),

@@ -9,7 +9,8 @@ use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, License, Requirement};
 use countersign::limits::{MAX_ALLOWANCES, MAX_ALLOWED, MAX_DOMAINS, MAX_FEATURES, MAX_NAME_BYTES, MAX_SEATS};
 use countersign::name::Label;
-use countersign::terms::{Allowance, Overage, SeatPolicy};
+use countersign::span::Span;
+use countersign::terms::{Allowance, Manage, Overage, Returns, SeatPolicy};
 use countersign::version::VersionRange;
 use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
@@ -105,10 +106,16 @@ terms! {
         sample: Some(1),
         form: "must be a whole number of seconds, from 1 to 4294967295."
     }
+    /// The same on the calendar. Without months it is read as `durationSeconds`.
+    duration: Option<Span> = "duration" {
+        cell: Json,
+        sample: Span::new(1, 0),
+        form: "must be a duration such as `12h`, `30d`, `1mo` or `1y`, or by ISO 8601, such as `P1M` or `P1Y6M`."
+    }
     expiry_strategy: ExpiryStrategy = "expiryStrategy" {
         cell: Json,
         sample: ExpiryStrategy::Restrict,
-        form: "must be `restrict`, `maintain` or `allow`."
+        form: "must be `restrict`, `maintain`, `maintain-undated` or `allow`."
     }
     grace_seconds: u32 = "graceSeconds" {
         cell: Json,
@@ -130,6 +137,8 @@ terms! {
             matching: Matching::All,
             lease_seconds: Some(1),
             revive_seconds: 0,
+            strict: true,
+            manage: Some(Manage::Own),
         }),
         form: "must be an object such as {{\"per\":\"machine\",\"limit\":5}}, with a `limit` from 1 to {MAX_SEATS}, a \
                `leaseSeconds` of 1 or more, and `reviveSeconds` only with a lease."
@@ -151,7 +160,12 @@ pub(crate) struct TermsPatch(Map<String, Value>);
 impl Terms {
     /// Takes the terms from fields. Absent ones have the defaults of a licence.
     pub(crate) fn read(fields: &mut Fields) -> Result<Self, FieldError> {
-        let terms = Self::read_unchecked(fields)?;
+        let mut terms = Self::read_unchecked(fields)?;
+        if let (Some(span), None) = (terms.duration, terms.duration_seconds)
+            && span.months() == 0
+        {
+            (terms.duration, terms.duration_seconds) = (None, Some(span.seconds()));
+        }
         terms.check_bounds()?;
         Ok(terms)
     }
@@ -159,7 +173,13 @@ impl Terms {
     /// Takes a patch from fields, where `null` removes a term.
     pub(crate) fn take_patch(fields: &mut Fields) -> Result<TermsPatch, FieldError> {
         let names = Self::COLUMNS.iter().map(|(name, _)| *name);
-        let patch = TermsPatch(names.filter_map(|name| Some((name.to_owned(), fields.take(name)?))).collect());
+        let mut patch = TermsPatch(names.filter_map(|name| Some((name.to_owned(), fields.take(name)?))).collect());
+        // Each takes the other's place.
+        for (name, other) in [("duration", "durationSeconds"), ("durationSeconds", "duration")] {
+            if patch.0.get(name).is_some_and(|value| !value.is_null()) {
+                patch.0.entry(other).or_insert(Value::Null);
+            }
+        }
         // Checked against a full set of terms, so that an invalid value is refused whatever it is
         // merged into.
         Self::sample().patched(&patch)?;
@@ -169,6 +189,19 @@ impl Terms {
     /// These terms with a patch applied.
     pub(crate) fn patched(&self, patch: &TermsPatch) -> Result<Self, FieldError> {
         Self::read(&mut Fields::new(patch.0.clone()).merged_into(self.to_json()))
+    }
+
+    /// These terms, where what `before` does not have is strict unless it says otherwise. Terms
+    /// that are older than a setting keep the meaning that they had.
+    pub(crate) fn strict_beside(mut self, before: &Self) -> Self {
+        if before.seat_policy.is_none() {
+            self.seat_policy.iter_mut().for_each(|seats| _ = seats.manage.get_or_insert(Manage::Own));
+        }
+        let is_new = |allowance: &&mut Allowance| before.allowances.iter().all(|other| other.name != allowance.name);
+        for allowance in self.allowances.iter_mut().filter(is_new) {
+            allowance.returns.get_or_insert(Returns::Vendor);
+        }
+        self
     }
 
     /// The terms of a licence.
@@ -181,10 +214,12 @@ impl Terms {
             requires,
             expiry_basis,
             duration_seconds,
+            duration,
             expiry_strategy,
             grace_seconds,
             seat_policy,
             allowances,
+            renewal_day: _,
             format: _,
             generation: _,
             id: _,
@@ -203,12 +238,18 @@ impl Terms {
             requires,
             expiry_basis,
             duration_seconds,
+            duration,
             expiry_strategy,
             grace_seconds,
             max_domains,
             seat_policy,
             allowances,
         }
+    }
+
+    /// How long licences with these terms last.
+    pub(crate) fn lasts(&self) -> Option<Span> {
+        self.duration.or_else(|| self.duration_seconds.and_then(Span::of_seconds))
     }
 
     /// Gives a licence these terms. It keeps its plan if these have none, and its dates.
@@ -220,6 +261,7 @@ impl Terms {
             requires,
             expiry_basis,
             duration_seconds,
+            duration,
             expiry_strategy,
             grace_seconds,
             max_domains: _,
@@ -233,6 +275,7 @@ impl Terms {
         record.expiry_basis = expiry_basis;
         // With a fixed end, the duration was counted when that was fixed.
         record.duration_seconds = duration_seconds.filter(|_| expiry_basis != ExpiryBasis::Issue);
+        record.duration = duration.filter(|_| expiry_basis != ExpiryBasis::Issue);
         record.expiry_strategy = expiry_strategy;
         record.grace_seconds = grace_seconds;
         record.seat_policy = seat_policy;
@@ -243,8 +286,11 @@ impl Terms {
     /// that way.
     pub(crate) fn check_expiry(&self) -> Result<(), FieldError> {
         let basis = self.expiry_basis;
-        if basis != ExpiryBasis::Issue && self.duration_seconds.is_none() {
-            let detail = format_args!("is required if `expiryBasis` is `{basis}`.");
+        if self.duration.is_some() && self.duration_seconds.is_some() {
+            return Err(FieldError::new("duration", "and `durationSeconds` exclude each other; send one of them."));
+        }
+        if basis != ExpiryBasis::Issue && self.lasts().is_none() {
+            let detail = format_args!("or `duration` is required if `expiryBasis` is `{basis}`.");
             return Err(FieldError::new("durationSeconds", detail));
         }
         if basis == ExpiryBasis::FirstActivation && self.seat_policy.is_none() {
@@ -274,6 +320,42 @@ mod tests {
     use countersign::name::Product;
     use countersign::time::Timestamp;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_new_is_strict_and_what_was_there_keeps_its_meaning() {
+        let terms = |text: &str| Terms::read(&mut Fields::from_json(text.as_bytes()).unwrap()).unwrap();
+        let seats = terms(r#"{"activation":{"per":"machine","limit":1}}"#);
+        let manage = |terms: Terms| terms.seat_policy.unwrap().manage;
+        assert_eq!(manage(seats.clone().strict_beside(&Terms::default())), Some(Manage::Own));
+        assert_eq!(manage(seats.clone().strict_beside(&seats)), None);
+        let open = terms(r#"{"activation":{"per":"user","limit":1,"manage":"all"}}"#);
+        assert_eq!(manage(open.strict_beside(&Terms::default())), Some(Manage::All));
+
+        let old = terms(r#"{"allowances":[{"name":"old","limit":1}]}"#);
+        let new = terms(
+            r#"{"allowances":[{"name":"new","limit":1},{"name":"old","limit":2},{"name":"ours","limit":1,"returns":"holder"}]}"#,
+        );
+        let returns: Vec<_> = new.strict_beside(&old).allowances.iter().map(|allowance| allowance.returns).collect();
+        assert_eq!(returns, [Some(Returns::Vendor), None, Some(Returns::Holder)]);
+    }
+
+    #[test]
+    fn a_duration_takes_the_place_of_the_one_before() {
+        let terms = |text: &str| Terms::read(&mut Fields::from_json(text.as_bytes()).unwrap()).unwrap();
+        let after = |before: &str, patch: &str| {
+            let patch = Terms::take_patch(&mut Fields::from_json(patch.as_bytes()).unwrap()).ok().unwrap();
+            let after = terms(before).patched(&patch).unwrap();
+            (after.duration.map(|span| span.to_string()), after.duration_seconds)
+        };
+        let (calendar, seconds) = (r#"{"duration":"1y"}"#, r#"{"durationSeconds":60}"#);
+        assert_eq!(after(seconds, calendar), (Some("P1Y".to_owned()), None));
+        assert_eq!(after(calendar, seconds), (None, Some(60)));
+        assert_eq!(after(calendar, r#"{"duration":"P7D"}"#), (None, Some(604_800)));
+        assert_eq!(after(calendar, "{}"), (Some("P1Y".to_owned()), None));
+        assert_eq!(after(calendar, r#"{"duration":null}"#), (None, None));
+        let both = terms(r#"{"duration":"1y","durationSeconds":60}"#);
+        assert_eq!(both.check_expiry().unwrap_err().field, "duration");
+    }
 
     fn names() -> BTreeSet<String> {
         Terms::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect()
@@ -336,6 +418,7 @@ mod tests {
             (json!({ "activation": { "limit": 0 } }), "activation.limit"),
             (json!({ "versions": { "from": "one" } }), "versions.from"),
             (json!({ "durationSeconds": 0 }), "durationSeconds"),
+            (json!({ "duration": "1 month" }), "duration"),
             (json!({ "features": "export" }), "features"),
             (json!({ "maxDomains": MAX_DOMAINS + 1 }), "maxDomains"),
         ] {

@@ -2,7 +2,7 @@
 
 use countersign::field::FieldError;
 use countersign::name::{DisplayName, Product};
-use countersign::time::Timestamp;
+use countersign::time::{End, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
@@ -59,7 +59,7 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let name: DisplayName = fields.parse("name")?.ok_or_else(|| missing("name"))?;
     let role: Role = fields.parse("role")?.ok_or_else(|| missing("role"))?;
-    let expires_at: Option<Timestamp> = fields.parse("expiresAt")?;
+    let expires_at = fields.parse("expiresAt")?.map(|End(end)| end);
     let products: Option<Vec<Product>> = fields.parse_all("products")?;
     fields.finish()?;
     if products.as_ref().is_some_and(|products| !(1..=MAX_TOKEN_PRODUCTS).contains(&products.len())) {

@@ -294,3 +294,34 @@ fn one_request_writes_a_bounded_number_of_bytes() {
     import(500).problem(422, "CHANGE_TOO_LARGE");
     assert_eq!(import(200).expect(200)["imported"], 200);
 }
+
+/// Everywhere alike: when it is issued, patched, renewed and imported.
+#[test]
+fn an_end_on_a_date_includes_its_day() {
+    let registrar = start();
+    let ends = [
+        ("2027-01-31", "2027-02-01T00:00:00Z"),
+        ("2028-02-29Z", "2028-03-01T00:00:00Z"),
+        ("2029-12-31+02:00", "2029-12-31T22:00:00Z"),
+        ("2030-06-01T12:00:00+02:00", "2030-06-01T10:00:00Z"),
+    ];
+    for (given, end) in ends {
+        let issued = issue(&registrar, json!({ "expiresAt": given, "notBefore": "2026-01-01+02:00" }));
+        assert_eq!((&issued["expiresAt"], &issued["notBefore"]), (&json!(end), &json!("2025-12-31T22:00:00Z")));
+        let path = path(&issue(&registrar, json!({ "expiresAt": "2026-12-01" })));
+        assert_eq!(registrar.patch(&path, &json!({ "expiresAt": given })).expect(200)["expiresAt"], end);
+        let path = self::path(&issue(&registrar, json!({ "expiresAt": "2026-12-01" })));
+        let renewed = registrar.post(&format!("{path}/renew"), &json!({ "expiresAt": given })).expect(200);
+        assert_eq!(renewed["expiresAt"], end);
+        let csv = format!("product,plan,expiresAt\nacme,pro,{given}\n");
+        let import = registrar.request("POST", "/api/v1/licenses/import").body("text/csv", csv.as_bytes()).send();
+        let imported = registrar.get(&self::path(&import.expect(200)["results"][0])).expect(200);
+        assert_eq!(imported["expiresAt"], end);
+        let token = json!({ "name": "ci", "role": "reader", "expiresAt": given });
+        assert_eq!(registrar.post("/api/v1/tokens", &token).expect(201)["expiresAt"], end);
+    }
+    for given in ["2027-02-29", "2027-1-1", "31.01.2027", "2027-01-31+25:00", "tomorrow"] {
+        let refused = json!({ "product": "acme", "plan": "pro", "expiresAt": given });
+        assert_eq!(registrar.post("/api/v1/licenses", &refused).problem(400, "INVALID_REQUEST")["field"], "expiresAt");
+    }
+}

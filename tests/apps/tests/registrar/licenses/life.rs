@@ -70,7 +70,7 @@ fn a_licence_gets_the_terms_of_its_policy() {
         "id": issued["id"], "product": "acme", "status": "active", "hint": issued["hint"], "plan": "pro", "policy": policy,
         "issuedAt": "2026-11-22T10:00:00Z", "expiresAt": "2026-12-22T10:00:00Z", "expiryStrategy": "restrict", "graceSeconds": 0,
         "features": ["export"], "domains": ["example.com"], "requires": [],
-        "activation": { "per": "machine", "limit": 2, "overage": "none", "match": "all", "reviveSeconds": 0 },
+        "activation": { "per": "machine", "limit": 2, "overage": "none", "match": "all", "reviveSeconds": 0, "manage": "own" },
         "owner": "jane", "metadata": {}, "createdAt": "2026-11-22T10:00:00Z", "updatedAt": "2026-11-22T10:00:00Z",
         "revision": 1, "generation": 1,
     });
@@ -162,13 +162,16 @@ fn a_new_key_keeps_the_seats() {
 }
 
 #[test]
-fn an_old_key_is_revoked_and_frees_no_seat() {
+fn an_old_key_is_revoked_frees_no_seat_and_tells_nothing() {
     let issued = Issued::new();
     assert_eq!(issued.ask("activate", &issued.key, "m1"), "VALID");
     issued.change("rotate-key", json!({}));
     assert_eq!(issued.ask("validate", &issued.key, "m1"), "REVOKED");
-    let seat = json!({ "key": issued.key, "fingerprint": "m1" });
-    assert_eq!(issued.registrar.holder("deactivate", &seat)["deactivated"], false);
+    let revoked = json!({ "valid": false, "code": "REVOKED", "detail": "The licence was revoked." });
+    let (key, seat) = (json!({ "key": issued.key }), json!({ "key": issued.key, "fingerprint": "m1" }));
+    for (verb, body) in [("activations", &key), ("deactivate", &seat), ("activate", &seat), ("heartbeat", &seat)] {
+        assert_eq!(issued.registrar.holder(verb, body), revoked, "{verb}");
+    }
     issued.registrar.post("/api/v1/licenses/lookup", &json!({ "key": issued.key })).problem(404, "NOT_FOUND");
 }
 
@@ -374,4 +377,57 @@ fn propagated_is_false_until_the_store_has_the_change() {
     assert_eq!(delivered, json!({ "delivered": 1, "left": 0 }));
     assert_eq!(code(&registrar, &licence["key"]), "SUSPENDED");
     assert_eq!(verb(&registrar, &licence, "suspend", json!({}))["propagated"], true);
+}
+
+#[test]
+fn a_licence_is_renewed_by_months_without_drift() {
+    let registrar = start();
+    let monthly = policy(&registrar, json!({ "plan": "pro", "duration": "1mo" }));
+    assert_eq!((&monthly["duration"], monthly.get("durationSeconds")), (&json!("P1M"), None));
+    // It is issued on 22 November.
+    let licence = registrar.post("/api/v1/licenses", &json!({ "policy": monthly["id"] })).expect(201);
+    assert_eq!(licence["expiresAt"], "2026-12-22T10:00:00Z");
+    assert_eq!(verb(&registrar, &licence, "renew", json!({}))["expiresAt"], "2027-01-22T10:00:00Z");
+
+    let licence = issue(&registrar, json!({ "expiresAt": "2027-12-31T12:00:00Z" }));
+    let renew = |duration: &str| {
+        let renewed = verb(&registrar, &licence, "renew", json!({ "duration": duration }));
+        (renewed["expiresAt"].as_str().unwrap().to_owned(), renewed["renewalDay"].as_u64())
+    };
+    assert_eq!(renew("P1M"), ("2028-01-31T12:00:00Z".into(), None));
+    assert_eq!(renew("1mo"), ("2028-02-29T12:00:00Z".into(), Some(31)));
+    assert_eq!(renew("1mo"), ("2028-03-31T12:00:00Z".into(), None));
+    assert_eq!(renew("1y"), ("2029-03-31T12:00:00Z".into(), None));
+    assert_eq!(renew("11mo"), ("2030-02-28T12:00:00Z".into(), Some(31)));
+
+    // It stays as long as the end does.
+    let patched = registrar.patch(&path(&licence), &json!({ "owner": "jane" })).expect(200);
+    assert_eq!(patched["renewalDay"], 31);
+    let patched = registrar.patch(&path(&licence), &json!({ "expiresAt": "2030-03-01" })).expect(200);
+    assert_eq!(patched.get("renewalDay"), None);
+
+    for (body, field) in [
+        (json!({ "duration": "1 month" }), "duration"),
+        (json!({ "duration": "1mo", "durationSeconds": 1 }), "duration"),
+        (json!({ "duration": "1mo", "expiresAt": "2040-01-01" }), "expiresAt"),
+    ] {
+        let refused = registrar.post(&format!("{}/renew", path(&licence)), &body).problem(400, "INVALID_REQUEST");
+        assert_eq!(refused["field"], field, "{body}");
+    }
+}
+
+#[test]
+fn a_month_that_begins_with_use_is_one_of_the_calendar() {
+    let registrar = start();
+    let terms = json!({ "expiryBasis": "first-validation", "duration": "P1M" });
+    let licence = issue(&registrar, terms);
+    let verdict = registrar.holder("validate", &json!({ "key": licence["key"] }));
+    assert_eq!(verdict["expiresAt"], "2026-12-22T10:00:00Z");
+    let renewed = verb(&registrar, &licence, "renew", json!({ "duration": "P1Y" }));
+    assert_eq!((&renewed["duration"], renewed.get("durationSeconds")), (&json!("P1Y1M"), None));
+    registrar.advance(1_000 * DAY);
+    assert_eq!(code(&registrar, &licence["key"]), "EXPIRED");
+    verb(&registrar, &licence, "renew", json!({ "duration": "1mo" }));
+    let verdict = registrar.holder("validate", &json!({ "key": licence["key"] }));
+    assert_eq!(verdict["expiresAt"], "2029-09-18T10:00:00Z", "a month from 18 August");
 }

@@ -24,13 +24,15 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         issued.policy = Some(id.clone());
         issued.set_terms(terms);
         if terms.expiry_basis != ExpiryBasis::Issue {
-            issued.record.expires_at = None;
+            issued.record.set_end(None);
         } else if before.expiry_basis != ExpiryBasis::Issue {
             // The licence keeps the end that its first use set. If it was not used, its time begins
             // now.
             let end = before.ends_at(store::state(&before.id)?.begun_at);
-            let end = end.or_else(|| terms.duration_seconds.map(|duration| ask.now.plus_seconds(duration)));
-            issued.record.expires_at = end;
+            match (end, terms.lasts()) {
+                (None, Some(span)) => issued.record.extend(ask.now, span),
+                (end, _) => issued.record.set_end(end),
+            }
         }
         Ok(())
     })

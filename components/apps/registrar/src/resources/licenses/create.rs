@@ -3,7 +3,7 @@
 use countersign::field::FieldError;
 use serde_json::{Map, Value, json};
 
-use super::draft::{Draft, NewKey, existing_key};
+use super::draft::{Draft, NewKey, Origin, existing_key};
 use super::issued::IssuedLicense;
 use crate::ask::Ask;
 use crate::auth::guesses;
@@ -22,7 +22,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let existing_key = existing_key(ask, &mut fields)?;
     fields.finish()?;
     let mut build = || {
-        let (issued, key) = draft.issue(ask, existing_key.clone(), ask.now)?;
+        let (issued, key) = draft.issue(ask, existing_key.clone(), ask.now, Origin::New)?;
         if existing_key.is_some() {
             key.check_is_unused(ask)?;
         }
@@ -51,7 +51,7 @@ pub(crate) fn batch(ask: &Ask<'_>) -> Result<Response, Problem> {
         let mut change = Change::new();
         let mut items = Vec::new();
         for _ in 0..count {
-            let (issued, key) = draft.issue(ask, None, ask.now)?;
+            let (issued, key) = draft.issue(ask, None, ask.now, Origin::New)?;
             issued.insert(&mut change, ACTION);
             items.push(Value::Object(view(&issued, key)));
         }

@@ -7,7 +7,7 @@ use countersign::key::{self, Hint, Key, KeyHash, Prefix};
 use countersign::license::{ExpiryBasis, License};
 use countersign::limits::MAX_DOMAINS;
 use countersign::name::Product;
-use countersign::time::Timestamp;
+use countersign::time::{End, Start, Timestamp};
 use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
 
@@ -37,6 +37,15 @@ pub(crate) struct Draft {
     key_prefix: Option<Prefix>,
 }
 
+/// Where a licence comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is issued now: settings that it does not say are strict.
+    New,
+    /// It was exported from a Countersign: its terms mean what they meant there.
+    Export,
+}
+
 /// The key of a new licence, or the next key of an existing one.
 #[derive(Clone)]
 pub(crate) struct NewKey {
@@ -52,14 +61,16 @@ impl Draft {
         let expires_at = match fields.take("expiresAt") {
             None => None,
             Some(Value::Null) => Some(None),
-            Some(value) => Fields::new(Map::from_iter([("expiresAt".to_owned(), value)])).parse("expiresAt")?.map(Some),
+            Some(value) => Fields::new(Map::from_iter([("expiresAt".to_owned(), value)]))
+                .parse("expiresAt")?
+                .map(|End(end)| Some(end)),
         };
         Ok(Self {
             product: fields.parse("product")?,
             policy: fields.text("policy")?,
             terms: Terms::take_patch(fields)?,
             domains: domains(fields, &[])?.unwrap_or_default(),
-            not_before: fields.parse("notBefore")?,
+            not_before: fields.parse("notBefore")?.map(|Start(start)| start),
             expires_at,
             owner: owner(fields)?,
             metadata: metadata::take(fields)?.unwrap_or_default(),
@@ -73,6 +84,7 @@ impl Draft {
         ask: &Ask<'_>,
         existing_key: Option<NewKey>,
         issued_at: Timestamp,
+        origin: Origin,
     ) -> Result<(IssuedLicense, NewKey), Problem> {
         let policy = match &self.policy {
             Some(id) => Some(Policy::named(ask, id)?),
@@ -88,8 +100,11 @@ impl Draft {
         }
         let product_prefix = key_prefix(&product)?;
 
-        let terms = policy.map(|policy| policy.terms).unwrap_or_default();
-        let terms = terms.patched(&self.terms).map_err(problem::refused)?;
+        let of_policy = policy.map(|policy| policy.terms).unwrap_or_default();
+        let mut terms = of_policy.patched(&self.terms).map_err(problem::refused)?;
+        if origin == Origin::New {
+            terms = terms.strict_beside(&of_policy);
+        }
         let plan = terms.plan.clone().ok_or_else(|| match &self.policy {
             None => missing("plan").into(),
             Some(_) => unprocessable("plan", "is required, as the policy has none."),
@@ -101,8 +116,13 @@ impl Draft {
         record.hint = key.hint.clone();
         record.domains = self.domains.clone();
         record.not_before = self.not_before;
-        let counted = terms.duration_seconds.filter(|_| terms.expiry_basis == ExpiryBasis::Issue);
-        record.expires_at = self.expires_at.unwrap_or(counted.map(|duration| issued_at.plus_seconds(duration)));
+        match self.expires_at {
+            Some(end) => record.set_end(end),
+            None if terms.expiry_basis == ExpiryBasis::Issue => {
+                terms.lasts().into_iter().for_each(|span| record.extend(issued_at, span));
+            }
+            None => {}
+        }
 
         let mut issued = IssuedLicense {
             policy: self.policy.clone(),

@@ -3,6 +3,7 @@
 use countersign::domain::DomainRule;
 use countersign::field::FieldError;
 use countersign::license::ExpiryBasis;
+use countersign::time::{End, Start};
 use countersign_app_common::fields::{Fields, about};
 use serde_json::{Map, Value, json};
 
@@ -39,16 +40,18 @@ pub(crate) fn patch(ask: &Ask<'_>) -> Result<Response, Problem> {
 }
 
 fn merge(issued: &mut IssuedLicense, terms: &TermsPatch, others: Fields) -> Result<(), Problem> {
-    let terms = issued.terms().patched(terms).map_err(problem::refused)?;
+    let before = issued.terms();
+    let terms = before.patched(terms).map_err(problem::refused)?.strict_beside(&before);
     let mut fields = others.merged_into(other_fields(issued));
-    if terms.expiry_basis == ExpiryBasis::Issue && terms.duration_seconds.is_some() {
+    if terms.expiry_basis == ExpiryBasis::Issue && terms.lasts().is_some() {
+        let field = if terms.duration.is_some() { "duration" } else { "durationSeconds" };
         let detail = "is only for a licence whose time begins with its first use; patch `expiresAt` instead.";
-        return Err(unprocessable("durationSeconds", detail));
+        return Err(unprocessable(field, detail));
     }
     let domains: Option<Vec<DomainRule>> = draft::domains(&mut fields, &issued.record.domains)?;
     issued.record.domains = domains.unwrap_or_default();
-    issued.record.not_before = fields.parse("notBefore")?;
-    issued.record.expires_at = fields.parse("expiresAt")?;
+    issued.record.not_before = fields.parse("notBefore")?.map(|Start(start)| start);
+    issued.record.set_end(fields.parse("expiresAt")?.map(|End(end)| end));
     issued.owner = draft::owner(&mut fields)?;
     issued.metadata = metadata::take(&mut fields)?.unwrap_or_default();
     fields.finish()?;

@@ -17,7 +17,7 @@ use super::{CSV, NDJSON};
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::limits::{MAX_BULK_ITEMS, MAX_IMPORTED_GENERATION};
-use crate::resources::licenses::draft::{Draft, NewKey, existing_key};
+use crate::resources::licenses::draft::{Draft, NewKey, Origin, existing_key};
 use crate::resources::licenses::issued::IssuedLicense;
 use crate::sql::db::{self, text};
 use crate::wire::Response;
@@ -35,6 +35,7 @@ struct Entry {
     issued_at: Option<Timestamp>,
     created_at: Option<Timestamp>,
     generation: Option<u64>,
+    renewal_day: Option<u8>,
 }
 
 /// `POST /api/v1/licenses/import`
@@ -150,6 +151,7 @@ impl Entry {
             issued_at: fields.parse("issuedAt")?,
             created_at: fields.parse("createdAt")?,
             generation,
+            renewal_day: renewal_day(&mut fields)?,
         };
         // An export has these, but the imported licence begins its own.
         fields.take("updatedAt");
@@ -160,14 +162,26 @@ impl Entry {
 
     fn issue(&self, ask: &Ask<'_>, taken: &mut TakenNames) -> Result<(IssuedLicense, NewKey), Problem> {
         let issued_at = self.issued_at.unwrap_or(ask.now);
-        let (mut issued, key) = self.draft.issue(ask, self.key.clone(), issued_at)?;
+        // Only exports have a generation.
+        let origin = if self.generation.is_some() { Origin::Export } else { Origin::New };
+        let (mut issued, key) = self.draft.issue(ask, self.key.clone(), issued_at, origin)?;
         let record = &mut issued.record;
         record.id = self.id.clone().unwrap_or(record.id.clone());
         record.status = self.status.unwrap_or(record.status);
         record.generation = self.generation.unwrap_or(record.generation);
+        record.renewal_day = self.renewal_day.or(record.renewal_day);
         issued.created_at = self.created_at.unwrap_or(issued.created_at);
         taken.add(&issued).map_err(|problem| guesses::refuse(ask, problem))?;
         Ok((issued, key))
+    }
+}
+
+/// `renewalDay`, as an export has it.
+fn renewal_day(fields: &mut Fields) -> Result<Option<u8>, FieldError> {
+    match fields.integer("renewalDay")?.map(u8::try_from) {
+        None => Ok(None),
+        Some(Ok(day @ 1..=31)) => Ok(Some(day)),
+        Some(_) => Err(FieldError::new("renewalDay", "must be a day of the month, from 1 to 31.")),
     }
 }
 

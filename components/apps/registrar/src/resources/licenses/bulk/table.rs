@@ -12,7 +12,7 @@ use crate::resources::terms::{Cell, Terms};
 
 /// The columns of an export, in their order. Terms that are not among them follow. An import
 /// accepts these and others, in any order.
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 29] = [
     "id",
     "keyHash",
     "hint",
@@ -25,6 +25,8 @@ const COLUMNS: [&str; 27] = [
     "expiresAt",
     "expiryBasis",
     "durationSeconds",
+    "duration",
+    "renewalDay",
     "expiryStrategy",
     "graceSeconds",
     "features",

@@ -73,7 +73,7 @@ impl Filter {
             status: query.parse_one("status", Status::parse)?,
             owner: query.parse_one("owner", Identifier::parse)?.map(|owner| fold(owner.as_str())),
             domain: query.parse_one("domain", DomainRule::parse)?,
-            ends_before: query.parse_one("expiringBefore", Timestamp::parse)?,
+            ends_before: query.parse_one("expiringBefore", Timestamp::parse_start)?,
             search: query.take("search"),
             order: Order::Creation(&queries::ALL),
         };
