@@ -20,13 +20,6 @@ pub(crate) const API_ATTEMPTS: u32 = 4;
 /// The pause before the first retry. It doubles with each further one.
 pub(crate) const API_FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Concurrent requests of an import to a server.
-pub(crate) const REMOTE_CONCURRENCY: usize = 4;
-
-/// Concurrent requests of an import in this process. They mostly wait for the disk, which syncs
-/// several writes in the time of one.
-pub(crate) const LOCAL_CONCURRENCY: usize = 4;
-
 /// How long to wait for a connection to a server.
 pub(crate) const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -143,8 +143,14 @@ fn dependencies() -> Result<Outcome> {
 
 /// All that needs no host.
 fn core() -> Result<Outcome> {
-    let packages =
-        ["countersign", "countersign-registrar", "countersign-adapter-wasi", "countersign-validator", "xtask"];
+    let packages = [
+        "countersign",
+        "countersign-bulk",
+        "countersign-registrar",
+        "countersign-adapter-wasi",
+        "countersign-validator",
+        "xtask",
+    ];
     check(cargo().arg("test").args(packages.iter().flat_map(|package| ["--package", package])))?;
     Ok(Outcome::Passed)
 }

@@ -9,7 +9,7 @@ mod remote;
 use std::sync::Arc;
 use std::thread;
 
-use crate::limits::{API_ATTEMPTS, API_FIRST_PAUSE, LOCAL_CONCURRENCY, REMOTE_CONCURRENCY};
+use crate::limits::{API_ATTEMPTS, API_FIRST_PAUSE};
 use serde_json::Value;
 
 pub(crate) use error::ApiError;
@@ -118,14 +118,6 @@ impl Answer {
 }
 
 impl Api {
-    /// How many concurrent requests are worth while.
-    pub(crate) fn concurrency(&self) -> usize {
-        match self {
-            Self::Local(_) => LOCAL_CONCURRENCY,
-            Self::Remote(_) => REMOTE_CONCURRENCY,
-        }
-    }
-
     /// Sends a request. Retries up to [`API_ATTEMPTS`] times if there was no answer, or a 503.
     pub(crate) fn send(&self, request: &Request) -> Result<Answer, ApiError> {
         self.send_for(request, |answer| (200..300).contains(&answer.status))

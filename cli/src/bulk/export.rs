@@ -21,7 +21,8 @@ use crate::output::progress;
 /// Export licences for `import` or for another host's store
 ///
 /// ndjson, csv: all fields of each licence, with the hash of its key in place of
-/// the key. `import` reads them.
+/// the key. `import` reads them. In csv a cell that a spreadsheet would compute
+/// begins with an apostrophe, which `import` removes.
 ///
 /// The other formats copy the store of a data directory to another host:
 ///
@@ -45,6 +46,12 @@ pub(crate) struct Export {
     /// The output format
     #[arg(long, default_value = "ndjson")]
     format: Format,
+    /// Begin CSV with a byte order mark, which Excel needs for other letters than A to Z
+    #[arg(long)]
+    bom: bool,
+    /// Also export the state of each licence: seats, usage and when its time began
+    #[arg(long)]
+    state: bool,
     /// Write to this file (mode 0600) instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -120,6 +127,9 @@ impl Export {
 
     /// Writes the API's export, page by page.
     fn pages(&self, format: &str) -> Result<(), CommandError> {
+        if self.bom && format != "csv" {
+            return Err(CommandError::Input("`--bom` is for csv".into()));
+        }
         let api = self.connection.open()?;
         let mut out = self.out()?;
         // Progress would mix with lines on the same terminal.
@@ -127,6 +137,10 @@ impl Export {
         let mut parameters = self.filters.parameters();
         parameters.push(("format", Some(format.to_owned())));
         parameters.push(("limit", Some(API_BULK_PAGE.to_string())));
+        parameters.push(("state", self.state.then(|| "true".to_owned())));
+        if self.bom {
+            out.write_all("\u{feff}".as_bytes())?;
+        }
         let first = query(path(&["licenses", "export"]), &parameters);
         let mut next = Some(first.clone());
         while let Some(page) = next {
@@ -147,9 +161,10 @@ impl Export {
     /// Writes the store of a data directory in the form of another host.
     fn store(&self, shape: &Shape) -> Result<(), CommandError> {
         let is_given = |(_, value): &(_, Option<String>)| value.is_some();
-        if self.filters.parameters().iter().any(is_given) {
+        if self.state || self.bom || self.filters.parameters().iter().any(is_given) {
             return Err(CommandError::Input(
-                "this format exports the whole store; filters are for ndjson and csv".into(),
+                "this format exports the whole store; filters and `--state` are for ndjson and csv, `--bom` for csv"
+                    .into(),
             ));
         }
         let reader = Reader::open(&self.connection.data_directory()?)?;

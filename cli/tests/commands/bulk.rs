@@ -40,27 +40,32 @@ fn invalid_lines_are_reported_and_change_nothing_else() {
         let mut given: Vec<String> = lines(0..1_200).lines().map(str::to_owned).collect();
         given[3] = "{\"key\":".into();
         given[700] = line(&json!({ "key": key(700), "colour": "red" })).trim_end().into();
-        // In the same request: of two requests either may be first.
-        given[1_100] = line(&json!({ "key": key(1_050) })).trim_end().into();
+        // In another request than the line whose key it has.
+        given[1_100] = line(&json!({ "key": key(50) })).trim_end().into();
         given[1_150] = format!("{{\"key\":\"{}\"}}", "x".repeat(70_000));
         let path = file(&place.directory(), "licences.ndjson", &given.join("\n"));
 
-        let Printed { code, out, err } = place.run(&["import", &path, "--dry-run"]);
-        assert_eq!((code, out.as_str()), (1, "1196 lines can be imported, 4 failed\n"), "{err}");
+        let Printed { code, out, err: dry_err } = place.run(&["import", &path, "--dry-run"]);
+        assert_eq!((code, out.as_str()), (1, "1200 lines: 1196 can be imported, 4 failed\n"), "{dry_err}");
         assert_eq!(place.json(&["stats"])["licenses"]["active"], 0);
 
         let Printed { code, out, err } = place.run(&["import", &path]);
-        assert_eq!((code, out.as_str()), (1, "1196 lines imported, 4 failed\n"), "{err}");
-        let reported: BTreeSet<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
-        assert_eq!(reported, BTreeSet::from(["line 4", "line 701", "line 1101", "line 1151"]), "{err}");
-        assert!(err.contains("colour") && !err.contains(&key(1_050)), "{err}");
+        assert_eq!((code, out.as_str()), (1, "1200 lines: 1196 imported, 4 failed\n"), "{err}");
+        let reported: Vec<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
+        assert_eq!(reported, ["line 4", "line 701", "line 1101", "line 1151"]);
+        assert_eq!(err, dry_err, "a dry run says what the run says");
+        assert!(err.contains("colour") && !err.contains(&key(50)), "{err}");
         assert_eq!(place.json(&["stats"])["licenses"]["active"], 1_196);
         assert_eq!(place.run(&["validate", &key(1_199)]).code, 0);
 
         let Printed { code, out, .. } = place.run(&["import", &path, "--json"]);
         assert_eq!(code, 1, "each exists by now");
         let sums: Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(sums, json!({ "imported": 0, "failed": 1_200, "dryRun": false, "propagated": true }));
+        assert_eq!(
+            sums,
+            json!({ "lines": 1_200, "imported": 0, "failed": 1_200, "blank": 0, "header": 0, "continued": 0,
+                "dryRun": false, "propagated": true })
+        );
     }
 }
 
@@ -69,14 +74,21 @@ fn generated_keys_go_to_a_file_that_only_its_owner_can_read() {
     for place in both() {
         let text = lines(0..2) + &line(&json!({ "owner": "ünïcode" }));
         let path = file(&place.directory(), "licences.ndjson", &text);
-        let Printed { code, err, .. } = place.run(&["import", &path]);
-        assert_eq!(code, 2, "{err}");
-        assert!(err.contains("line 3 has no key") && err.contains("--keys"), "{err}");
-        assert_eq!(place.run(&["import", &path, "--dry-run"]).code, 0, "a dry run generates none");
+        for words in [&["import", &path, "--dry-run"][..], &["import", &path]] {
+            let Printed { code, out, err } = place.run(words);
+            let imported = if words.len() == 2 { "imported" } else { "can be imported" };
+            assert_eq!((code, out), (1, format!("3 lines: 2 {imported}, 1 failed\n")), "{err}");
+            assert!(err.starts_with("line 3: ") && err.contains("no key") && err.contains("--keys FILE"), "{err}");
+        }
 
         let keys = place.directory().join("keys.ndjson");
-        let Printed { code, out, err } = place.run(&["import", &path, "--keys", keys.to_str().unwrap()]);
-        assert_eq!((code, err.as_str()), (0, ""), "{err}");
+        let lines: Vec<&str> = text.lines().collect();
+        let path = file(&place.directory(), "new.ndjson", &["", "", lines[2]].join("\n"));
+        let import = ["import", &path, "--keys", keys.to_str().unwrap()];
+        assert_eq!(place.run(&[&import[..], &["--dry-run"]].concat()).code, 0);
+        assert!(!keys.exists(), "a dry run generates none");
+        let Printed { code, out, err } = place.run(&import);
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "3 lines: 1 imported, 0 failed, 2 blank\n", ""));
         assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
         let made = fs::read_to_string(&keys).unwrap();
         let made: Vec<Value> = made.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -84,7 +96,9 @@ fn generated_keys_go_to_a_file_that_only_its_owner_can_read() {
         let key = made[0]["key"].as_str().unwrap();
         assert!(!out.contains(key));
         assert_eq!(place.json(&["show", key])["owner"], "ünïcode");
-        assert_eq!(place.run(&["import", &path, "--keys", keys.to_str().unwrap()]).code, 3, "it exists");
+        for words in [&import[..], &[&import[..], &["--dry-run"]].concat()] {
+            assert_eq!(place.run(words).code, 3, "the file exists");
+        }
     }
 }
 
@@ -131,12 +145,13 @@ fn exports_can_be_imported() {
 
             let other = acme(Place::data());
             let Printed { code, out, err } = other.run(&["import", path]);
-            assert_eq!((code, out.as_str()), (1, "602 lines imported, 1 failed\n"), "{err}");
+            // CSV has column names.
+            let (lines, more) = if format == "csv" { (604, ", 1 header") } else { (603, "") };
+            assert_eq!((code, out), (1, format!("{lines} lines: 602 imported, 1 failed{more}\n")), "{err}");
             assert!(err.contains("policy"), "which does not exist there yet: {err}");
             assert_eq!(other.run(&["validate", &key]).out.split(':').next(), Some("NOT_FOUND"));
             let again = other.run(&["export", "--format", format]).out;
-            // Concurrent requests arrive in any order.
-            let given = |text: &str| -> BTreeSet<String> {
+            let given = |text: &str| -> Vec<String> {
                 text.lines().filter(|line| !line.contains(policy)).map(timeless).collect()
             };
             assert!(given(&again) == given(&exported), "{format}");
@@ -174,7 +189,7 @@ fn a_vendor_moves_with_policies_and_licences() {
     let path = path.to_str().unwrap();
     run(&from, &["export", "--output", path]);
     let Printed { code, out, err } = to.run(&["import", path]);
-    assert_eq!((code, out.as_str()), (0, "4 lines imported, 0 failed\n"), "{err}");
+    assert_eq!((code, out.as_str()), (0, "4 lines: 4 imported, 0 failed\n"), "{err}");
 
     let records = |place: &Place| {
         let mut records: Vec<(String, License)> = Vec::new();
@@ -226,7 +241,7 @@ fn csv_of_a_spreadsheet_is_imported() {
     let bad = "acme,pro,from-a-spreadsheet-2,,,machine,many,18\r\n";
     let path = file(&place.directory(), "licences.csv", &[header, good, bad].concat());
     let Printed { code, out, err } = place.run(&["import", &path]);
-    assert_eq!((code, out.as_str()), (1, "1 lines imported, 1 failed\n"), "{err}");
+    assert_eq!((code, out.as_str()), (1, "3 lines: 1 imported, 1 failed, 1 header\n"), "{err}");
     assert!(err.starts_with("line 3:") && err.lines().count() == 1, "{err}");
     let license = place.json(&["show", "from-a-spreadsheet-1"]);
     assert_eq!(license["owner"], "Doe, Jane");
@@ -241,7 +256,115 @@ fn an_empty_file_imports_nothing() {
     let place = acme(Place::data());
     for format in ["ndjson", "csv"] {
         let Printed { code, out, err } = run(&mut place.command(&["import", "-", "--format", format]), "");
-        assert_eq!((code, out.as_str(), err.as_str()), (0, "0 lines imported, 0 failed\n", ""));
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "0 lines: 0 imported, 0 failed\n", ""));
     }
     assert_eq!(place.run(&["import", "/nowhere"]).code, 3);
+}
+
+/// Runs an import of a file with these bytes.
+fn import(place: &Place, name: &str, bytes: impl AsRef<[u8]>, more: &[&str]) -> Printed {
+    let path = place.directory().join(name);
+    fs::write(&path, bytes).unwrap();
+    place.run(&[&["import", path.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn a_quote_harms_no_line_but_its_own() {
+    for place in both() {
+        let good = |from: u32, to: u32| -> String {
+            (from..to).map(|n| format!("SL-{n:05}-AAAA-0001,acme,pro,{}\n", "x".repeat(60))).collect()
+        };
+        let header = "key,product,plan,metadata.note\n";
+        let inch = format!("{header}SL-INCH-AAAA-0001,acme,pro,24\" screen\n{}", good(0, 1_000));
+        let Printed { code, out, err } = import(&place, "inch.csv", inch, &[]);
+        assert_eq!((code, out.as_str()), (0, "1002 lines: 1001 imported, 0 failed, 1 header\n"), "{err}");
+        assert_eq!(place.json(&["show", "SL-INCH-AAAA-0001"])["metadata"]["note"], "24\" screen");
+        for (at, wrong) in [(2_000, "\"24\" screen\""), (4_000, "\"24 screen")] {
+            let (first, rest) = (good(at, at + 300), good(at + 300, at + 1_400));
+            let file = format!("{header}{first}SL-WRONG-AAAA-0001,acme,pro,{wrong}\n{rest}");
+            for more in [&["--dry-run"][..], &[]] {
+                let Printed { code, out, err } = import(&place, "quotes.csv", &file, more);
+                assert!(out.starts_with("1402 lines: 1400 ") && out.ends_with(", 1 failed, 1 header\n"), "{out}{err}");
+                assert!(code == 1 && err.starts_with("line 302: Cell 4 ") && err.lines().count() == 1, "{err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_line_of_a_file_is_accounted_for() {
+    let place = acme(Place::data());
+    let file = "\n\u{feff}key;product;plan;owner;\r\nAC-0001-AAAA-0001;acme;pro;\"two\r\nlines\";\r\n;;;;\r\n\r\n\
+        AC-0002-AAAA-0001;acme;pro;jane;\r\nAC-0003-AAAA-0001;acme\r\nAC-0004-AAAA-0001;none;pro;;\r\n";
+    let file = file.replace("\n\u{feff}", "\u{feff}\n");
+    let Printed { code, out, err } = import(&place, "all.csv", &file, &[]);
+    assert_eq!(out, "9 lines: 1 imported, 3 failed, 3 blank, 1 header, 1 continued\n", "{err}");
+    let reported: Vec<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
+    assert_eq!((code, reported), (1, vec!["lines 3 to 4", "line 8", "line 9"]), "{err}");
+    assert!(err.contains("`owner`") && err.contains("2 cells") && err.contains("`product`"), "{err}");
+    let sums: Value = serde_json::from_str(&import(&place, "all.csv", &file, &["--json"]).out).unwrap();
+    assert_eq!((&sums["lines"], &sums["blank"], &sums["continued"]), (&json!(9), &json!(3), &json!(1)));
+}
+
+#[test]
+fn files_of_other_programs_are_imported() {
+    let place = acme(Place::data());
+    let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for (name, bytes) in [
+        ("mac.csv", b"key,product,plan\rCR-0001-AAAA-0001,acme,pro\rCR-0002-AAAA-0002,acme,pro\r".to_vec()),
+        ("excel.csv", b"License Key;Product;Plan;E-Mail\r\nSC-0001-AAAA-0001;acme;pro;a\r\nSC-0002-AAAA-0001;acme;pro;\r\n".to_vec()),
+        ("unicode.txt", utf16("\u{feff}key\tproduct\tplan\r\nUT-0001-AAAA-0001\tacme\tpro\r\nUT-0002-AAAA-0001\tacme\tpro\r\n")),
+        ("padded.csv", b"key,product,plan,\nBL-0001-AAAA-0001,acme,pro\n,,\n,,\nBL-0002-AAAA-0002 ,acme,pro,\n".to_vec()),
+        ("no-name", b"{\"key\":\"JS-0001-AAAA-0001\",\"product\":\"acme\",\"plan\":\"pro\"}\r{\"license_key\":\"JS-0002-AAAA-0001\",\"product\":\"acme\",\"plan\":\"pro\"}".to_vec()),
+    ] {
+        let Printed { code, out, err } = import(&place, name, bytes, &[]);
+        assert!(code == 0 && out.contains(": 2 imported, 0 failed"), "{name}: {out}{err}");
+    }
+    assert_eq!(place.run(&["validate", "BL-0002-AAAA-0002"]).code, 0, "no key ends with a space");
+}
+
+#[test]
+fn a_file_that_cannot_be_imported_is_named_and_nothing_is_imported() {
+    for place in both() {
+        for (bytes, cause) in [
+            ("PK\u{3}\u{4}..[Content_Types].xml..", "This is an Excel workbook (.xlsx)"),
+            ("key;colour\na;b\n", "Line 1 has the column names. Column 2, `colour`, is not known"),
+            ("\n\n\nkey,license_key\na,b\n", "Line 4 has the column names. Columns 1 and 2 are both `key`"),
+            ("colour,size\n", "Line 1 has the column names. None of them is known"),
+        ] {
+            for more in [&["--dry-run"][..], &[]] {
+                let Printed { code, out, err } = import(&place, "wrong.csv", bytes, more);
+                assert_eq!((code, out.as_str()), (2, ""), "{err}");
+                assert!(err.contains(cause) && err.lines().count() == 1, "{err}");
+            }
+        }
+    }
+    let Printed { code, err, .. } = acme(Place::data()).run(&["import", "/nowhere"]);
+    assert!(code == 3 && err.contains("/nowhere"), "{err}");
+}
+
+#[test]
+fn a_spreadsheet_computes_nothing_of_an_export() {
+    let place = acme(Place::data());
+    for owner in ["=HYPERLINK(\"http://x\")", "@SUM(1)", "-2+3"] {
+        let owner = format!("--owner={owner}");
+        assert_eq!(place.run(&["issue", "--product", "acme", "--plan", "=cmd", &owner]).code, 0);
+    }
+    let path = place.directory().join("out.csv");
+    let export = ["export", "--format", "csv", "--bom", "--state", "--output", path.to_str().unwrap()];
+    assert_eq!(place.run(&export).code, 0);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("\u{feff}id,") && text.contains(",state\r\n"));
+    assert!(text.contains(",'=cmd,") && !text.contains(",=") && !text.contains(",@") && !text.contains(",-"), "{text}");
+    let other = acme(Place::data());
+    let Printed { code, out, err } = other.run(&["import", path.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (0, "4 lines: 3 imported, 0 failed, 1 header\n"), "{err}");
+    let owners = |place: &Place| {
+        let items = place.json(&["list"])["items"].take();
+        items.as_array().unwrap().iter().map(|item| item["owner"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(&other), owners(&place));
+    for words in [&["export", "--bom"][..], &["export", "--format", "fastly", "--state"]] {
+        assert_eq!(place.run(words).code, 2);
+    }
 }

@@ -44,6 +44,12 @@ impl Query {
         text.map(|text| parse(&text)).transpose().map_err(|error| FieldError::new(name, format_args!("{error}.")))
     }
 
+    /// Takes a parameter that is true or false; false if it is absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, FieldError> {
+        let flag = self.parse_one(name, |text| text.parse().map_err(|_| "must be true or false"))?;
+        Ok(flag.unwrap_or_default())
+    }
+
     /// `limit`: the most items of a page.
     pub(crate) fn limit(&self) -> Result<u32, FieldError> {
         self.limit_up_to(DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS)

@@ -1,5 +1,6 @@
 //! Imports and exports: good and bad lines, keys of other systems, and the round trip.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{code, issue, path, policy, start};
@@ -114,6 +115,8 @@ fn a_malformed_import_is_refused_as_a_whole() {
     import(&registrar, "?dryRun=yes", NDJSON, "").problem(400, "INVALID_REQUEST");
     import(&registrar, "?firstLine=-1", NDJSON, "").problem(400, "INVALID_REQUEST");
     import(&registrar, "", NDJSON, &"{}\n".repeat(501)).problem(400, "INVALID_REQUEST");
+    let blank = import(&registrar, "", NDJSON, &"\n".repeat(501)).expect(200);
+    assert_eq!((&blank["blank"], &blank["imported"]), (&json!(501), &json!(0)));
     import(&registrar, "", CSV, "key,key\n").problem(400, "INVALID_REQUEST");
     assert_eq!(import(&registrar, "", NDJSON, "").expect(200)["imported"], 0);
     assert_eq!(import(&registrar, "", CSV, "").expect(200)["imported"], 0);
@@ -135,6 +138,194 @@ fn a_full_import_is_idempotent() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.expect(200), report);
     assert_eq!(registrar.get("/api/v1/stats").expect(200)["licenses"]["active"], 500);
+}
+
+#[test]
+fn a_line_with_wrong_quotes_harms_no_other() {
+    let registrar = start();
+    let good = |from: u32, to: u32| -> String { (from..to).map(|n| format!("QU-{n:05}-AAAA,acme,pro,x\n")).collect() };
+    let body = |wrong: &str| format!("key,product,plan,metadata.note\n{}{wrong}\n{}", good(0, 30), good(30, 130));
+    let wrong = body("QU-WRONG-AAAA,acme,pro,\"24\" screen\"");
+    let report = import(&registrar, "", CSV, &wrong).expect(200);
+    assert_eq!((&report["imported"], errors(&report)), (&json!(130), vec!["32 INVALID_REQUEST -".to_owned()]));
+    assert!(report["errors"][0]["detail"].as_str().unwrap().contains("Cell 4"), "{report}");
+    let open = body("QU-WRONG-AAAA,acme,pro,\"24 screen");
+    let report = import(&registrar, "?dryRun=true", CSV, &open).expect(200);
+    assert_eq!((&report["failed"], &report["errors"][30]["line"]), (&json!(131), &json!(32)), "each is there by now");
+    let report = import(&registrar, "", CSV, &body("QU-INCH-AAAA,acme,pro,24\" screen")).expect(200);
+    assert_eq!((&report["imported"], &report["failed"]), (&json!(1), &json!(130)));
+    let id = report["results"][0]["id"].as_str().unwrap();
+    let inch = registrar.get(&format!("/api/v1/licenses/{id}")).expect(200);
+    assert_eq!(inch["metadata"]["note"], "24\" screen");
+}
+
+#[test]
+fn files_of_other_programs_are_imported() {
+    let registrar = start();
+    let mut number = 0;
+    let mut imported = |media_type: &str, body: Vec<u8>| {
+        number += 1;
+        let query = "/api/v1/licenses/import?requireKeys=true";
+        let report = registrar.request("POST", query).body(media_type, &body).send().expect(200);
+        assert_eq!((&report["imported"], &report["failed"]), (&json!(1), &json!(0)), "file {number}: {report}");
+        registrar.get(&path(&report["results"][0])).expect(200)
+    };
+    let texts = [
+        "key,product,plan\rMAC-0001-AAAA,acme,pro\r",
+        "key;product;plan\nSEMI-0001-AAAA;acme;pro\n",
+        "key\tproduct\tplan\nTAB-0001-AAAA\tacme\tpro\n",
+        "Key,Product,Plan\nCASE-0001-AAAA,acme,pro\n",
+        "license_key,product,plan\nNAME-0001-AAAA,acme,pro\n",
+        "sep=;\r\nLicense Key;Product;Plan\r\nSEP-0001-AAAA;acme;pro\r\n",
+        "\nkey,product,plan,,\n,,,,\nPAD-0001-AAAA,acme,pro,,\n,,\n",
+        "\u{feff}key, product, plan\nSPACE-0001-AAAA , acme, \"pro\"\n",
+    ];
+    for text in texts {
+        assert_eq!(imported(CSV, text.into())["plan"], "pro");
+    }
+    let text = "\u{feff}licenseKey;Product Code;edition;E-Mail;expires_at;Seats;activation.per\r\n\
+        UTF-0016-AAAA;acme;pro;Jürgen@example.com;2030-01-31T00:00:00Z;5;machine\r\n";
+    let license = imported(CSV, text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    assert_eq!((&license["owner"], &license["activation"]["limit"]), (&json!("Jürgen@example.com"), &json!(5)));
+    assert_eq!(license["expiresAt"], "2030-01-31T00:00:00Z");
+    let license = imported(
+        NDJSON,
+        b"\r\n{\"license_key\":\"JSON-0001-AAAA\",\"product\":\"acme\",\"plan\":\"pro\",\"email\":\"jane\"}\r\n"
+            .to_vec(),
+    );
+    assert_eq!(license["owner"], "jane");
+    assert_eq!(code(&registrar, &json!("SPACE-0001-AAAA")), "VALID", "no key ends with a space");
+}
+
+#[test]
+fn what_is_wrong_with_a_whole_file_is_named() {
+    let registrar = start();
+    for (body, detail) in [
+        ("PK\u{3}\u{4}....[Content_Types].xml", "This is an Excel workbook (.xlsx); save it as CSV in UTF-8."),
+        ("key,colour,plan\na,b,c\n", "Line 11 has the column names. Column 2, `colour`, is not known;"),
+        ("\n\nkey,product,license_key\na,b,c\n", "Line 13 has the column names. Columns 1 and 3 are both `key`;"),
+        ("SECRET-1,acme,pro\n", "Line 11 has the column names. None of them is known;"),
+        ("key,\"plan\n", "Line 11 has the column names, and cannot be read. Cell 2 begins with a quote"),
+    ] {
+        let body = body.as_bytes();
+        let problem = registrar.request("POST", "/api/v1/licenses/import?firstLine=11").body(CSV, body).send();
+        let problem = problem.problem(400, "INVALID_REQUEST");
+        let found = problem["detail"].as_str().unwrap();
+        assert!(found.starts_with(detail) && !found.contains("SECRET"), "{found}");
+    }
+    import(&registrar, "", NDJSON, "[{}]").problem(400, "INVALID_REQUEST");
+    let twice = r#"{"key":"a","license_key":"b","product":"acme","plan":"pro"}"#;
+    assert_eq!(errors(&import(&registrar, "", NDJSON, twice).expect(200)), ["1 INVALID_REQUEST key"]);
+}
+
+#[test]
+fn keys_are_generated_only_if_the_request_allows_it() {
+    let registrar = start();
+    let body = "key,product,plan\nREQ-0001-AAAA,acme,pro\n,acme,pro\n";
+    let report = import(&registrar, "?requireKeys=true&dryRun=true", CSV, body).expect(200);
+    assert_eq!((errors(&report), &report["imported"]), (vec!["3 KEY_REQUIRED -".to_owned()], &json!(1)));
+    assert!(report["results"][0]["keyHash"].is_string());
+    let report = import(&registrar, "?requireKeys=true", CSV, body).expect(200);
+    assert_eq!((errors(&report), &report["imported"]), (vec!["3 KEY_REQUIRED -".to_owned()], &json!(1)));
+    let report = import(&registrar, "", CSV, body).expect(200);
+    assert_eq!(errors(&report), ["2 KEY_TAKEN -"]);
+    assert!(report["results"][0]["key"].is_string());
+}
+
+#[test]
+fn an_exported_state_is_passed_over_by_an_import() {
+    let from = start();
+    let seats = json!({ "activation": { "per": "machine", "limit": 3 }, "allowances": [{ "name": "n", "limit": 9 }] });
+    let issued = issue(&from, seats);
+    let holder = json!({ "key": issued["key"], "fingerprint": "a machine" });
+    assert_eq!(from.holder("activate", &holder)["valid"], true);
+    let usage = json!({ "key": issued["key"], "fingerprint": "a machine", "allowance": "n", "consume": 4 });
+    assert_eq!(from.holder("usage", &usage)["valid"], true);
+    for (format, media_type) in [("ndjson", NDJSON), ("csv", CSV)] {
+        let plain = from.get(&format!("/api/v1/licenses/export?format={format}"));
+        let with_state = from.get(&format!("/api/v1/licenses/export?format={format}&state=true"));
+        let [plain, with_state] = [plain, with_state].map(|page| String::from_utf8(page.bytes).unwrap());
+        assert!(!plain.contains("activations") && with_state.contains("activations"), "{with_state}");
+        if format == "ndjson" {
+            let line: Value = serde_json::from_str(&with_state).unwrap();
+            assert_eq!(line["state"], from.get(&format!("{}/activations", path(&issued))).expect(200));
+            assert_eq!(line["state"]["usage"][0]["used"], 4);
+        }
+        let to = start();
+        let report = import(&to, "", media_type, &with_state).expect(200);
+        assert_eq!(report["imported"], 1, "{report}");
+        let state = to.get(&format!("{}/activations", path(&report["results"][0]))).expect(200);
+        assert_eq!(state["activations"], json!([]), "seats begin anew");
+    }
+}
+
+#[test]
+fn no_cell_of_an_export_is_a_formula() {
+    let from = start();
+    let formulas = ["=HYPERLINK(\"http://x\")", "@SUM(1)", "-2+3", "+1+1", "=cmd", "'=x", " =1", "\u{ff1d}1"];
+    for formula in formulas {
+        issue(&from, json!({ "owner": formula, "plan": formula, "metadata": { "a": formula }, "features": [formula] }));
+    }
+    let page = String::from_utf8(from.get("/api/v1/licenses/export?format=csv").bytes).unwrap();
+    for line in page.lines().skip(1) {
+        for cell in line.split(',') {
+            let text = cell.trim_start_matches(['"', ' ']);
+            assert!(!text.starts_with(['=', '+', '-', '@', '\u{ff1d}']), "{cell}");
+        }
+    }
+    let to = start();
+    assert_eq!(import(&to, "", CSV, &page).expect(200)["imported"], formulas.len());
+    let names = |registrar: &Registrar| {
+        let items = registrar.get("/api/v1/licenses?limit=100").expect(200)["items"].take();
+        let shown = |item: &Value| json!([item["owner"], item["plan"], item["metadata"], item["features"]]);
+        items.as_array().unwrap().iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&to), names(&from));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_licence_says_is_imported_as_it_was_exported(
+        licenses in prop::collection::vec((text(30), text(20), prop::collection::vec(text(12), 0..4), any_text(40)), 1..20),
+    ) {
+        let from = start();
+        for (owner, plan, features, note) in licenses {
+            let fields = json!({ "owner": owner, "plan": plan, "features": features, "metadata": { "note": note } });
+            issue(&from, fields);
+        }
+        let plain = |registrar: &Registrar| -> Vec<Value> {
+            let lines = registrar.get("/api/v1/licenses/export").bytes;
+            let line = |line: &str| {
+                let mut line: Value = serde_json::from_str(line).unwrap();
+                line["updatedAt"] = Value::Null;
+                line
+            };
+            String::from_utf8(lines).unwrap().lines().map(line).collect()
+        };
+        for (format, media_type) in [("ndjson", NDJSON), ("csv", CSV)] {
+            let to = start();
+            for page in export(&from, format) {
+                let report = import(&to, "", media_type, &page).expect(200);
+                prop_assert_eq!(&report["failed"], &json!(0), "{}", report);
+            }
+            prop_assert_eq!(plain(&to), plain(&from));
+        }
+    }
+}
+
+/// Text without control characters, with much of what is special in CSV.
+fn text(most: usize) -> impl Strategy<Value = String> {
+    let special =
+        proptest::sample::select(vec!['"', ',', ';', ' ', '\'', '=', '-', '+', '@', '[', '{', 'n', '\u{a0}', 'ü']);
+    let character = prop_oneof![3 => special, 1 => prop::char::range('!', '~')];
+    prop::collection::vec(character, 1..most).prop_map(String::from_iter)
+}
+
+/// Text of any kind.
+fn any_text(most: usize) -> impl Strategy<Value = String> {
+    prop_oneof![text(most), "[a\",\r\n\t=]{0,20}", "\\PC{0,20}"]
 }
 
 /// Licences of every status and two products, with every term among them.

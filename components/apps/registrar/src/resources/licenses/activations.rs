@@ -22,7 +22,8 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     Ok(answer::json(200, &view(&license, &store::state(&license.id)?, ask.now)))
 }
 
-fn view(license: &License, state: &State, now: Timestamp) -> Value {
+/// The state as the API shows it.
+pub(super) fn view(license: &License, state: &State, now: Timestamp) -> Value {
     let seats = state.seats.iter().filter(|seat| seat.is_live(now));
     let allowances = license.allowances.iter();
     let mut view = json!({

@@ -7,9 +7,12 @@ use countersign::word::UnknownWord;
 use countersign_app_common::answer;
 use serde_json::{Map, Value};
 
+use super::columns::STATE;
 use super::{CSV, NDJSON, table};
 use crate::ask::Ask;
+use crate::host::store;
 use crate::limits::{MAX_BULK_ITEMS, MAX_EXPORT_BYTES, MAX_IMPORTED_GENERATION};
+use crate::resources::licenses::activations;
 use crate::resources::licenses::issued::IssuedLicense;
 use crate::resources::licenses::search::filter::Filter;
 use crate::resources::terms::Terms;
@@ -44,6 +47,7 @@ impl FromStr for Format {
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let filter = Filter::read(ask)?;
     let format = ask.query.parse_one("format", Format::from_str)?.unwrap_or_default();
+    let with_state = ask.query.flag("state")?;
     let limit = ask.query.limit_up_to(MAX_BULK_ITEMS, MAX_BULK_ITEMS)?;
     let mut after = filter.cursor(ask)?;
     ask.query.finish()?;
@@ -53,13 +57,22 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let next = loop {
         let page = filter.page(&after, READ_AT_ONCE.min(limit - count))?;
         count += page.items.len() as u32;
-        let lines: Vec<_> = page.items.iter().map(line).collect();
-        match format {
-            Format::Ndjson => lines.into_iter().for_each(|line| {
-                body.extend(answer::encode(&line));
-                body.push(b'\n');
-            }),
-            Format::Csv => body.extend(table::write(lines.iter(), body.is_empty())),
+        if matches!(format, Format::Csv) && body.is_empty() {
+            body.extend(table::header(with_state).into_bytes());
+        }
+        for issued in &page.items {
+            let mut line = line(issued);
+            if with_state {
+                let state = store::state(&issued.record.id)?;
+                line.insert(STATE.into(), activations::view(&issued.record, &state, ask.now));
+            }
+            match format {
+                Format::Ndjson => {
+                    body.extend(answer::encode(&line));
+                    body.push(b'\n');
+                }
+                Format::Csv => body.extend(table::write(&line, with_state).into_bytes()),
+            }
         }
         match page.next {
             Some(next) if count < limit && body.len() < MAX_EXPORT_BYTES && !page.is_cut => after = next,

@@ -1,7 +1,9 @@
 //! Imports licences that were issued elsewhere, or exported, one a line. An invalid line does not
 //! affect the others.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use countersign::field::FieldError;
@@ -10,10 +12,12 @@ use countersign::key::{Hint, KeyHash};
 use countersign::license::Status;
 use countersign::time::Timestamp;
 use countersign_app_common::fields::Fields;
-use serde_json::{Value, json};
+use countersign_bulk::lines::OpenError;
+use countersign_bulk::{Content, FileError, Format, Lines, csv};
+use serde_json::{Map, Value, json};
 
-use super::table::{self, Line};
-use super::{CSV, NDJSON};
+use super::columns::{self, STATE};
+use super::{CSV, NDJSON, table};
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::limits::{MAX_BULK_ITEMS, MAX_IMPORTED_GENERATION};
@@ -24,6 +28,10 @@ use crate::wire::Response;
 use crate::wire::answer::Answer;
 use crate::wire::problem::{KEY_TAKEN, Problem, UNUSABLE, conflict};
 use crate::write::change::{Change, change};
+
+/// The line has no key, and the request generates none.
+const KEY_REQUIRED: Problem =
+    Problem::new(422, "KEY_REQUIRED", "`key` or `keyHash` is required, as this request generates no keys.");
 
 /// A well-formed line.
 struct Entry {
@@ -38,58 +46,107 @@ struct Entry {
     renewal_day: Option<u8>,
 }
 
+/// The lines of a body that are not blank, each with its number.
+struct Body {
+    lines: Vec<(u64, Result<Entry, Problem>)>,
+    blank: u64,
+}
+
+/// What a request asks for besides its lines.
+#[derive(Clone, Copy)]
+struct Mode {
+    dry_run: bool,
+    /// Whether a line without a key gets a generated one.
+    generates_keys: bool,
+}
+
 /// `POST /api/v1/licenses/import`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
-    let dry_run = ask.query.parse_one("dryRun", |text| bool::from_str(text).map_err(|_| "must be true or false"))?;
-    let dry_run = dry_run.unwrap_or_default();
+    let mode = Mode { dry_run: ask.query.flag("dryRun")?, generates_keys: !ask.query.flag("requireKeys")? };
     let first_line = ask.query.parse_one("firstLine", |text| {
         u32::from_str(text).map_err(|_| "must be a whole number of 32 bits, 0 or more")
     })?;
     let first_line = first_line.unwrap_or(1);
     ask.query.finish()?;
     let (media_type, body) = ask.body(&[NDJSON, CSV])?;
-    let lines = if media_type == CSV { table::read(body)? } else { read(body) };
-    if lines.len() > MAX_BULK_ITEMS as usize {
-        let detail = format_args!("The body must have at most {MAX_BULK_ITEMS} lines.");
-        return Err(FieldError::new("", detail).into());
-    }
-    let lines: Vec<_> = lines
-        .into_iter()
-        .map(|(number, fields)| {
-            let entry = fields.map_err(Problem::from).and_then(|fields| Entry::read(ask, fields));
-            (u64::from(first_line) + number, entry)
-        })
-        .collect();
+    let format = if media_type == CSV { Format::Csv } else { Format::Ndjson };
+    let body = Body::read(ask, body, format, first_line.into())?;
     guesses::watch(ask, || {
         let mut refused = 0;
         let mut build = || {
-            let (change, answer) = build(ask, &lines, dry_run)?;
+            let (change, answer) = build(ask, &body, mode)?;
             let errors = answer.body["errors"].as_array().into_iter().flatten();
             refused = errors.filter(|error| error["code"] == UNUSABLE.code).count() as u32;
             Ok((change, answer))
         };
-        let answer = if dry_run { build().map(|(_, answer)| answer.into()) } else { change(ask, &mut build) };
+        let answer = if mode.dry_run { build().map(|(_, answer)| answer.into()) } else { change(ask, &mut build) };
         (answer, refused)
     })
 }
 
-/// Reads one JSON object a line. Empty lines are skipped.
-fn read(body: &[u8]) -> Vec<Line> {
-    let lines = (0..).zip(body.split(|byte| *byte == b'\n'));
-    lines
-        .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(number, line)| (number, Fields::from_json(line)))
-        .collect()
+impl Body {
+    fn read(ask: &Ask<'_>, body: &[u8], format: Format, first_line: u64) -> Result<Self, FieldError> {
+        let number = |number: u64| (first_line + number).saturating_sub(1);
+        let mut lines = Lines::open(body, Some(format)).map_err(|error| match error {
+            OpenError::File(FileError::Header(line, error)) => refuse(FileError::Header(number(line), error)),
+            error => refuse(error),
+        })?;
+        let columns = columns::read(&lines.head().columns, number(lines.head().line))?;
+        let delimiter = lines.head().delimiter;
+        let mut read = Self { lines: Vec::new(), blank: lines.head().blank };
+        for line in &mut lines {
+            let line = line.map_err(refuse)?;
+            let fields = match line.content {
+                Ok(Content::Blank) => {
+                    read.blank += 1;
+                    continue;
+                }
+                Ok(Content::Record(text)) => match format {
+                    Format::Ndjson => Fields::from_json(text.as_bytes()).and_then(named),
+                    Format::Csv => {
+                        csv::cells(&text, delimiter).map(|cells| table::fields(&columns, &cells)).map_err(refuse)
+                    }
+                },
+                Err(error) => Err(refuse(error)),
+            };
+            if read.lines.len() == MAX_BULK_ITEMS as usize {
+                return Err(refuse(format_args!("The body must have at most {MAX_BULK_ITEMS} lines.")));
+            }
+            let entry = fields.map_err(Problem::from).and_then(|fields| Entry::read(ask, fields));
+            read.lines.push((number(line.number), entry));
+        }
+        Ok(read)
+    }
+}
+
+fn refuse(detail: impl Display) -> FieldError {
+    FieldError::new("", detail)
+}
+
+/// The fields of a JSON object under their own names, which are those of the columns of CSV.
+fn named(fields: Fields) -> Result<Fields, FieldError> {
+    let mut named = Map::new();
+    for (name, value) in fields.into_members() {
+        let known = columns::find(&name).filter(|known| !known.contains('.'));
+        let known = known.map_or(name, Cow::into_owned);
+        if named.contains_key(&known) {
+            return Err(FieldError::new(&known, "is there twice, under different names."));
+        }
+        named.insert(known, value);
+    }
+    Ok(Fields::new(named))
 }
 
 /// The change that imports every valid line, and the report on all lines. The report of a dry run
 /// leaves out the ids and keys that were generated for it.
-fn build(ask: &Ask<'_>, lines: &[(u64, Result<Entry, Problem>)], dry_run: bool) -> Result<(Change, Answer), Problem> {
+fn build(ask: &Ask<'_>, Body { lines, blank }: &Body, mode: Mode) -> Result<(Change, Answer), Problem> {
+    let Mode { dry_run, generates_keys } = mode;
     let mut taken = TakenNames::read(lines)?;
     let mut change = Change::new();
     let (mut results, mut errors) = (Vec::new(), Vec::new());
     for (line, entry) in lines {
         let issued = match entry {
+            Ok(entry) if entry.key.is_none() && !generates_keys => Err(KEY_REQUIRED),
             Ok(entry) => entry.issue(ask, &mut taken).map(|(issued, key)| (issued, key, entry.id.is_some())),
             Err(problem) => Err(problem.clone()),
         };
@@ -100,8 +157,10 @@ fn build(ask: &Ask<'_>, lines: &[(u64, Result<Entry, Problem>)], dry_run: bool) 
                 if has_id || !dry_run {
                     result["id"] = json!(issued.record.id);
                 }
-                if let Some(key) = key.generated.filter(|_| !dry_run) {
-                    result["key"] = key.into();
+                match key.generated {
+                    None if dry_run => result["keyHash"] = key.hash.to_hex().into(),
+                    Some(key) if !dry_run => result["key"] = key.into(),
+                    _ => {}
                 }
                 results.push(result);
             }
@@ -119,6 +178,7 @@ fn build(ask: &Ask<'_>, lines: &[(u64, Result<Entry, Problem>)], dry_run: bool) 
     let report = json!({
         "imported": results.len(),
         "failed": errors.len(),
+        "blank": blank,
         "results": results,
         "errors": errors,
         "dryRun": dry_run,
@@ -154,8 +214,9 @@ impl Entry {
             renewal_day: renewal_day(&mut fields)?,
         };
         // An export has these, but the imported licence begins its own.
-        fields.take("updatedAt");
-        fields.take("revision");
+        for name in ["updatedAt", "revision", STATE] {
+            fields.take(name);
+        }
         fields.finish()?;
         Ok(entry)
     }

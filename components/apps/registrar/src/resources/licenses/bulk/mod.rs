@@ -1,5 +1,6 @@
 //! Many licences at once, as lines of NDJSON or CSV.
 
+mod columns;
 pub(crate) mod export;
 pub(crate) mod import;
 mod table;

@@ -1,137 +1,56 @@
-//! Licences as lines of CSV (RFC 4180), with a column for each field.
+//! Licences as rows of CSV (RFC 4180), with a column for each field.
 //!
 //! A cell is a text, a number, or JSON. The entries of a list may be separated by semicolons, and a
 //! member of an object may have a column of its own: `activation.limit`, `metadata.order`. An empty
 //! cell leaves the field out. `null` is JSON's null, except in a cell that is always a text.
+//!
+//! Spreadsheets compute a cell that begins as a formula does, and owners come from customers. So
+//! such a cell gets an apostrophe, which reading removes again.
 
-use countersign::field::FieldError;
+use std::borrow::Cow;
+
 use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
 
-use crate::resources::terms::{Cell, Terms};
-
-/// The columns of an export, in their order. Terms that are not among them follow. An import
-/// accepts these and others, in any order.
-const COLUMNS: [&str; 29] = [
-    "id",
-    "keyHash",
-    "hint",
-    "product",
-    "policy",
-    "status",
-    "plan",
-    "issuedAt",
-    "notBefore",
-    "expiresAt",
-    "expiryBasis",
-    "durationSeconds",
-    "duration",
-    "renewalDay",
-    "expiryStrategy",
-    "graceSeconds",
-    "features",
-    "domains",
-    "maxDomains",
-    "versions",
-    "requires",
-    "activation",
-    "allowances",
-    "owner",
-    "metadata",
-    "generation",
-    "createdAt",
-    "updatedAt",
-    "revision",
-];
+use super::columns;
+use crate::resources::terms::Cell;
 
 const SEPARATOR: &str = ";";
 
-fn columns() -> impl Iterator<Item = &'static str> {
-    let terms = Terms::COLUMNS.iter().map(|(name, _)| *name);
-    COLUMNS.into_iter().chain(terms.filter(|name| !COLUMNS.contains(name)))
+/// How formulas begin; full-width forms count in some languages.
+const FORMULAS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// The line of column names.
+pub(super) fn header(with_state: bool) -> String {
+    let names: Vec<_> = columns::exported(with_state).collect();
+    names.join(",") + "\r\n"
 }
 
-/// What the cells of a column contain.
-fn kind(column: &str) -> Cell {
-    if let Some((object, _)) = column.split_once('.') {
-        return if kind(object) == Cell::Texts { Cell::Text } else { Cell::Json };
-    }
-    let term = Terms::COLUMNS.iter().find(|(name, _)| *name == column);
-    match (term, column) {
-        (Some((_, kind)), _) => *kind,
-        (None, "id" | "key" | "keyHash" | "keyPrefix" | "hint" | "product" | "policy" | "owner") => Cell::Text,
-        (None, "domains") => Cell::List,
-        (None, "metadata") => Cell::Texts,
-        (None, _) => Cell::Json,
-    }
+/// The line of a licence.
+pub(super) fn write(license: &Map<String, Value>, with_state: bool) -> String {
+    let cell = |column| license.get(column).map_or_else(String::new, |value| quoted(guarded(cell(column, value))));
+    columns::exported(with_state).map(cell).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// Writes a line for each licence, after a header if asked for.
-pub(super) fn write<'a>(licenses: impl Iterator<Item = &'a Map<String, Value>>, with_header: bool) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    // Writing to memory does not fail.
-    if with_header {
-        let _ = writer.write_record(columns());
-    }
-    for license in licenses {
-        let cell = |column| license.get(column).map_or_else(String::new, |value| cell(column, value));
-        let _ = writer.write_record(columns().map(cell));
-    }
-    writer.into_inner().unwrap_or_default()
-}
-
-/// The number of a line, where the header has 0, and its fields.
-pub(super) type Line = (u64, Result<Fields, FieldError>);
-
-/// Reads a header and lines. An invalid line does not affect the others.
-pub(super) fn read(body: &[u8]) -> Result<Vec<Line>, FieldError> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(body);
-    let header = reader.headers().map_err(|_| FieldError::new("", "The header line must be UTF-8."))?.clone();
-    let columns: Vec<&str> = header.iter().map(str::trim).collect();
-    if columns.iter().enumerate().any(|(at, column)| columns[..at].contains(column)) {
-        return Err(FieldError::new("", "The header line must name each column only once."));
-    }
-    let mut lines = Vec::new();
-    let (mut number, mut counted) = (0, 0);
-    for record in reader.byte_records() {
-        // Reading bytes from memory does not fail; `fields` checks the text.
-        let Ok(record) = record else { break };
-        let begin = record.position().map_or(counted, |position| position.byte() as usize);
-        // The position is where the last record ended, before the rest of its line end and empty
-        // lines.
-        let blank = body[begin..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        number += body[counted..begin + blank].iter().filter(|byte| **byte == b'\n').count() as u64;
-        counted = begin + blank;
-        lines.push((number, fields(&columns, &record)));
-    }
-    Ok(lines)
-}
-
-fn fields(columns: &[&str], record: &csv::ByteRecord) -> Result<Fields, FieldError> {
-    if record.len() != columns.len() {
-        return Err(FieldError::new("", "The line must have as many cells as the header."));
-    }
+/// The fields of a row, whose cells are in these columns.
+pub(super) fn fields(columns: &[Option<Cow<'static, str>>], cells: &[Cow<'_, str>]) -> Fields {
     let mut fields = Map::new();
-    for (column, cell) in columns.iter().zip(record) {
-        let cell = str::from_utf8(cell).map_err(|_| FieldError::new("", "The line must be UTF-8."))?;
-        if cell.is_empty() {
-            continue;
-        }
-        let value = value(column, cell);
+    for (column, cell) in columns.iter().zip(cells) {
+        let Some(column) = column.as_deref().filter(|_| !cell.is_empty()) else { continue };
+        let value = value(column, unguarded(cell));
         match column.split_once('.') {
-            None => fields.insert((*column).to_owned(), value),
+            None => fields.insert(column.to_owned(), value),
             Some((object, member)) => {
                 let object = fields.entry(object).or_insert_with(|| Map::new().into());
                 object.as_object_mut().and_then(|object| object.insert(member.to_owned(), value))
             }
         };
     }
-    Ok(Fields::new(fields))
+    Fields::new(fields)
 }
 
 fn value(column: &str, cell: &str) -> Value {
-    match kind(column) {
+    match columns::kind(column) {
         Cell::Text => cell.into(),
         Cell::List if !cell.starts_with('[') && cell != "null" => {
             cell.split(SEPARATOR).map(str::trim).filter(|entry| !entry.is_empty()).collect()
@@ -143,7 +62,7 @@ fn value(column: &str, cell: &str) -> Value {
 fn cell(column: &str, value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(entries) if kind(column) == Cell::List => {
+        Value::Array(entries) if columns::kind(column) == Cell::List => {
             let texts: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
             let joined = texts.join(SEPARATOR);
             // JSON if the list is empty, or an entry contains a semicolon or begins as JSON does.
@@ -153,50 +72,80 @@ fn cell(column: &str, value: &Value) -> String {
     }
 }
 
+/// Whether a spreadsheet may compute a cell, or would but for apostrophes before it.
+fn is_formula(cell: &str) -> bool {
+    let text = cell.trim_start_matches('\'');
+    text.starts_with(['\t', '\r', '\n']) || text.trim_start().starts_with(FORMULAS)
+}
+
+fn guarded(cell: String) -> String {
+    if is_formula(&cell) { format!("'{cell}") } else { cell }
+}
+
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|_| is_formula(cell)).unwrap_or(cell)
+}
+
+/// In quotes if it needs any: reading trims a cell without.
+fn quoted(cell: String) -> String {
+    if cell.contains([',', '"', '\r', '\n']) || cell.trim() != cell {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use countersign_bulk::csv::cells;
     use serde_json::json;
+
+    fn read(line: &str) -> Value {
+        let columns: Vec<_> = columns::exported(false).map(|name| Some(name.into())).collect();
+        Value::Object(fields(&columns, &cells(line, b',').unwrap()).into_members())
+    }
 
     #[test]
     fn a_licence_reads_as_it_was_written() {
-        let licenses = [
+        for license in [
             json!({"id": "lic_1", "plan": "null", "features": ["a", "b"], "domains": [], "graceSeconds": 7, "expiresAt": null,
                 "metadata": {"a": "x\r\ny,\"z\""}, "owner": "=1;2"}),
             json!({"features": ["a;b", "c"], "domains": ["[::1]"], "requires": ["domain"], "versions": {"from": "1.0"}}),
             json!({"features": ["[x"], "expiresAt": "2027-01-01T00:00:00Z", "activation": null}),
-        ];
-        let written = write(licenses.iter().filter_map(Value::as_object), true);
-        let lines = read(&written).unwrap();
-        assert_eq!(lines.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
-        for ((_, fields), license) in lines.into_iter().zip(licenses) {
-            assert_eq!(Value::Object(fields.unwrap().into_members()), license);
+            json!({"features": ["=a", "b"], "owner": " \u{a0}padded ", "hint": "'-12", "plan": "\"quoted\""}),
+        ] {
+            assert_eq!(read(&write(license.as_object().unwrap(), false)), license);
         }
     }
 
     #[test]
-    fn lines_of_other_tools_are_read() {
-        let text = "\u{feff}key,activation.per,activation.limit,metadata.order,versions.from,features\n\
-            k-1,machine,5,17,1.0,a; b ;\nk-2,too,few\n\n\"k\n3\",,,,,\r\nk-4,,,,,";
-        let lines: Vec<_> = read(text.as_bytes()).unwrap();
-        let fields: Vec<_> =
-            lines.into_iter().map(|(number, fields)| (number, fields.ok().map(Fields::into_members))).collect();
-        let first = json!({"key": "k-1", "activation": {"per": "machine", "limit": 5}, "metadata": {"order": "17"},
+    fn no_cell_is_a_formula_and_each_reads_as_it_was() {
+        for formula in ["=HYPERLINK(\"http://x\")", "@SUM(1)", "-2+3", "+1+1", " =1", "\t=1", "\u{ff1d}1", "\r1", "\n1"]
+        {
+            for text in [formula.to_owned(), format!("'{formula}"), format!("'''{formula}")] {
+                let license = json!({ "owner": text });
+                let written = write(license.as_object().unwrap(), false);
+                let cell = cells(&written, b',').unwrap().into_iter().find(|cell| !cell.is_empty()).unwrap();
+                assert_eq!(*cell, format!("'{text}"));
+                assert_eq!(read(&written), license);
+            }
+        }
+        for text in ["'", "'a", "O'Brien", "a=1", "'a=1", "1-2"] {
+            let license = json!({ "owner": text });
+            let written = write(license.as_object().unwrap(), false);
+            assert!(written.contains(&format!(",{text},")), "{written}");
+            assert_eq!(read(&written), license);
+        }
+    }
+
+    #[test]
+    fn cells_of_other_tools_are_read() {
+        let names = ["key", "activation.per", "activation.limit", "metadata.order", "versions.from", "features"];
+        let columns: Vec<_> = names.iter().map(|&name| Some(name.into())).chain([None]).collect();
+        let cells = ["k-1", "machine", "5", "17", "1.0", "a; b ;", ""].map(Cow::from);
+        let expected = json!({"key": "k-1", "activation": {"per": "machine", "limit": 5}, "metadata": {"order": "17"},
             "versions": {"from": "1.0"}, "features": ["a", "b"]});
-        assert_eq!(fields[0], (1, first.as_object().cloned()));
-        assert_eq!(fields[1], (2, None));
-        assert_eq!(fields[2], (4, json!({"key": "k\n3"}).as_object().cloned()));
-        assert_eq!(fields[3].0, 6);
-        assert!(read(b"key,key\na,b").is_err());
-        assert!(read(b"k\xff\na").is_err());
-        assert!(read(b"key\n\xff\nb").unwrap()[0].1.is_err());
-        assert!(read(b"").unwrap().is_empty());
-    }
-
-    #[test]
-    fn every_term_has_a_column() {
-        for (name, _) in Terms::COLUMNS {
-            assert_eq!(columns().filter(|column| column == name).count(), 1, "{name}");
-        }
+        assert_eq!(Value::Object(fields(&columns, &cells).into_members()), expected);
     }
 }
