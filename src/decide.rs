@@ -111,11 +111,13 @@ impl<'a> Case<'a> {
             let over_usage = remaining
                 .as_ref()
                 .is_some_and(|remaining| remaining.used + u64::from(request.needs_remaining()) > remaining.limit);
+            let per = license.seat_policy.map(|policy| policy.per);
             let warnings = [
                 (Warning::ExpiredAllowed, term == Term::Allowed),
                 (Warning::ExpiredMaintained, term == Term::Maintained),
                 (Warning::ActivationsOverLimit, over_seats),
                 (Warning::UsageOverLimit, over_usage),
+                (Warning::UserNotChecked, request.user().is_some() && per != Some(Per::User)),
             ];
             verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
         }

@@ -98,6 +98,8 @@ words! {
         ActivationsOverLimit = "ACTIVATIONS_OVER_LIMIT",
         /// The use of the allowance is over its limit, within its overage.
         UsageOverLimit = "USAGE_OVER_LIMIT",
+        /// The request names a user, and the licence does not count users: it is valid for any.
+        UserNotChecked = "USER_NOT_CHECKED",
         /// The store's writes are not atomic: simultaneous requests may exceed a limit.
         LimitIsSoft = "LIMIT_IS_SOFT",
     }

@@ -1,4 +1,5 @@
-//! A request is read or refused, and one that is read is answered. The first byte selects the verb.
+//! A request is read or refused, and one that is read is answered. The first byte selects the verb,
+//! and whether the body is a form.
 #![no_main]
 use countersign::{
     decide::Case,
@@ -21,7 +22,8 @@ const VERBS: [Verb; 6] =
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((pick, body)) = input.split_first() else { return };
     let verb = VERBS[usize::from(*pick) % VERBS.len()];
-    let Ok(request) = Request::from_json(verb, body) else { return };
+    let request = if *pick < 128 { Request::from_json(verb, body) } else { Request::from_form(verb, body) };
+    let Ok(request) = request else { return };
     let license = License::from_json(RECORD).unwrap();
     let case = Case::new(&license, &request);
     let (mut state, now) = (State::default(), Timestamp::from_unix(1_800_000_000));

@@ -228,6 +228,7 @@ impl From<verdict::Warning> for wit::Warning {
             Warning::ExpiredMaintained => Self::ExpiredMaintained,
             Warning::ActivationsOverLimit => Self::ActivationsOverLimit,
             Warning::UsageOverLimit => Self::UsageOverLimit,
+            Warning::UserNotChecked => Self::UserNotChecked,
             Warning::LimitIsSoft => Self::LimitIsSoft,
         }
     }
