@@ -1,6 +1,7 @@
 //! Builds, composes, serves, tests and measures Countersign: `cargo xtask --help`.
 #![forbid(unsafe_code)]
 
+mod advisories;
 mod bench;
 mod compose;
 mod join;
@@ -54,6 +55,8 @@ enum Task {
         #[arg(long, conflicts_with_all = ["quick", "instructions"])]
         inside: bool,
     },
+    /// Check the dependencies of both lock files for known vulnerabilities, before a release
+    Advisories,
     /// Check comments, documents and messages against the rules for prose
     Prose,
     /// Build the components and write compositions to target/components
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Task::Bench { instructions: true, .. } => bench::instructions(),
         Task::Bench { inside: true, .. } => bench::inside(),
         Task::Bench { quick, .. } => bench::bench(quick),
+        Task::Advisories => advisories::check(),
         Task::Prose => prose::check(),
         Task::Compose { set, bless } => compose::compose(set, bless),
         Task::Target { from_debian: true } => target::from_debian(),

@@ -1,11 +1,13 @@
-//! Links and file names in prose: each must lead to a tracked file or directory.
+//! Links and file names in prose: each must lead to a tracked file or directory, and a test that is
+//! named with its file, as `tests/vectors.rs::main`, must be in it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
     Finding,
     text::{Line, Text},
 };
+use crate::run::root;
 
 /// What the repository has.
 pub(super) struct Names<'a> {
@@ -51,6 +53,9 @@ impl<'a> Names<'a> {
     /// from the directory of the text or of its package, or the end of a path.
     fn has_name(&self, file: &str, name: &str) -> bool {
         let name = name.trim_end_matches('/');
+        if let Some((tests, test)) = name.split_once("::").filter(|(tests, _)| tests.contains('/')) {
+            return self.files.contains(tests) && has_test(tests, test);
+        }
         let is_path = name.chars().all(|char| char.is_ascii_alphanumeric() || "._-/".contains(char));
         let is_file = ENDINGS.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending));
         let top = name.split('/').next().unwrap_or_default();
@@ -73,6 +78,12 @@ impl<'a> Names<'a> {
     fn has(&self, path: &str) -> bool {
         self.files.contains(path) || self.directories.contains(path)
     }
+}
+
+/// Whether a file has a test of this name: a function, or a trial that has its name as a text.
+fn has_test(file: &str, test: &str) -> bool {
+    let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+    text.contains(&format!("fn {test}(")) || text.contains(&format!("\"{test}\""))
 }
 
 fn parent(file: &str) -> &str {
@@ -125,6 +136,16 @@ mod tests {
         assert_eq!(problems("src/lib.rs", "//! See `src/keys.rs`."), ["there is no `src/keys.rs`"]);
         assert_eq!(problems("src/lib.rs", "//! See `keys.rs`."), ["there is no `keys.rs`"]);
         assert_eq!(problems("README.md", "| `host/tests/` | `host/src/store` |"), ["there is no `host/tests/`"]);
+    }
+
+    #[test]
+    fn a_test_that_is_not_in_its_file_is_found() {
+        let file = "tests/vectors.rs";
+        let files = BTreeSet::from([file]);
+        let problems = |name: &str| Names::new(&files).check(&Text::read("README.md", name).unwrap()).len();
+        assert_eq!(problems("`tests/vectors.rs::main`"), 0);
+        assert_eq!(problems("`tests/vectors.rs::no_such_test`"), 1);
+        assert_eq!(problems("`tests/other.rs::main`"), 1);
     }
 
     #[test]

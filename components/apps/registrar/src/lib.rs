@@ -21,6 +21,10 @@ mod wire;
 
 mod limits;
 
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub)]
+pub mod fuzzing;
+
 #[allow(unsafe_code, missing_docs, unreachable_pub)]
 mod bindings {
     use super::App;

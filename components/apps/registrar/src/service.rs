@@ -21,7 +21,7 @@ use crate::wire::{Request, Response};
 use countersign::role::Role;
 use countersign_app_common::service::Guest;
 
-struct Route {
+pub(crate) struct Route {
     method: &'static str,
     /// With `{…}` for a segment that is a parameter.
     path: &'static str,
@@ -167,7 +167,7 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
 }
 
 /// The route for a method and a path, with the path's parameters, still percent-encoded.
-fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Vec<&'a str>), Problem> {
+pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Vec<&'a str>), Problem> {
     let mut matching = ROUTES.iter().filter_map(|route| Some((route.path, parameters(route.path, path)?)));
     let (pattern, parameters) = matching.next().ok_or(Problem::NO_SUCH_PATH)?;
     let routes = ROUTES.iter().filter(|route| route.path == pattern);
