@@ -40,6 +40,10 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_micros: Option<u64>,
@@ -66,6 +70,8 @@ macro_rules! borrow_event {
             license: license.map(|license| &*license.id),
             product: license.map(|license| &*license.product),
             hint: license.and_then(|license| license.hint.as_deref()),
+            client: record.client.as_deref(),
+            count: record.count,
             seconds: record.seconds,
             duration_micros: record.duration_micros,
         }
@@ -75,8 +81,8 @@ macro_rules! borrow_event {
 impl Event<'_> {
     /// Whether the texts of the event have at most [`MAX_EVENT_BYTES`] together.
     pub fn fits(&self) -> bool {
-        let Self { request_id, method, route, actor, code, reason, detail, license, product, hint, .. } = self;
-        let texts = [request_id, method, route, actor, code, reason, detail, license, product, hint];
+        let Self { request_id, method, route, actor, code, reason, detail, license, product, hint, client, .. } = self;
+        let texts = [request_id, method, route, actor, code, reason, detail, license, product, hint, client];
         let bytes = texts.into_iter().flatten().map(|text| text.len()).sum::<usize>();
         self.name.len() + bytes <= MAX_EVENT_BYTES
     }
@@ -107,6 +113,8 @@ mod tests {
         license: None,
         product: None,
         hint: None,
+        client: None,
+        count: None,
         seconds: None,
         duration_micros: None,
     };
@@ -127,6 +135,8 @@ mod tests {
             license: Some("lic_1"),
             product: Some("acme"),
             hint: Some("sued"),
+            client: Some("192.0.2.1"),
+            count: Some(2),
             seconds: Some(3),
             duration_micros: Some(41),
         };
@@ -134,7 +144,7 @@ mod tests {
             r#"{"time":"2026-01-01T00:00:00Z","event":"request","requestId":"req_1","method":"POST","#,
             r#""route":"/api/v1/licenses/{id}","actor":"tok_1","status":503,"code":"UNAVAILABLE","#,
             r#""reason":"sql-busy","detail":"two\nlines","license":"lic_1","product":"acme","#,
-            r#""hint":"sued","seconds":3,"durationMicros":41}"#
+            r#""hint":"sued","client":"192.0.2.1","count":2,"seconds":3,"durationMicros":41}"#
         );
         assert_eq!(all.to_line().as_deref(), Some(line));
         let line = r#"{"time":"2026-01-01T00:00:00Z","event":"test"}"#;

@@ -49,9 +49,11 @@ pub mod hex;
 pub mod id;
 
 pub mod event;
+pub mod limiter;
 pub mod limits;
 pub mod routes;
 pub mod seam;
+pub mod secret;
 pub mod store_keys;
 
 pub mod domain;

@@ -1,6 +1,6 @@
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -8,31 +8,44 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
-use countersign_host::components;
+use countersign::limiter::FREE_KEYS;
 use countersign_host::engine::{Bounds, Machine};
 use countersign_host::http::{self, Apps};
 use countersign_host::imports::counts::Counts;
 use countersign_host::imports::journal::{Destination, Journal};
-use countersign_host::imports::settings::{Settings, parse_setting};
+use countersign_host::imports::settings::{
+    ENVIRONMENT_PREFIX, Settings, parse_setting, parse_setting_file, read_setting,
+};
 use countersign_host::imports::store::{ReaderError, Shared, Store};
 use countersign_host::imports::{Grants, Imports};
+use countersign_host::limiter::Limiter;
 use countersign_host::limits::{
-    COMMAND_BUSY_TIMEOUT, MAX_GUEST_MEMORY, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
+    COMMAND_BUSY_TIMEOUT, KEEP_ALIVE, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_GUEST_MEMORY,
+    MAX_VENDOR_CONNECTIONS, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
 };
 use countersign_host::registrar::{Registrar, chores};
+use countersign_host::{components, private};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn;
 use tokio::time::timeout;
 
 use crate::error::CommandError;
 use crate::options::values::address;
 
+/// The file of the data directory that the first admin token is written to.
+const FIRST_TOKEN: &str = "admin-token";
+
 /// Serve licence checks and the vendor API over HTTP
 ///
-/// Prints `listening on http://ADDRESS` when it is ready and, at the first start, an admin token
-/// for the vendor API. SIGTERM and SIGINT stop it once the requests in flight are answered.
+/// Prints `listening on http://ADDRESS` when it is ready. At the first start it creates an admin
+/// token for the vendor API, and shows it on the terminal, or without one writes it to the file
+/// `admin-token` in the data directory. SIGTERM and SIGINT stop it once the requests in flight are
+/// answered.
+///
+/// A setting is also read from the environment, as COUNTERSIGN_<NAME>. Set the secret `admin_token`
+/// there or by --setting-file: other users can read a command line.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The data directory; created if missing
@@ -41,6 +54,22 @@ pub(crate) struct Serve {
     /// The address and port to listen on; port 0 is any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
     listen: SocketAddr,
+    /// Serve the vendor API on this address only; --listen then serves licence checks alone
+    #[arg(long, value_name = "ADDR", value_parser = address, conflicts_with = "no_registrar")]
+    vendor_listen: Option<SocketAddr>,
+    /// How long an idle connection is kept; set it above the idle time of a load balancer in front
+    #[arg(long, value_name = "SECONDS", default_value_t = KEEP_ALIVE.as_secs(), value_parser = value_parser!(u64).range(1..=86_400))]
+    keep_alive: u64,
+    /// Connections at once; then the one that has waited longest makes room for the next
+    #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS, value_parser = at_least_10)]
+    max_connections: usize,
+    /// Connections of one address at once; behind a proxy, all come from one
+    #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_10)]
+    max_connections_per_address: usize,
+    /// Unknown keys that an address may send until each further one gets a 429 for a while; 0 for
+    /// any number
+    #[arg(long, value_name = "N", default_value_t = FREE_KEYS)]
+    free_unknown_keys: u32,
     /// The validator component [default: countersign-native.wasm beside this program, in
     /// ../components from there, or in target/components]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT", hide_env_values = true)]
@@ -63,6 +92,9 @@ pub(crate) struct Serve {
     /// A setting of the components; overrides $COUNTERSIGN_<NAME>; repeat for more
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
+    /// The same, with the value in a file; for secrets
+    #[arg(long = "setting-file", value_name = "NAME=FILE", value_parser = parse_setting_file)]
+    setting_files: Vec<(String, PathBuf)>,
 }
 
 impl Serve {
@@ -94,7 +126,16 @@ impl Serve {
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
         let machine = Machine::new(Some(&cache), slow_calls).map_err(|error| anyhow!("{error:#}"))?;
         let shared = Arc::new(Shared::new(self.data.clone())?);
-        let settings = Settings::of_process(&self.settings);
+        let mut settings = self.settings;
+        for (name, file) in self.setting_files {
+            let value = read_setting(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            settings.push((name, value));
+        }
+        let settings = Settings::of_process(&settings);
+        for (name, weakness) in settings.weak_secrets() {
+            let variable = format!("${ENVIRONMENT_PREFIX}{}", name.to_ascii_uppercase());
+            tracing::warn!("`{name}` ({variable}) is not taken for a secret: it {weakness}");
+        }
 
         let imports = Imports::new(shared.clone(), settings.clone(), journal.clone(), Grants::validator());
         let bounds = Bounds {
@@ -104,29 +145,66 @@ impl Serve {
         };
         let validator = machine.load(&component, imports, bounds).await;
         let validator = validator.map_err(|error| anyhow!("cannot run {}: {error:#}", component.display()))?;
+        let validator = Arc::new(validator);
         let registrar = match registrar {
             Some(file) => {
-                let loaded = Registrar::load(&machine, &file, &self.data, shared, settings, journal.clone()).await;
+                let store = shared.clone();
+                let loaded = Registrar::load(&machine, &file, &self.data, store, settings, journal.clone()).await;
                 Some(Arc::new(loaded.map_err(anyhow::Error::from)?))
             }
             None => None,
         };
 
-        let listener =
-            TcpListener::bind(self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
+        let limiter = Arc::new(Limiter::new(self.free_unknown_keys));
+        let mut bounds = http::Bounds {
+            connections: self.max_connections,
+            per_address: self.max_connections_per_address,
+            keep_alive: Duration::from_secs(self.keep_alive),
+        };
+        let vendors = self.vendor_listen.map(|_| MAX_VENDOR_CONNECTIONS).unwrap_or_default();
+        let room = http::make_room_for(bounds.connections + vendors);
+        if room < bounds.connections + vendors {
+            bounds.connections = room.saturating_sub(vendors).max(10);
+            tracing::warn!("the limit on open files (`ulimit -Hn`) allows {} connections", bounds.connections);
+        }
+        let listener = listen(self.listen)?;
+        let vendor_listener = self.vendor_listen.map(listen).transpose()?;
         // Before the address is printed, because its reader may stop the server at once.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?).context("cannot print the address")?;
-        let stop = async move {
+        let (stop, stops) = watch::channel(());
+        spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            drop(stop);
+        });
+        let (stopped, chores_stop) = oneshot::channel();
+        let chores = registrar
+            .clone()
+            .zip(counts)
+            .map(|(registrar, counts)| spawn(do_chores(registrar, counts, self.data, chores_stop)));
+        spawn(async move { shared.clean().await });
+
+        let serve = |listener, bounds, registrar| {
+            let apps = Apps::new(validator.clone(), registrar, limiter.clone());
+            let mut stops = stops.clone();
+            let stop = async move {
+                // Nothing is sent: the sender is dropped.
+                let _: Result<(), watch::error::RecvError> = stops.changed().await;
+            };
+            http::serve(listener, Arc::new(apps), bounds, journal.clone(), stop)
         };
-        let (stopped, stops) = oneshot::channel();
-        let chores =
-            registrar.clone().zip(counts).map(|(registrar, counts)| spawn(do_chores(registrar, counts, stops)));
-        http::serve(listener, Arc::new(Apps::new(validator, registrar)), stop).await;
+        match vendor_listener {
+            None => serve(listener, bounds, registrar).await,
+            Some(vendor_listener) => {
+                let address = vendor_listener.local_addr()?;
+                writeln!(io::stdout(), "vendor API on http://{address}").context("cannot print the address")?;
+                let vendor_bounds = http::Bounds { connections: MAX_VENDOR_CONNECTIONS, ..bounds };
+                tokio::join!(serve(listener, bounds, None), serve(vendor_listener, vendor_bounds, registrar));
+            }
+        }
         if let Some(chores) = chores {
             journal.settle();
             drop(stopped);
@@ -140,13 +218,10 @@ impl Serve {
 
 /// Runs the registrar's background work until the server stops. Failures are logged, and most work
 /// is retried: licence checks do not depend on it.
-async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Receiver<()>) {
+async fn do_chores(registrar: Arc<Registrar>, counts: Counts, data: PathBuf, stops: oneshot::Receiver<()>) {
     let others = async {
         match registrar.first_token().await {
-            Ok(Some(token)) => {
-                // If this is lost, `token create` creates another.
-                let _: io::Result<()> = writeln!(io::stdout(), "admin token  {token}  (shown once)");
-            }
+            Ok(Some(token)) => show(&token, &data),
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot create the first admin token; create one with `countersign token create`")
@@ -158,4 +233,41 @@ async fn do_chores(registrar: Arc<Registrar>, counts: Counts, stops: oneshot::Re
         () = others => {}
         () = chores::report_counts(&registrar, &counts, stops) => {}
     }
+}
+
+/// Shows the first admin token to the operator, and to nobody else: on the terminal, or in a file.
+/// Standard output may be the journal's, which others collect and read.
+fn show(token: &str, data: &Path) {
+    if io::stderr().is_terminal() {
+        // If this is lost, `token create` creates another.
+        let _: io::Result<()> = writeln!(io::stderr(), "admin token  {token}  (shown once)");
+        return;
+    }
+    let file = data.join(FIRST_TOKEN);
+    match private::write(&file, &format!("{token}\n")) {
+        Ok(()) => {
+            // The file is there, whether or not anybody reads this.
+            let _: io::Result<()> =
+                writeln!(io::stdout(), "admin token  written to {}; delete the file once you have it", file.display());
+        }
+        Err(error) => tracing::error!(
+            %error,
+            "cannot write the first admin token to {}; create one with `countersign token create`", file.display()
+        ),
+    }
+}
+
+/// Listens on an address, with a warning if others can listen in.
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "keys and tokens go in the clear on {address}: put a proxy with TLS in front, and let only the proxy \
+             reach this address"
+        );
+    }
+    http::bind(address).with_context(|| format!("cannot listen on {address}"))
+}
+
+fn at_least_10(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number >= 10).ok_or_else(|| "must be a number, 10 or more".into())
 }

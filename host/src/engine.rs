@@ -36,6 +36,7 @@ use crate::limits::{
     RESIDENT_MEMORY, RESIDENT_TABLE,
 };
 use crate::pool::Pool;
+use crate::private;
 
 /// What the components of one process run on: a compiler, a pool of memory for instances, the
 /// thread that advances the epoch, and permits for slow calls.
@@ -198,7 +199,7 @@ fn tick(engine: &wasmtime::Engine) -> wasmtime::Result<()> {
 /// The engine's configuration: instances from a pool, and interruption by epoch.
 ///
 /// # Errors
-/// If the cache's directory cannot be used.
+/// If the cache's directory cannot be used, or other users may write to it.
 pub fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
@@ -213,6 +214,8 @@ pub fn configure(cache: Option<&Path>) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config.allocation_strategy(pool).epoch_interruption(true);
     if let Some(directory) = cache {
+        // What lies in it is run as native code.
+        private::create_directory(directory)?;
         let mut cache = CacheConfig::new();
         cache.with_directory(std::path::absolute(directory)?);
         config.cache(Some(Cache::new(cache)?));

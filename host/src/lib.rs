@@ -8,8 +8,9 @@
 //!    registrar its SQL database.
 //!
 //! The others support them: [`registrar`] is the vendors' app for callers in this process,
-//! [`components`] finds the components' files, [`bindings`] has the types of `wit/`, and [`limits`]
-//! has every bound.
+//! [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`components`]
+//! finds the components' files, [`bindings`] has the types of `wit/`, and [`limits`] has every
+//! bound.
 //!
 //! A server of licence checks, without the vendors' API:
 //!
@@ -23,15 +24,16 @@
 //! use countersign_host::imports::settings::Settings;
 //! use countersign_host::imports::store::{Shared, Store};
 //! use countersign_host::imports::{Grants, Imports};
+//! use countersign_host::limiter::Limiter;
 //! use countersign_host::{components, limits};
-//! use tokio::net::TcpListener;
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let data = Path::new("data");
 //! Store::create(data, limits::COMMAND_BUSY_TIMEOUT)?;
 //! let store = Arc::new(Shared::new(data.to_owned())?);
 //! let (journal, _) = Journal::start(&Destination::Stdout, None)?;
-//! let imports = Imports::new(store, Settings::of_process(&[]), journal, Grants::validator());
+//! let settings = Settings::of_process(&[]);
+//! let imports = Imports::new(store, settings, journal.clone(), Grants::validator());
 //!
 //! let bounds = Bounds {
 //!     deadline: limits::REQUEST_DEADLINE,
@@ -42,8 +44,14 @@
 //! let component = components::find(components::VALIDATOR, "--component")?;
 //! let validator = machine.load(&component, imports, bounds).await?;
 //!
-//! let listener = TcpListener::bind("127.0.0.1:3000").await?;
-//! http::serve(listener, Arc::new(Apps::new(validator, None)), std::future::pending()).await;
+//! let apps = Apps::new(Arc::new(validator), None, Arc::new(Limiter::new(100)));
+//! let bounds = http::Bounds {
+//!     connections: limits::MAX_CONNECTIONS,
+//!     per_address: limits::MAX_CONNECTIONS_PER_ADDRESS,
+//!     keep_alive: limits::KEEP_ALIVE,
+//! };
+//! let listener = http::bind("127.0.0.1:3000".parse()?)?;
+//! http::serve(listener, Arc::new(apps), bounds, journal, std::future::pending()).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -68,6 +76,8 @@ pub mod components;
 pub mod engine;
 pub mod http;
 pub mod imports;
+pub mod limiter;
 pub mod limits;
 mod pool;
+pub mod private;
 pub mod registrar;

@@ -5,9 +5,32 @@ use std::time::Duration;
 
 // HTTP.
 
-/// Connections served at once; further ones wait in the kernel's queue. Below the usual soft limit
-/// of 1,024 open files.
+/// Connections of a listener at once, unless the operator sets another number. Below the usual soft
+/// limit of 1,024 open files, which a start raises if it can.
 pub const MAX_CONNECTIONS: usize = 900;
+
+/// The same for the vendors' own listener.
+pub const MAX_VENDOR_CONNECTIONS: usize = 100;
+
+/// Connections of one address at once, or of 64 bits of IPv6. Enough for a proxy, as a validation
+/// takes well under a millisecond, and far fewer than [`MAX_CONNECTIONS`].
+pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
+
+/// The share of the places that is for health checks and for callers who are known: a tenth.
+pub const RESERVED_SHARE: usize = 10;
+
+/// Open files that are not connections: databases, components, the journal, and connections that
+/// are being closed.
+pub const OTHER_FILES: u64 = 256;
+
+/// Connections that wait in the kernel until they are accepted. Linux allows as many by default.
+pub const BACKLOG: u32 = 4_096;
+
+/// Between two looks at the connections: late ones are closed, and refusals reported.
+pub const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// Addresses in one report of who was refused.
+pub const MAX_NOTICES: usize = 64;
 
 /// Bytes of a request's line and headers together. nginx takes 32 KiB by default, for browsers with
 /// large cookies; programs that check a licence send a few hundred bytes. hyper's own floor is 8
@@ -17,9 +40,14 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 pub const MAX_HEADERS: usize = 64;
 
-/// From the first wait for a request on a connection to the end of its headers: bounds idle
-/// connections and slow senders.
+/// From the first byte of a request to the end of its headers, and from a new connection to the end
+/// of the first ones: bounds silent clients and slow senders.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept for a next request, unless the operator sets another time. Longer
+/// than load balancers keep theirs, mostly 60 seconds: of the two the balancer should close first,
+/// or it sends a request into a connection that closes.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long sent bytes may stay unacknowledged before the kernel drops the connection
 /// (`TCP_USER_TIMEOUT`): bounds clients that do not read their answers.
@@ -49,8 +77,9 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 /// Epoch ticks after which a call counts as slow and must queue for a permit to compute.
 pub const FAST_TICKS: u32 = 10;
 
-/// Instances at once. More than [`MAX_CONNECTIONS`], each of which has one request at a time.
-pub const MAX_INSTANCES: u32 = 1_000;
+/// Instances at once. However many connections there are, fewer requests than [`MAX_CONNECTIONS`]
+/// are answered at once on one listener, and fewer than [`MAX_VENDOR_CONNECTIONS`] on the other.
+pub const MAX_INSTANCES: u32 = (MAX_CONNECTIONS + MAX_VENDOR_CONNECTIONS) as u32;
 
 /// Core instances, memories and tables in the pool, for each of [`MAX_INSTANCES`].
 pub const CORE_INSTANCES_PER_INSTANCE: u32 = 8;
@@ -63,8 +92,15 @@ pub const MAX_GUEST_MEMORY: usize = 16 * 1024 * 1024;
 /// changes and results.
 pub const MAX_REGISTRAR_MEMORY: usize = 64 * 1024 * 1024;
 
-/// Vendors' requests served at once; further ones wait for a permit within their deadline.
+/// Known callers' requests to the registrar at once; further ones wait for a permit within their
+/// deadline.
 pub const REGISTRAR_CALLS: usize = 32;
+
+/// The same for all others, who may be guessing tokens.
+pub const STRANGERS_CALLS: usize = 8;
+
+/// Callers who are known, at some 16 bytes each.
+pub const MAX_KNOWN_CALLERS: usize = 4_096;
 
 /// Bytes of linear memory that stay mapped for the next instance in a slot: all that a validation
 /// touches.
@@ -84,6 +120,11 @@ pub const WARM_INSTANCES: usize = 64;
 /// The same for the registrar: each keeps the memory that its largest request took.
 pub const WARM_REGISTRARS: usize = 4;
 
+// Settings.
+
+/// Bytes of a file that a setting is read from.
+pub const MAX_SETTING_FILE_BYTES: u64 = 64 * 1024;
+
 // The store.
 
 /// Idle connections to the store that are pooled.
@@ -99,6 +140,19 @@ pub const ROW_OVERHEAD: usize = 256;
 /// Writes that are committed together, and that wait for the next commit: 16 MiB at most. Further
 /// ones wait in their requests.
 pub const WRITES_PER_COMMIT: usize = 128;
+
+/// Expired entries that a write of an entry with a time to live deletes: a few more than it adds.
+pub const EXPIRED_PER_WRITE: u32 = 4;
+
+/// Expired entries that are deleted at a time in the background: a millisecond's work.
+pub const EXPIRED_PER_COMMIT: u32 = 256;
+
+/// Between two of these deletions, so that they take a small part of the writer's time. A million
+/// entries take some seven minutes.
+pub const EXPIRED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Between two looks for entries that have expired.
+pub const CLEAN_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a request's store call waits for a writer in another process. Below
 /// [`REQUEST_DEADLINE`].

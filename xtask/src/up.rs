@@ -1,10 +1,13 @@
 //! `cargo xtask up`: from a fresh clone to a server that answers.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io::Write,
     net::{SocketAddr, TcpListener},
-    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    os::unix::{
+        fs::{OpenOptionsExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{self, Path, PathBuf},
     process::Command,
 };
@@ -98,7 +101,11 @@ fn sample_key(server: &Path, data: &Path) -> Result<String> {
 fn write_private(file: &Path, text: &str) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(file).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = options.open(file).and_then(|mut file| {
+        // The mode of one that exists stays as it was.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.write_all(text.as_bytes())
+    });
     written.with_context(|| format!("{} cannot be written", file.display()))
 }
 
@@ -222,6 +229,17 @@ mod tests {
         let commands = HOSTS.iter().flat_map(|host| host.commands).map(|command| command.len() + 2);
         let prose = guide.lines().filter(|line| !line.contains("second terminal")).map(str::len);
         assert!(commands.chain(prose).all(|width| width <= 80), "{guide}");
+    }
+
+    #[test]
+    fn a_file_with_a_key_is_the_owners_alone() {
+        let file = std::env::temp_dir().join(format!("countersign-private-{}", std::process::id()));
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        write_private(&file, "KEY=…").unwrap();
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

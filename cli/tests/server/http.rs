@@ -104,3 +104,96 @@ fn a_stop_waits_for_the_requests_in_flight() {
         assert_eq!(server.wait(), Some(0));
     }
 }
+
+#[test]
+fn a_host_is_sent_once_and_is_valid() {
+    let server = Server::start(&[]);
+    for host in ["", "host: a\r\nhost: b\r\n", "host: a\r\nhost: a\r\n", "host:\r\n", "host: a b\r\n", "host: a@b\r\n"]
+    {
+        let mut stream = server.connect();
+        stream.write_all(format!("GET / HTTP/1.1\r\n{host}\r\n").as_bytes()).unwrap();
+        let (status, body) = receive(&mut stream).unwrap();
+        assert_eq!(status, 400, "{host:?}");
+        assert!(body.contains(r#""code":"INVALID_REQUEST""#) && body.contains("`Host`"), "{body}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "and the connection ends");
+    }
+    assert_eq!(server.send(b"GET / HTTP/1.0\r\n\r\n").0, 200, "HTTP/1.0 needs none");
+    assert_eq!(server.send(b"GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n").0, 200);
+    assert_eq!(server.send(b"GET http://b/ HTTP/1.1\r\n\r\n").0, 400, "the target does not replace it");
+}
+
+#[test]
+fn an_idle_connection_is_kept_as_long_as_the_operator_says() {
+    let server = Server::start(&["--keep-alive", "1"]);
+    let mut stream = server.connect();
+    let start = Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    receive(&mut stream).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert!((1..8).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+
+    // Longer than a head may take.
+    let server = Server::start(&["--keep-alive", "3600"]);
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    receive(&mut stream).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(13))).unwrap();
+    assert!(stream.read(&mut [0]).is_err(), "it is closed");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    assert_eq!(receive(&mut stream).unwrap().0, 200);
+    // A head that has begun has ten seconds, here as well.
+    stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn a_client_that_says_nothing_is_cut_off() {
+    let server = Server::start(&["--keep-alive", "3600"]);
+    let start = Instant::now();
+    assert_eq!(server.connect().read(&mut [0]).unwrap(), 0);
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+#[test]
+fn of_one_address_the_connection_that_has_waited_longest_makes_room() {
+    let server = Server::start(&["--max-connections-per-address", "10"]);
+    let mut open: Vec<TcpStream> = (0..10)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+            receive(&mut stream).unwrap();
+            stream
+        })
+        .collect();
+    // The first has been used again since.
+    open[0].write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    receive(&mut open[0]).unwrap();
+    assert_eq!(server.get("/").0, 200);
+    assert_eq!(open[1].read(&mut [0]).unwrap(), 0, "the second made room");
+    for stream in open.iter_mut().enumerate().filter(|(index, _)| *index != 1).map(|(_, stream)| stream) {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        assert_eq!(receive(stream).unwrap().0, 200);
+    }
+}
+
+#[test]
+fn requests_that_take_long_leave_places_for_health_checks() {
+    let server =
+        Server::start(&["--max-connections", "20", "--max-connections-per-address", "100", "--deadline-ms", "3600000"]);
+    let spin = |_| {
+        let mut stream = server.connect();
+        stream.write_all(b"GET /spin HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        stream
+    };
+    let mut spinning: Vec<_> = (0..18).map(spin).collect();
+    let refused = until("all are being answered", || Some(server.get("/")).filter(|(status, _)| *status == 503)).1;
+    assert!(refused.contains(r#""code":"UNAVAILABLE""#) && !refused.contains("valid"), "{refused}");
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.get(path).0, 200);
+    }
+    for stream in &mut spinning {
+        stream.set_nonblocking(true).unwrap();
+        assert!(stream.read(&mut [0]).is_err(), "a request that is being answered keeps its place");
+    }
+}

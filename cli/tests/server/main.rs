@@ -7,3 +7,5 @@ mod support;
 
 mod guests;
 mod http;
+mod listeners;
+mod secrets;

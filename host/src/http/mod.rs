@@ -1,7 +1,22 @@
-//! HTTP in front of the apps: [`server`] speaks it, [`apps`] says which app serves a path.
+//! HTTP in front of the apps.
+//!
+//! [`server`] accepts connections and speaks the protocol on their `stream`. `places` says how many
+//! there may be and which one makes room for the next, `open_files` how many fit. `exchange` turns
+//! one request into one answer, with the header `host` checked and each `problem` of the
+//! server's own. [`apps`] says which app serves a path, and `notices` tells the operator who was
+//! refused.
 
 pub mod apps;
+mod exchange;
+mod host;
+mod notices;
+mod open_files;
+mod places;
+mod problem;
 pub mod server;
+mod stream;
 
 pub use apps::Apps;
-pub use server::serve;
+pub use open_files::make_room_for;
+pub use places::Bounds;
+pub use server::{bind, serve};

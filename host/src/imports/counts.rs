@@ -136,6 +136,8 @@ mod tests {
             license,
             product: None,
             hint: None,
+            client: None,
+            count: None,
             seconds: None,
             duration_micros: Some(7),
         }

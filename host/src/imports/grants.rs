@@ -16,7 +16,7 @@ pub struct Grants {
     /// The owned prefixes that it may write. It may also write keys that no app owns, and read all
     /// keys.
     pub(super) writes: &'static [&'static str],
-    /// Whether it may read the settings that are tokens.
+    /// Whether it may read the settings that are secrets.
     pub(super) secrets: bool,
     /// Whether it gets random bits.
     pub(super) random: bool,

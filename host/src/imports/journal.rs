@@ -1,9 +1,7 @@
 //! The journal: a bounded queue in front of one writer thread, so that no request waits for a disk
 //! or a pipe.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,6 +15,7 @@ use countersign::borrow_event;
 use super::counts::Counts;
 use crate::bindings::journal::Event;
 use crate::limits::{JOURNAL_FLUSH_TIMEOUT, JOURNAL_PAUSE, JOURNAL_QUEUE};
+use crate::private;
 
 /// Where events go, one JSON object a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl Journal {
             Destination::None if counts.is_none() => Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
             Destination::None => Self::start_with(io::sink(), counts),
             Destination::Stdout => Self::start_with(io::stdout(), counts),
-            Destination::File(path) => Self::start_with(open(path)?, counts),
+            Destination::File(path) => Self::start_with(private::append(path)?, counts),
         }
     }
 
@@ -128,10 +127,6 @@ impl Writer {
             thread::sleep(Duration::from_millis(5));
         }
     }
-}
-
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// Writes until every sender is gone.

@@ -18,6 +18,7 @@ pub mod store;
 
 use std::sync::Arc;
 
+use countersign::secret;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -51,14 +52,10 @@ pub(crate) struct Guest {
     pub(crate) limits: StoreLimits,
 }
 
-/// Settings that are tokens. `token` is not the registrar's: the command line reads it from the
-/// same environment.
-const SECRETS: [&str; 3] = ["admin_token", "host_token", "token"];
-
 impl Imports {
     /// The imports of one app.
     pub fn new(store: Arc<Shared>, settings: Settings, journal: Journal, grants: Grants) -> Self {
-        let settings = if grants.secrets { settings } else { settings.without(&SECRETS) };
+        let settings = if grants.secrets { settings } else { settings.without(&secret::SETTINGS) };
         Self { store, settings, journal, grants }
     }
 

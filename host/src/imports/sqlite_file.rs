@@ -10,10 +10,10 @@
 //!   them SQLite's, which keep other processes from removing the log. So [`Files`] are closed after
 //!   the last connection, and passed on when the same files are opened again.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rusqlite::Connection;
 
 use crate::bindings::{sql, store};
+use crate::private::{self, DirectoryError};
 
 /// What SQLite appends to a database's name for its log, which it reads into any database of that
 /// name.
@@ -80,6 +81,8 @@ pub(crate) enum Fault {
     Orphan(&'static str),
     #[error("cannot create {0}: {1}")]
     NotCreated(&'static str, Box<dyn std::error::Error>),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -226,6 +229,7 @@ impl Revision {
 /// The file appears with its schema or not at all: it is created under another name and linked into
 /// place.
 pub(crate) fn create(directory: &Path, name: &'static str, schema: &str) -> Result<(), Fault> {
+    private::create_directory(directory)?;
     // Looked for before the database, which always appears first: so a log without a database is
     // not another process in the middle of this.
     let has_log = directory.join(format!("{name}{LOG_SUFFIX}")).exists();
@@ -239,7 +243,6 @@ pub(crate) fn create(directory: &Path, name: &'static str, schema: &str) -> Resu
 }
 
 fn create_new(directory: &Path, name: &str, schema: &str) -> Result<(), Box<dyn std::error::Error>> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let draft = directory.join(format!("{name}.{:016x}.draft", getrandom::u64()?));
     // SQLite gives its log files the permissions of the database.
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
@@ -265,7 +268,9 @@ impl Fault {
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => missing,
             Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => denied,
             Self::Io(_) | Self::Replaced => unavailable(self.to_string()),
-            Self::NotDatabase(_) | Self::Orphan(_) | Self::NotCreated(..) => other(self.to_string()),
+            Self::NotDatabase(_) | Self::Orphan(_) | Self::NotCreated(..) | Self::Directory(_) => {
+                other(self.to_string())
+            }
         }
     }
 }

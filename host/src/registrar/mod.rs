@@ -4,21 +4,24 @@
 //! [`Local`] is the same for a program that is not a server, such as the command line. [`chores`]
 //! is what a server does for its registrar in the background.
 
+mod callers;
 pub mod chores;
 mod local;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign::routes::OPENAPI;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
+use self::callers::Callers;
 use crate::bindings::service::{Body, Header, Request, Response};
 use crate::bindings::sql;
 use crate::engine::{Bounds, Engine, Failure, Machine};
 use crate::imports::{Grants, Imports, journal::Journal, settings::Settings, sql::Sql, store::Shared};
-use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, WARM_REGISTRARS};
+use crate::limits::{MAX_REGISTRAR_MEMORY, REGISTRAR_CALLS, REGISTRAR_DEADLINE, STRANGERS_CALLS, WARM_REGISTRARS};
 
 pub use local::{Local, OpenError};
 
@@ -29,7 +32,11 @@ const HOST_TOKEN: &str = "host_token";
 pub struct Registrar {
     engine: Engine,
     token: String,
+    callers: Callers,
+    /// Permits for the calls of known callers.
     calls: Semaphore,
+    /// Permits for all other calls.
+    strangers_calls: Semaphore,
     changed: Notify,
 }
 
@@ -79,17 +86,39 @@ impl Registrar {
         let bounds = Bounds { deadline: REGISTRAR_DEADLINE, memory: MAX_REGISTRAR_MEMORY, warm: WARM_REGISTRARS };
         let engine = machine.load(component, imports, bounds).await;
         let engine = engine.map_err(|error| LoadError::Component(component.to_owned(), error))?;
-        Ok(Self { engine, token, calls: Semaphore::new(REGISTRAR_CALLS), changed: Notify::new() })
+        Ok(Self {
+            engine,
+            token,
+            callers: Callers::default(),
+            calls: Semaphore::new(REGISTRAR_CALLS),
+            strangers_calls: Semaphore::new(STRANGERS_CALLS),
+            changed: Notify::new(),
+        })
     }
 
-    /// Passes on a client's request.
+    /// Whether the request has a token that was accepted before.
+    pub fn knows(&self, request: &Request) -> bool {
+        self.callers.know(&request.headers)
+    }
+
+    /// Passes on a client's request. Those of known callers do not queue behind others, who may
+    /// only be guessing.
     ///
     /// # Errors
     /// [`Failure`]; also if the request waited too long for its turn.
     pub async fn call(&self, request: &Request) -> Result<Response, Failure> {
-        let place = timeout(REGISTRAR_DEADLINE, self.calls.acquire()).await.map_err(|_| Failure::Deadline)?;
+        let calls = if self.knows(request) { &self.calls } else { &self.strangers_calls };
+        let permit = timeout(REGISTRAR_DEADLINE, calls.acquire()).await.map_err(|_| Failure::Deadline)?;
         let answer = self.engine.call(request).await;
-        drop(place);
+        drop(permit);
+        match &answer {
+            // Every path but this one needs a token, and fails without.
+            Ok(Response { status: 200..300, .. }) if request.path != OPENAPI => {
+                self.callers.note(&request.headers, true);
+            }
+            Ok(Response { status: 401, .. }) => self.callers.note(&request.headers, false),
+            _ => {}
+        }
         if request.method != "GET" {
             self.changed.notify_one();
         }

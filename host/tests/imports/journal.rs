@@ -48,6 +48,8 @@ fn event(detail: &str) -> Event {
         reason: None,
         detail: Some(detail.into()),
         license: None,
+        client: None,
+        count: None,
         seconds: None,
         duration_micros: None,
     }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_host::bindings::store::{Error, Expectation, Outcome};
-use countersign_host::imports::store::{FILE_NAME, Store};
+use countersign_host::imports::store::{FILE_NAME, Shared, Store};
 use tempfile::TempDir;
 
 use crate::{BUSY, until};
@@ -277,4 +277,48 @@ fn a_store_that_stays_locked_is_unavailable() {
     let store = Store::open(directory.path(), Duration::from_millis(50)).unwrap();
     assert!(matches!(store.put("a", b"", &Expectation::Any, None), Err(Error::Unavailable(_))));
     assert!(store.get("a").unwrap().is_none(), "a reader must not wait for a writer");
+}
+
+/// Inserts entries that have expired.
+fn fill(directory: &Path, entries: u32) {
+    let database = rusqlite::Connection::open(directory.join(FILE_NAME)).unwrap();
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO entries (key, value, expires) SELECT 'operation:' || i, x'00', i FROM n";
+    database.execute(fill, [entries]).unwrap();
+}
+
+fn count(directory: &Path) -> u32 {
+    let database = rusqlite::Connection::open(directory.join(FILE_NAME)).unwrap();
+    database.query_row("SELECT COUNT(*) FROM entries", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_write_removes_a_few_more_expired_entries_than_it_adds() {
+    let (directory, store) = new_store();
+    fill(directory.path(), 1_000);
+    store.put("new", b"", &Expectation::Any, Some(60)).unwrap();
+    assert_eq!(count(directory.path()), 1_000 - 4 + 1);
+    assert!(store.get("operation:5").unwrap().is_none(), "the others are absent, as before");
+    store.put("lasting", b"", &Expectation::Any, None).unwrap();
+    assert_eq!(count(directory.path()), 1_000 - 4 + 2, "who adds nothing that expires removes nothing");
+}
+
+#[test]
+fn a_server_removes_expired_entries_in_pieces() {
+    let (directory, store) = new_store();
+    fill(directory.path(), 600);
+    store.put("lasting", b"", &Expectation::Any, None).unwrap();
+    let shared = std::sync::Arc::new(Shared::new(directory.path().to_owned()).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.spawn({
+        let shared = shared.clone();
+        async move { shared.clean().await }
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    until("all are removed", || {
+        seen.insert(count(directory.path()));
+        seen.contains(&1)
+    });
+    assert!(seen.iter().all(|left| [601, 345, 89, 1].contains(left)), "256 at a time: {seen:?}");
+    assert!(store.get("lasting").unwrap().is_some());
 }

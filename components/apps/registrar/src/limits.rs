@@ -28,25 +28,8 @@ pub(crate) const MAX_METADATA_VALUE_BYTES: usize = 512;
 /// Products that a token may be bound to.
 pub(crate) const MAX_TOKEN_PRODUCTS: usize = 64;
 
-/// Bytes of a token from the settings: a shorter one could be guessed.
-pub(crate) const MIN_SET_TOKEN_BYTES: usize = 32;
-
 /// Bytes of a bearer token. Ours have 63.
 pub(crate) const MAX_TOKEN_BYTES: usize = 512;
-
-/// Wrong tokens that an address may send before it has to wait after each.
-pub(crate) const FREE_FAILURES: u32 = 10;
-
-/// The longest wait after a wrong token, in seconds. The first wait is one second, and each
-/// further one is twice as long.
-pub(crate) const MAX_FAILURE_WAIT_SECONDS: u32 = 60;
-
-/// Seconds without a wrong token after which the failures of an address are forgotten.
-pub(crate) const FAILURES_FORGOTTEN_SECONDS: u32 = 900;
-
-/// Addresses whose wrong tokens are remembered, at some 100 bytes each. Beyond them, the address
-/// whose last wrong token is the oldest is forgotten.
-pub(crate) const MAX_REFUSED_ADDRESSES: u32 = 10_000;
 
 /// Seconds between two updates of a token's last use: one for each request would cost more than
 /// most requests do.
@@ -112,6 +95,9 @@ pub(crate) const DEFAULT_STATS_DAYS: u32 = 30;
 
 /// Days for which counts of validations are stored: a year, and room to look back on it.
 pub(crate) const KEEP_STATS_DAYS: u32 = 400;
+
+/// Counts older than that which a report of validations deletes, besides as many as it adds.
+pub(crate) const FORGET_COUNTS: u32 = 64;
 
 /// Bytes of records to deliver after which one step of a reconciliation ends. The step has each
 /// record in memory several times.

@@ -11,7 +11,7 @@ use countersign_app_common::request::{get_for_head, header, idempotency_key};
 
 use crate::App;
 use crate::ask::Ask;
-use crate::auth::caller;
+use crate::auth::{caller, throttle};
 use crate::host::{journal, random};
 use crate::resources::{audit, events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
 use crate::sql::{db, schema};
@@ -145,7 +145,12 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
     note.route = Some(route.path);
     schema::ready()?;
     let now = clock::now();
-    let caller = caller::find(request, now)?;
+    let address = request.client.as_deref().map(throttle::counted);
+    let caller = caller::find(request, address.as_deref(), now).inspect_err(|problem| {
+        if matches!(problem.status, 401 | 429) {
+            note.client = address.clone();
+        }
+    })?;
     note.actor = Some(caller.id.clone());
     caller.check_role(route.role)?;
     if route.scope == Everything {

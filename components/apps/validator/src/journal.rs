@@ -22,6 +22,8 @@ pub(crate) fn note(event: &'static str, code: Result<&'static str, &Unavailable>
             product: license.product.as_str().into(),
             hint: license.hint.as_ref().map(|hint| hint.as_str().into()),
         }),
+        client: None,
+        count: None,
         seconds: None,
         duration_micros: Some(context.stopwatch.elapsed().as_micros() as u64),
     });
@@ -38,6 +40,8 @@ pub(crate) fn note_clock(now: Timestamp, written_at: Timestamp) {
         reason: None,
         detail: None,
         license: None,
+        client: None,
+        count: None,
         seconds: Some(now.unix().abs_diff(written_at.unix())),
         duration_micros: None,
     });

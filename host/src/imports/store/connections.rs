@@ -72,6 +72,10 @@ impl Connections {
         self.call(|current| current.read(|store| store.list_keys(prefix, cursor, limit)))
     }
 
+    pub(super) fn has_expired(&self) -> Result<bool, Error> {
+        self.call(|current| current.read(Store::has_expired))
+    }
+
     /// Applies the changes in one transaction and returns the outcome of each. The transaction is
     /// committed, and on the disk, when this returns `Ok`; otherwise nothing was changed.
     pub(super) fn commit(&self, changes: &[Change]) -> Result<Vec<Result<Outcome, Error>>, Error> {
@@ -88,7 +92,7 @@ impl Connections {
                 };
                 changes.iter().map(apply).collect()
             });
-            current.cache.end_commit(before.zip(current.files.revision()), changes.iter().map(Change::key));
+            current.cache.end_commit(before.zip(current.files.revision()), changes.iter().filter_map(Change::key));
             committed
         })
     }

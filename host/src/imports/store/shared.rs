@@ -4,10 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::time::sleep;
+
 use super::change::Change;
 use super::connections::Connections;
 use super::writer::Writer;
 use crate::bindings::store::{Entry, Error, Expectation, Outcome, Page};
+use crate::limits::{CLEAN_PAUSE, EXPIRED_PAUSE};
 
 /// The store of one data directory: reads on any thread, writes through one.
 #[derive(Debug)]
@@ -63,5 +66,18 @@ impl Shared {
     /// Those of `wit/store.wit`; then nothing was deleted.
     pub async fn delete(&self, key: String) -> Result<(), Error> {
         self.writer.write(Change::Delete { key }).await.map(|_| ())
+    }
+
+    /// Deletes entries that have expired, some at a time, so that no request waits for many. Never
+    /// returns. A server does this in the background.
+    pub async fn clean(&self) {
+        loop {
+            // The connections log a failure.
+            let is_clean = match self.connections.has_expired() {
+                Ok(true) => self.writer.write(Change::DeleteExpired).await.is_err(),
+                Ok(false) | Err(_) => true,
+            };
+            sleep(if is_clean { CLEAN_PAUSE } else { EXPIRED_PAUSE }).await;
+        }
     }
 }

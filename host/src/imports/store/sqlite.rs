@@ -19,8 +19,12 @@ use countersign::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::cache::Row;
+#[cfg(doc)]
+use super::shared::Shared;
 use crate::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
-use crate::imports::sqlite_file::{self, FileId, Files};
+use crate::imports::sqlite_file::{self, Fault, FileId, Files};
+use crate::limits::EXPIRED_PER_WRITE;
+use crate::private;
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "countersign.db";
@@ -72,11 +76,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchStore`] if there is none; [`Error::Other`] if it is not a store of this
-    /// version.
+    /// version, or if other users may write to the directory.
     pub fn open(directory: &Path, busy_timeout: Duration) -> Result<Self, Error> {
         // Opened and closed before there is a connection: closing it releases this process's locks
         // on the file (see `sqlite_file`).
         let file = Files::open(directory, FILE_NAME, None)?.database();
+        private::check_directory(directory).map_err(Fault::from)?;
         Self::connect(&directory.join(FILE_NAME), file, busy_timeout)
     }
 
@@ -108,6 +113,13 @@ impl Store {
     /// The row under the key, expired or not. Checks neither the key nor the file.
     pub(super) fn row(&self, key: &str) -> Result<Option<Row>, Error> {
         read(&self.connection, key)
+    }
+
+    /// Whether there are entries that have expired.
+    pub(super) fn has_expired(&self) -> Result<bool, Error> {
+        let mut select =
+            self.connection.prepare_cached("SELECT 1 FROM entries WHERE expires <= ?1 LIMIT 1").map_err(fault)?;
+        select.exists([now()]).map_err(fault)
     }
 
     /// `store.put`.
@@ -204,7 +216,7 @@ impl WriteTransaction<'_> {
             return Ok(Outcome::Conflict(present));
         }
         if ttl.is_some() {
-            self.delete_expired()?;
+            self.delete_expired(EXPIRED_PER_WRITE)?;
         }
         let mut replace = self
             .transaction
@@ -230,10 +242,17 @@ impl WriteTransaction<'_> {
         !self.transaction.is_autocommit()
     }
 
-    /// Called by writers of entries that expire, so that they pay for the removal.
-    fn delete_expired(&self) -> Result<(), Error> {
-        let mut delete = self.transaction.prepare_cached("DELETE FROM entries WHERE expires <= ?1").map_err(fault)?;
-        delete.execute([self.now]).map_err(fault)?;
+    /// Deletes some of the entries that have expired, the oldest first. Who writes an entry that
+    /// expires deletes a few, and so pays for the removal; [`Shared::clean`] deletes the rest.
+    pub(super) fn delete_expired(&self, most: u32) -> Result<(), Error> {
+        let mut delete = self
+            .transaction
+            .prepare_cached(
+                "DELETE FROM entries WHERE version IN
+                 (SELECT version FROM entries WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+            )
+            .map_err(fault)?;
+        delete.execute(params![self.now, most]).map_err(fault)?;
         Ok(())
     }
 }

@@ -101,12 +101,56 @@ fn the_operator_and_the_host_have_tokens_of_their_own() {
     registrar.request("POST", "/api/v1/products").json(&code("two")).token(host).send().expect(201);
     let events = registrar.get("/api/v1/events").expect(200);
     assert_eq!([&events["items"][0]["actor"], &events["items"][1]["actor"]], ["operator", "host"]);
+}
 
+#[test]
+fn a_weak_setting_is_not_taken_and_the_journal_says_why() {
     let short = "31 bytes, which is one too few.";
     assert_eq!(short.len(), 31);
-    registrar.world().settings.insert("admin_token".into(), short.into());
-    registrar.anonymous("GET", "/api/v1/products").token(short).send().problem(401, "UNAUTHENTICATED");
-    registrar.get("/api/v1/products").problem(401, "UNAUTHENTICATED");
+    for (weak, why) in [
+        ("short", "32 bytes"),
+        (short, "32 bytes"),
+        ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "repeats"),
+        ("abcabcabcabcabcabcabcabcabcabcabc", "repeats"),
+        ("                                ", "white space"),
+        ("0123456789abcdef0123456789abcdef ", "white space"),
+    ] {
+        let registrar = Registrar::start();
+        registrar.world().settings.insert("admin_token".into(), weak.into());
+        let ask = |token: &str| registrar.anonymous("GET", "/api/v1/products").token(token).send();
+        ask(weak).problem(401, "UNAUTHENTICATED");
+        ask(OPERATOR).problem(401, "UNAUTHENTICATED");
+        let lines = registrar.world().journal();
+        let said: Vec<_> = lines.iter().filter(|line| line.contains(r#""event":"weak-setting""#)).collect();
+        assert!(
+            !said.is_empty() && said.iter().all(|line| line.contains("`admin_token`") && line.contains(why)),
+            "{lines:?}"
+        );
+        assert!(!said.iter().any(|line| line.contains(weak.trim()) && !weak.trim().is_empty()), "{said:?}");
+    }
+}
+
+#[test]
+fn the_journal_names_the_address_of_who_is_refused_and_of_nobody_else() {
+    let registrar = Registrar::start();
+    let asked = |token: &str, client: Option<&str>| {
+        let status = ask_from(&registrar, token, client).status;
+        let line = registrar.world().journal().pop().unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        (status, line["client"].clone())
+    };
+    let right = registrar.token("reader");
+    assert_eq!(asked(&right, Some("192.0.2.1")), (200, Value::Null));
+    assert_eq!(asked(WRONG, Some("192.0.2.1")), (401, "192.0.2.1".into()));
+    assert_eq!(asked(WRONG, Some("2001:db8:1:2:3:4:5:6")), (401, "2001:db8:1:2::/64".into()));
+    assert_eq!(asked(WRONG, None), (401, Value::Null));
+    for _ in 0..10 {
+        asked(WRONG, Some("192.0.2.1"));
+    }
+    assert_eq!(asked(WRONG, Some("192.0.2.1")), (429, "192.0.2.1".into()));
+    let product = registrar.anonymous("POST", "/api/v1/products").token(&right).client(Some("192.0.2.1"));
+    product.json(&json!({ "code": "acme" })).send().problem(403, "FORBIDDEN");
+    assert!(!registrar.world().journal().pop().unwrap().contains("192.0.2"), "who is known is not named by address");
 }
 
 #[test]

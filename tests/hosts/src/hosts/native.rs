@@ -34,8 +34,11 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         // The loser of a race may retry for longer than a validation's default deadline, and a busy
         // disk may be slow.
         command.args(["--deadline-ms", "20000"]);
+        // All tests have one address, and many send unknown keys.
+        command.args(["--free-unknown-keys", "0"]);
         for (name, value) in &setup.settings {
-            command.arg("--setting").arg(format!("{name}={value}"));
+            // A secret is refused on the command line.
+            command.env(format!("COUNTERSIGN_{}", name.to_uppercase()), value);
         }
         command
     })

@@ -2,8 +2,8 @@
 //!
 //! The condition is part of the statement that writes. SQLite runs a statement as a whole or not at
 //! all, so exactly one of any number of writers wins. The table is created when a statement first
-//! misses it. A row past its `expires` counts as absent, for readers and for conditions; a write to
-//! its key overwrites it.
+//! misses it. A row past its `expires` counts as absent, for readers and for conditions. A write to
+//! its key overwrites it, and a write of a row that expires deletes a few others that have expired.
 
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
 use countersign::seam::{is_store_key, page};
@@ -45,6 +45,19 @@ const PUT_MATCHES: &str = "UPDATE countersign_store SET value = ?2, version = ra
 
 const DELETE: &str = "DELETE FROM countersign_store WHERE key = ?1";
 
+/// The oldest rows that have expired. The index is named, so that without it this is an error, and
+/// not a look at every row.
+const DELETE_EXPIRED: &str = "DELETE FROM countersign_store WHERE key IN \
+    (SELECT key FROM countersign_store INDEXED BY countersign_store_expires \
+    WHERE expires <= unixepoch() ORDER BY expires LIMIT ?1)";
+
+/// Tables of earlier versions have no index.
+const CREATE_INDEX: &str = "CREATE INDEX IF NOT EXISTS countersign_store_expires ON countersign_store (expires) \
+    WHERE expires IS NOT NULL";
+
+/// Expired rows that a write deletes: a few more than it adds.
+const EXPIRED_PER_WRITE: i64 = 4;
+
 /// Reads only the range that begins at the cursor or the prefix. `~` sorts after every character of
 /// a key. The `+` keeps SQLite from using the exclusion of the cursor as the range.
 const LIST: &str = "SELECT key FROM countersign_store \
@@ -74,6 +87,7 @@ impl Guest for Adapter {
         if value.len() > MAX_VALUE_BYTES {
             return Err(Error::TooLarge);
         }
+        let expires = ttl.is_some();
         let ttl = ttl.map_or(Value::Null, |seconds| Value::Integer(seconds.into()));
         let mut parameters = vec![Value::Text(key.clone()), Value::Blob(value), ttl];
         let statement = match expect {
@@ -85,6 +99,10 @@ impl Guest for Adapter {
             }
         };
         let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(Self::get(key)?)) };
+        if expires {
+            // The entry is written, and the next write tries this again.
+            let _ = delete_expired();
+        }
         match columns(row)? {
             [Value::Integer(version)] => Ok(Outcome::Stored(Some(version.cast_unsigned()))),
             _ => Err(foreign()),
@@ -120,6 +138,17 @@ impl Guest for Adapter {
             ordered_list: true,
             staleness_seconds: 0,
         }
+    }
+}
+
+fn delete_expired() -> Result<(), Error> {
+    let most = [Value::Integer(EXPIRED_PER_WRITE)];
+    match execute(DELETE_EXPIRED, &most) {
+        Err(Error::Unavailable(text)) if text.contains("no such index") => {
+            execute(CREATE_INDEX, &[])?;
+            execute(DELETE_EXPIRED, &most).map(drop)
+        }
+        result => result.map(drop),
     }
 }
 

@@ -1,14 +1,16 @@
 //! The caller: the holder of a bearer token (RFC 6750, section 2.1), and what they may do.
 
+use countersign::secret;
 use countersign::time::Timestamp;
 use countersign_app_common::request::header;
 use countersign_app_common::settings;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::auth::throttle::{self, Failures};
+use crate::auth::throttle;
 use crate::auth::token;
-use crate::limits::{MAX_TOKEN_BYTES, MIN_SET_TOKEN_BYTES, TOKEN_USE_SECONDS};
+use crate::host::journal;
+use crate::limits::{MAX_TOKEN_BYTES, TOKEN_USE_SECONDS};
 use crate::sql::db::{self, Row, moment, optional, text};
 use crate::wire::Request;
 use crate::wire::problem::{self, NOT_FOUND, Problem};
@@ -93,13 +95,14 @@ const LOOK_UP: &str = "
 ///
 /// A right token is let in at once, whatever else its address sends: behind a proxy or a NAT many
 /// callers share one, and none of them may lock out the others. So tokens must be long enough that
-/// nobody guesses one at any speed: ours have 160 random bits, and one from the settings at least
-/// [`MIN_SET_TOKEN_BYTES`]. An address that has sent wrong tokens waits before its next wrong one
+/// nobody guesses one at any speed: ours have 160 random bits, and one from the settings is checked
+/// by [`secret::check`]. An address that has sent wrong tokens waits before its next wrong one
 /// is even counted.
-pub(crate) fn find(http: &Request, now: Timestamp) -> Result<Caller, Problem> {
+///
+/// `address` is the client's address as it is counted.
+pub(crate) fn find(http: &Request, address: Option<&str>, now: Timestamp) -> Result<Caller, Problem> {
     let Some(token) = bearer(http)? else { return Err(problem::unauthenticated()) };
-    let network = http.client.as_deref().map(throttle::network);
-    let parameters = vec![optional(token::id_of(token), text), optional(network.as_deref(), text)];
+    let parameters = vec![optional(token::id_of(token), text), optional(address, text)];
     let row = db::query_one(LOOK_UP, parameters)?.ok_or_else(problem::corrupt)?;
     if let Some(caller) = holder_of_row(&row, token, now)? {
         return Ok(caller);
@@ -108,10 +111,10 @@ pub(crate) fn find(http: &Request, now: Timestamp) -> Result<Caller, Problem> {
         return Ok(Caller { id: actor.into(), role: Role::Admin, products: None, secret: token.into() });
     }
     if let (Some(count), Some(last)) = (row.optional_integer(7)?, row.optional_moment(8)?) {
-        Failures { count, last }.check(now)?;
+        throttle::check(count, last, now)?;
     }
-    if let Some(network) = network {
-        throttle::add_failures(&network, 1, now)?;
+    if let Some(address) = address {
+        throttle::add_failures(address, 1, now)?;
     }
     Err(problem::unauthenticated())
 }
@@ -124,13 +127,15 @@ fn bearer(http: &Request) -> Result<Option<&str>, Problem> {
     Ok(Some(token.trim_ascii()).filter(|_| scheme.eq_ignore_ascii_case("bearer")).filter(is_token))
 }
 
-/// The actor whose token is in the settings.
+/// The actor whose token is in the settings. A weak one is not taken, and the journal says why.
 fn holder_of_setting(token: &str) -> Result<Option<&'static str>, Problem> {
     for (setting, actor) in SET_TOKENS {
         let value = settings::get(setting).map_err(|_| Problem::unavailable("settings"))?;
-        let value = value.filter(|value| value.len() >= MIN_SET_TOKEN_BYTES);
-        if value.is_some_and(|value| is_same(&token::hash(&value), token)) {
-            return Ok(Some(actor));
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        match secret::check(&value) {
+            Ok(()) if is_same(&token::hash(&value), token) => return Ok(Some(actor)),
+            Ok(()) => {}
+            Err(weakness) => journal::note_weak_setting(setting, weakness),
         }
     }
     Ok(None)

@@ -2,5 +2,5 @@
 
 pub(crate) mod caller;
 pub(crate) mod guesses;
-mod throttle;
+pub(crate) mod throttle;
 pub(crate) mod token;

@@ -1,6 +1,10 @@
-//! The journal: one event for each request, and one for each fault of the database. An event names
-//! the route, the token's id and codes, but no resource, key or token.
+//! The journal: one event for each request, one for each fault of the database, and one for a
+//! setting that is not taken. An event names the route, the token's id and codes, but no resource,
+//! key or token. It names an address only if that sent no valid token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use countersign::secret::Weakness;
 use countersign_app_common::clock::{self, Stopwatch};
 use countersign_app_common::journal::{self, Event};
 
@@ -20,6 +24,8 @@ pub(crate) struct Request<'a> {
     pub(crate) route: Option<&'static str>,
     /// The id of the caller's token.
     pub(crate) actor: Option<String>,
+    /// The address of a caller without a valid token, as it is counted.
+    pub(crate) client: Option<String>,
     pub(crate) status: u16,
     /// The code and the reason of a problem.
     pub(crate) code: Option<&'static str>,
@@ -29,7 +35,7 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     pub(crate) fn new(request_id: &'a str, method: &'a str) -> Self {
         let time = clock::now().unix();
-        Self { time, request_id, method, route: None, actor: None, status: 0, code: None, reason: None }
+        Self { time, request_id, method, route: None, actor: None, client: None, status: 0, code: None, reason: None }
     }
 
     /// Appends the event.
@@ -48,6 +54,8 @@ impl<'a> Request<'a> {
             reason: self.reason.map(Into::into),
             detail: None,
             license: None,
+            client: self.client,
+            count: None,
             seconds: None,
             duration_micros: Some(stopwatch.elapsed().as_micros() as u64),
         });
@@ -57,14 +65,29 @@ impl<'a> Request<'a> {
 /// Appends the database's message about a call that failed.
 pub(crate) fn note_fault(reason: &'static str, detail: &str) {
     let end = detail.floor_char_boundary(MAX_DETAIL_BYTES.min(detail.len()));
+    note("sql-fault", reason, detail[..end].into());
+}
+
+/// Appends why a setting is not taken for a secret: once for each instance of this component, as
+/// every wrong token leads here.
+pub(crate) fn note_weak_setting(setting: &'static str, weakness: Weakness) {
+    static NOTED: AtomicBool = AtomicBool::new(false);
+    if !NOTED.swap(true, Ordering::Relaxed) {
+        note("weak-setting", setting, format!("`{setting}` is not taken: it {weakness}."));
+    }
+}
+
+fn note(name: &'static str, reason: &'static str, detail: String) {
     journal::append(&Event {
         time: clock::now().unix(),
-        name: "sql-fault".into(),
+        name: name.into(),
         request: None,
         code: None,
         reason: Some(reason.into()),
-        detail: Some(detail[..end].into()),
+        detail: Some(detail),
         license: None,
+        client: None,
+        count: None,
         seconds: None,
         duration_micros: None,
     });
