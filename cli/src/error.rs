@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use countersign_host::backup::BackupError;
 use countersign_host::imports::store::ReaderError;
 
 use crate::api::ApiError;
@@ -20,6 +21,8 @@ pub(crate) enum CommandError {
     Api(#[from] ApiError),
     #[error(transparent)]
     Store(#[from] ReaderError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
@@ -32,8 +35,8 @@ pub(crate) struct ReaderGone;
 impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Input(_) => 2,
-            Self::Store(_) | Self::Other(_) => 3,
+            Self::Input(_) | Self::Backup(BackupError::Exists(_)) => 2,
+            Self::Store(_) | Self::Backup(_) | Self::Other(_) => 3,
             Self::Unauthorised(_) => 6,
             // What shells report for a program that SIGPIPE ended: 128 + 13. Neither success nor a
             // verdict.

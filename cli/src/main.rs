@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod backup;
 mod bulk;
 mod completions;
 mod error;
@@ -16,6 +17,7 @@ mod licenses;
 mod limits;
 mod options;
 mod output;
+mod restore;
 mod serve;
 mod validate;
 mod vendor;
@@ -54,6 +56,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Issue(Box<issue::Issue>),
     List(list::List),
     Show(show::Show),
@@ -96,6 +100,8 @@ impl Cli {
     fn run(self) -> Result<ExitCode, CommandError> {
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Issue(issue) => issue.run(),
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),

@@ -8,9 +8,9 @@
 //!    registrar its SQL database.
 //!
 //! The others support them: [`registrar`] is the vendors' app for callers in this process,
-//! [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`components`]
-//! finds the components' files, [`bindings`] has the types of `wit/`, and [`limits`] has every
-//! bound.
+//! [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`mod@backup`]
+//! copies a data directory, [`components`] finds the components' files, [`bindings`] has the types
+//! of `wit/`, and [`limits`] has every bound.
 //!
 //! A server of licence checks, without the vendors' API:
 //!
@@ -71,6 +71,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod bindings;
 pub mod components;
 pub mod engine;

@@ -80,12 +80,19 @@ impl Connection {
         self.connect(true)
     }
 
+    /// The vendor API of this data directory, which is created if it is missing.
+    pub(crate) fn create_at(&self, directory: &Path) -> Result<Api, CommandError> {
+        self.local(directory, true)
+    }
+
+    fn local(&self, directory: &Path, create: bool) -> Result<Api, CommandError> {
+        let (component, cache) = (self.registrar.as_deref(), self.cache.as_deref());
+        Ok(Api::Local(LocalApi::new(directory, create, component, cache)?.into()))
+    }
+
     fn connect(&self, create: bool) -> Result<Api, CommandError> {
         match self.place()? {
-            Place::Data(directory) => {
-                let (component, cache) = (self.registrar.as_deref(), self.cache.as_deref());
-                Ok(Api::Local(LocalApi::new(&directory, create, component, cache)?.into()))
-            }
+            Place::Data(directory) => self.local(&directory, create),
             Place::Server(url) => self.remote(&url, Some(self.token()?)),
             Place::Profile(name) => {
                 let profile = Profile::read(&name)?;

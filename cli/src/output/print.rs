@@ -65,5 +65,7 @@ pub(crate) fn note_propagation(answer: &Value) {
 
 /// Warns that the store is behind.
 pub(crate) fn note_delay() {
-    note(format_args!("saved, but the store could not be reached; validations use the old record until it catches up"));
+    note(format_args!(
+        "saved, but not in the store yet; validations use the old record until it is (see `countersign reconcile`)"
+    ));
 }

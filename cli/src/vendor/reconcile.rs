@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::limits::API_BULK_PAGE;
 use clap::Args;
+use countersign::id::LicenseId;
 use serde_json::{Map, Value, json};
 
 use crate::api::path;
@@ -11,19 +12,33 @@ use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::output::print;
 use crate::output::progress;
+use crate::output::text::member;
 
-/// Repair records in the store that differ from their licences
+/// Bring the store up to date, and list what only the store knows
 ///
-/// Compares every licence with its record in the store, and writes those records again that differ.
+/// Compares every licence with its record in the store, and writes those records again that the
+/// store lacks or has in an older form.
+///
+/// After the database was restored from an old copy, the store knows changes and licences that the
+/// database forgot. Nothing happens to them unasked: they are listed, and `--adopt` or `--drop`
+/// decides about all of them, or with `--license` about those of one licence.
+///
 /// A licence that is not as its events say is named and left unchanged; the exit code is then 1.
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {
-    /// Count what differs and change nothing
+    /// Show what would happen and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Import licences that exist only in the store, and create their products if missing
+    /// Take over what only the store knows: later changes, and licences, with missing products
     #[arg(long)]
     adopt: bool,
+    /// Give the store what the database has: undoes later changes, revocations too, and revokes
+    /// licences that only the store has
+    #[arg(long, conflicts_with = "adopt")]
+    drop: bool,
+    /// Look at this licence only
+    #[arg(long, value_name = "ID", value_parser = LicenseId::parse)]
+    license: Option<LicenseId>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -34,13 +49,15 @@ impl Reconcile {
         let bar = progress::items("licences");
         let mut totals = Map::new();
         let (mut products, mut unaccounted) = (BTreeSet::new(), BTreeSet::new());
-        let mut cursor = None;
+        let mut items = Vec::new();
+        let mut body = json!({
+            "limit": API_BULK_PAGE, "dryRun": self.dry_run, "adopt": self.adopt, "drop": self.drop,
+        });
+        if let Some(license) = &self.license {
+            body["license"] = license.as_str().into();
+        }
         loop {
-            let mut body = json!({ "limit": API_BULK_PAGE, "dryRun": self.dry_run, "adopt": self.adopt });
-            if let Some(cursor) = cursor {
-                body["cursor"] = cursor;
-            }
-            let answer = api.post(path(&["reconcile"]), &body)?.json()?;
+            let mut answer = api.post(path(&["reconcile"]), &body)?.json()?;
             for (name, value) in answer.as_object().into_iter().flatten() {
                 if let Some(count) = value.as_u64() {
                     let total = totals.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -53,23 +70,23 @@ impl Reconcile {
             };
             products.extend(names("products"));
             unaccounted.extend(names("unaccounted"));
-            bar.set_position(totals.get("checked").and_then(Value::as_u64).unwrap_or(0));
-            cursor = answer.get("next").cloned();
-            if cursor.is_none() {
-                break;
+            if let Value::Array(some) = answer["items"].take() {
+                items.extend(some);
             }
+            bar.set_position(totals.get("checked").and_then(Value::as_u64).unwrap_or(0));
+            let Some(next) = answer.get("next") else { break };
+            body["cursor"] = next.clone();
         }
         bar.finish_and_clear();
-        if self.adopt {
-            totals.insert("products".into(), json!(products));
-        }
-        if !unaccounted.is_empty() {
-            totals.insert("unaccounted".into(), json!(unaccounted));
-        }
         if self.connection.json {
+            totals.insert("products".into(), json!(products));
+            totals.insert("items".into(), Value::Array(items));
+            if !unaccounted.is_empty() {
+                totals.insert("unaccounted".into(), json!(unaccounted));
+            }
             print::json(Value::Object(totals).to_string().as_bytes())?;
         } else {
-            self.print(&totals)?;
+            self.print(&totals, &products, &items)?;
             for id in &unaccounted {
                 print::note(format_args!(
                     "{id} is not as its events say: left unchanged; see `countersign audit verify`"
@@ -79,20 +96,34 @@ impl Reconcile {
         Ok(if unaccounted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    fn print(&self, totals: &Map<String, Value>) -> Result<(), CommandError> {
-        let [repaired, adopted, created] = if self.dry_run {
-            ["would be repaired", "would be imported", "would create"]
+    fn print(
+        &self,
+        totals: &Map<String, Value>,
+        products: &BTreeSet<String>,
+        items: &[Value],
+    ) -> Result<(), CommandError> {
+        let [repaired, adopted, dropped, created] = if self.dry_run {
+            ["would be repaired", "would be adopted", "would be dropped", "would create"]
         } else {
-            ["repaired", "imported", "created"]
+            ["repaired", "adopted", "dropped", "created"]
         };
         let mut out = print::out();
         let count = |name: &str| totals.get(name).and_then(Value::as_u64).unwrap_or(0);
         writeln!(out, "{} checked, {} {repaired}", count("checked"), count("repaired"))?;
-        let unknown = if self.adopt { 0 } else { count("unknown") };
+        for item in items {
+            writeln!(out, "{}", line(item))?;
+        }
+        let decided = ["adopted", "dropped", "retired", "unreadable", "conflicting"].map(count);
+        let left = if self.adopt || self.drop { 0 } else { count("unknown").saturating_sub(decided.iter().sum()) };
         for (count, one, many, outcome) in [
-            (count("unrepairable"), "record", "records", "with the highest generation of all (left unchanged)"),
-            (unknown, "licence only", "licences only", "in the store (left unchanged; --adopt imports)"),
-            (count("adopted"), "licence only", "licences only", &*format!("in the store ({adopted})")),
+            (
+                count("later") + left,
+                "difference",
+                "differences",
+                "left (--adopt takes the store's side, --drop this one)",
+            ),
+            (count("adopted"), "difference", "differences", adopted),
+            (count("dropped"), "difference", "differences", dropped),
             (count("retired"), "tombstone of a deleted licence", "tombstones of deleted licences", "(left unchanged)"),
             (count("unreadable"), "unreadable record", "unreadable records", "(left unchanged)"),
             (count("conflicting"), "record", "records", "with the id of another licence (left unchanged)"),
@@ -103,10 +134,37 @@ impl Reconcile {
                 _ => writeln!(out, "{count} {many} {outcome}")?,
             }
         }
-        for product in totals.get("products").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-        {
+        for product in products {
             writeln!(out, "{created} product {product}")?;
         }
         Ok(())
     }
+}
+
+/// One difference: `lic_… later in the store: status "active" → "suspended"`.
+fn line(item: &Value) -> String {
+    let id = member(item, "id");
+    let empty = Map::new();
+    let (here, there) = (item["database"].as_object().unwrap_or(&empty), item["store"].as_object().unwrap_or(&empty));
+    let found = match item["found"].as_str() {
+        Some("later") => "later in the store",
+        Some("rotated") => "with a new key in the store",
+        Some("conflicting") => "twice in the store",
+        _ => "only in the store",
+    };
+    if here.is_empty() {
+        let about = ["product", "plan", "status"].map(|name| member(&item["store"], name)).join(", ");
+        return format!("{id} {found}: {about}");
+    }
+    let names: BTreeSet<_> = here.keys().chain(there.keys()).filter(|name| *name != "generation").collect();
+    let value = |side: &Map<String, Value>, name: &str| match side.get(name) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::Array(list)) => format!("{} entries", list.len()),
+        Some(Value::Object(_)) => "other".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let changes: Vec<_> =
+        names.into_iter().map(|name| format!("{name} {} → {}", value(here, name), value(there, name))).collect();
+    format!("{id} {found}: {}", if changes.is_empty() { "generation".to_owned() } else { changes.join(", ") })
 }

@@ -513,26 +513,40 @@ fn licences_of_a_lost_database_are_adopted() {
     assert_eq!(run(data, &["show", text(&first, "id")]).0, 4);
     let reconcile = |options: &[&str]| run(data, &[&["reconcile"], options].concat());
     let left = "1 tombstone of a deleted licence (left unchanged)\n";
+    // In the order of their keys' hashes.
+    let items_line = "a licence\n";
+    let items = items_line.repeat(2);
     for (options, expected) in [
-        (&[][..], "3 checked, 0 repaired\n3 licences only in the store (left unchanged; --adopt imports)\n".to_owned()),
+        (
+            &[][..],
+            format!(
+                "3 checked, 0 repaired\n{items}2 differences left (--adopt takes the store's side, --drop this one)\n{left}"
+            ),
+        ),
         (
             &["--adopt", "--dry-run"],
             format!(
-                "3 checked, 0 would be repaired\n2 licences only in the store (would be imported)\n{left}would create product acme-editor\n"
+                "3 checked, 0 would be repaired\n{items}2 differences would be adopted\n{left}would create product acme-editor\n"
             ),
         ),
         (
             &["--adopt"],
-            format!(
-                "3 checked, 0 repaired\n2 licences only in the store (imported)\n{left}created product acme-editor\n"
-            ),
+            format!("3 checked, 0 repaired\n{items}2 differences adopted\n{left}created product acme-editor\n"),
         ),
         (&["--adopt"], format!("5 checked, 0 repaired\n{left}")),
     ] {
-        assert_eq!(reconcile(options), (0, expected, String::new()), "{options:?}");
+        let (code, mut printed, error) = reconcile(options);
+        for licence in [&first, &second] {
+            let line = format!("{} only in the store: acme-editor, pro, active\n", text(licence, "id"));
+            printed = printed.replace(&line, items_line);
+        }
+        assert_eq!((code, printed, error), (0, expected, String::new()), "{options:?}");
     }
     let sums: Value = serde_json::from_str(&reconcile(&["--adopt", "--json"]).1).unwrap();
-    let expected = json!({ "checked": 5, "repaired": 0, "unknown": 1, "adopted": 0, "retired": 1, "unreadable": 0, "conflicting": 0, "products": [] });
+    let expected = json!({
+        "checked": 5, "repaired": 0, "later": 0, "unknown": 1, "adopted": 0, "dropped": 0, "retired": 1, "unreadable": 0,
+        "conflicting": 0, "products": [], "items": [],
+    });
     assert_eq!(sums, expected);
     for licence in [&first, &second] {
         let (code, shown, _) = run(data, &["show", text(licence, "id"), "--json"]);

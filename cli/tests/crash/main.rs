@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod disk_full;
 mod kill;
 mod registrar_kill;

@@ -13,7 +13,7 @@ mod grants;
 pub mod journal;
 pub mod settings;
 pub mod sql;
-mod sqlite_file;
+pub(crate) mod sqlite_file;
 pub mod store;
 
 use std::sync::Arc;

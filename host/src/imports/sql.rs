@@ -32,8 +32,8 @@ use crate::pool::Pool;
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "registrar.db";
 
-/// An empty database. The id says whose it is: `file` and other tools show it.
-const SCHEMA: &str = "PRAGMA application_id = 0x43535247;";
+/// Says whose database it is: `file` and other tools show it.
+pub(crate) const APPLICATION_ID: i64 = 0x4353_5247;
 
 /// Instructions of SQLite's virtual machine between two checks of the deadline: far less than a
 /// millisecond.
@@ -65,7 +65,7 @@ impl Sql {
     /// # Errors
     /// If the database cannot be created.
     pub fn create(directory: &Path) -> Result<Self, Error> {
-        sqlite_file::create(directory, FILE_NAME, SCHEMA)?;
+        sqlite_file::create(directory, FILE_NAME, &format!("PRAGMA application_id = {APPLICATION_ID};"))?;
         Ok(Self {
             directory: directory.to_owned(),
             current: Reopening::default(),

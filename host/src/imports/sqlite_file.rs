@@ -25,10 +25,10 @@ use crate::private::{self, DirectoryError};
 
 /// What SQLite appends to a database's name for its log, which it reads into any database of that
 /// name.
-const LOG_SUFFIX: &str = "-wal";
+pub(crate) const LOG_SUFFIX: &str = "-wal";
 
 /// The same for the log's index, which all processes that have the database open share.
-const INDEX_SUFFIX: &str = "-shm";
+pub(crate) const INDEX_SUFFIX: &str = "-shm";
 
 /// How every database begins (SQLite's file format, section 1.3).
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";

@@ -33,7 +33,7 @@ pub(crate) const SEEN_BY: [(&str, Role); 5] = [
 ];
 
 /// Every action that an event may have.
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 23] = [
     "license.created",
     "license.updated",
     "license.suspended",
@@ -46,6 +46,7 @@ const ACTIONS: [&str; 22] = [
     "license.deleted",
     "license.imported",
     "license.adopted",
+    "license.dropped",
     "license.reconciled",
     "product.created",
     "product.updated",

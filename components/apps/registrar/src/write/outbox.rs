@@ -1,5 +1,9 @@
 //! Delivers committed records to the store: rows in order, each of which stays until it is
 //! delivered.
+//!
+//! A record that the database does not know, and that is not older, is never overwritten: the
+//! database was restored from an old copy, and has forgotten a change. Rows of that licence wait
+//! until a reconciliation has decided about it.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +13,7 @@ use countersign_app_common::clock::Stopwatch;
 use countersign_app_common::store::{self, Error, Expectation, Outcome};
 use serde_json::json;
 
+use crate::host::store::hash_of;
 use crate::limits::{DELIVER_OLDER, MAX_DELIVERING, OUTBOX_PAGE};
 use crate::sql::db::{self, Row, blob, integer, text};
 use crate::wire::problem::{Problem, corrupt};
@@ -23,6 +28,11 @@ const AFTER_CHANGE: &str = "
         SELECT number FROM outbox WHERE license IN (SELECT license FROM outbox WHERE change = ?2)
         UNION SELECT number FROM (SELECT number FROM outbox ORDER BY number LIMIT ?3))
     ORDER BY number LIMIT ?4";
+
+/// The last record that the database has for a key.
+const LAST: &str = "
+    SELECT COALESCE(keys.retired, licenses.record)
+    FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash WHERE keys.hash = ?1";
 
 const OF_CHANGE: &str = "SELECT number FROM outbox WHERE change = ?1 LIMIT 1";
 const OF_LICENSE: &str = "SELECT number FROM outbox WHERE license = ?1 LIMIT 1";
@@ -123,7 +133,8 @@ enum Failure {
 }
 
 /// Writes a record unless the store has one of the same or a higher generation. So a licence never
-/// goes back, whichever instance delivers, and in whatever order.
+/// goes back, whichever instance delivers, and in whatever order. Such a record must be known to the
+/// database ([`follows`]), or else the row fails.
 fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
     let mut present = store::get(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {
@@ -131,7 +142,7 @@ fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
             None => Expectation::Absent,
             // An unreadable record is overwritten.
             Some(entry) => match License::from_json(&entry.value) {
-                Ok(license) if license.generation >= generation => return Ok(()),
+                Ok(present) if present.generation >= generation => return follows(&present, key, generation, record),
                 _ => Expectation::Matches(entry.version),
             },
         };
@@ -141,6 +152,22 @@ fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
         }
     }
     Err(Failure::OfThisRow)
+}
+
+/// Checks that the database knows the record that the store has in place of this one: it is the
+/// same, or a later one of the same licence.
+///
+/// A generation is that of one record. So a record of this generation with other content is
+/// unknown, and so is one that is later than the database's last.
+fn follows(present: &License, key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
+    if present.generation == generation {
+        let is_same = License::from_json(record).is_ok_and(|record| record == *present);
+        return if is_same { Ok(()) } else { Err(Failure::OfThisRow) };
+    }
+    let last = db::query_one(LAST, vec![text(hash_of(key))]).map_err(|_| Failure::OfTheStore)?;
+    let last = last.and_then(|row| License::from_json(row.text(0).ok()?.as_bytes()).ok());
+    let is_known = |last: License| last.generation > present.generation || last == *present;
+    if last.is_some_and(is_known) { Ok(()) } else { Err(Failure::OfThisRow) }
 }
 
 fn failure(error: Error) -> Failure {

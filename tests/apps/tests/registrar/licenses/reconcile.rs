@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use countersign::key;
+use countersign::license::License;
 use countersign_host::bindings::store::Entry;
 use serde_json::{Value, json};
 
@@ -78,8 +79,28 @@ fn an_emptied_store_is_refilled() {
     assert_eq!(reconcile(&registrar, false, 500), (6, 0, 0));
 }
 
+/// Sums over all steps of a reconciliation, and all that they list.
+fn reconcile_all(registrar: &Registrar, options: &Value) -> (BTreeMap<String, u64>, Vec<Value>) {
+    let (mut sums, mut items) = (BTreeMap::new(), Vec::new());
+    let mut body = options.clone();
+    loop {
+        let mut report = registrar.post("/api/v1/reconcile", &body).expect(200);
+        items.extend(report["items"].as_array_mut().unwrap().drain(..));
+        for (name, count) in report.as_object().unwrap() {
+            *sums.entry(name.clone()).or_default() += count.as_u64().unwrap_or_default();
+        }
+        match report["next"].as_str() {
+            Some(next) => body["cursor"] = next.into(),
+            None => break,
+        }
+    }
+    sums.retain(|_, count| *count > 0);
+    sums.remove("checked");
+    (sums, items)
+}
+
 #[test]
-fn older_other_newer_and_missing_records_are_repaired() {
+fn older_and_missing_records_are_repaired_and_others_on_request() {
     let registrar = start();
     let keys = varied(&registrar);
     // An older generation, another value of the same one, a newer one, and damaged values.
@@ -93,20 +114,28 @@ fn older_other_newer_and_missing_records_are_repaired() {
     ];
     let entries: Vec<String> = registrar.world().licenses().map(|(key, _)| key.clone()).collect();
     for rotation in 0..changes.len() {
-        let mut expected = 0;
+        let (mut expected, mut left) = (0, 0);
         for (number, key) in entries.iter().enumerate() {
             let mut world = registrar.world();
             let entry = world.entries.get_mut(key).unwrap();
-            let before = String::from_utf8(entry.value.clone()).unwrap();
-            let after = changes[(number + rotation) % changes.len()](&before);
-            expected += u64::from(after != before);
-            entry.value = after.into_bytes();
+            let before = License::from_json(&entry.value).unwrap();
+            let text = changes[(number + rotation) % changes.len()](&before.to_json());
+            let is_retired = before == before.retired();
+            entry.value = text.into_bytes();
             entry.version += 1_000_000;
+            let after = License::from_json(&entry.value);
+            expected += u64::from(after.as_ref() != Ok(&before));
+            let is_later = after.is_ok_and(|after| after != before && after.generation >= before.generation);
+            left += u64::from(is_later && !is_retired);
         }
-        let (checked, repaired, unknown) = reconcile(&registrar, false, 500);
-        assert_eq!((checked, repaired, unknown), (6, expected, 0), "rotation {rotation}");
+        let (dry, items) = reconcile_all(&registrar, &json!({ "dryRun": true }));
+        let sum = |sums: &BTreeMap<String, u64>, name: &str| sums.get(name).copied().unwrap_or_default();
+        assert_eq!((sum(&dry, "later"), items.len() as u64), (left, left), "rotation {rotation}");
+        assert_eq!(sum(&dry, "repaired"), expected - left, "rotation {rotation}");
+        let (done, _) = reconcile_all(&registrar, &json!({ "drop": true }));
+        assert_eq!((sum(&done, "repaired"), sum(&done, "dropped")), (expected - left, left), "rotation {rotation}");
         check(&registrar, &keys);
-        assert_eq!(reconcile(&registrar, false, 500), (6, 0, 0), "rotation {rotation}");
+        assert_eq!(reconcile_all(&registrar, &json!({})), (sums([]), vec![]), "rotation {rotation}");
     }
     let page = registrar.get("/api/v1/licenses").expect(200);
     for licence in page["items"].as_array().unwrap() {
@@ -129,23 +158,249 @@ fn restore(registrar: &Registrar, copy: &Path) {
     database.execute_batch(&format!("BEGIN; {tables}; COMMIT")).unwrap();
 }
 
-/// The database was restored from a copy older than the revocation, the rotation and the deletion.
-#[test]
-fn a_revocation_missing_from_the_database_is_not_undone() {
+/// A change that the database forgets: what the vendor does to a licence, what its holder gets
+/// before and after, and how a reconciliation names it.
+struct Forgotten {
+    name: &'static str,
+    change: fn(&Registrar, &Value) -> Value,
+    before: &'static str,
+    after: &'static str,
+    found: &'static [&'static str],
+}
+
+fn verb(registrar: &Registrar, licence: &Value, verb: &str, body: Value) -> Value {
+    registrar.post(&format!("{}/{verb}", path(licence)), &body).expect(200)
+}
+
+const FORGOTTEN: [Forgotten; 9] = [
+    Forgotten {
+        name: "a suspension",
+        change: |registrar, licence| verb(registrar, licence, "suspend", json!({})),
+        before: "VALID",
+        after: "SUSPENDED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "a revocation",
+        change: |registrar, licence| verb(registrar, licence, "revoke", json!({})),
+        before: "VALID",
+        after: "REVOKED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "a renewal",
+        change: |registrar, licence| {
+            let renewed = verb(registrar, licence, "renew", json!({ "expiresAt": "2040-01-01T00:00:00Z" }));
+            registrar.advance(200_000);
+            renewed
+        },
+        before: "VALID",
+        after: "VALID",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "other terms",
+        change: |registrar, licence| registrar.patch(&path(licence), &json!({ "requires": ["domain"] })).expect(200),
+        before: "VALID",
+        after: "DOMAIN_REQUIRED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "a domain",
+        change: |registrar, licence| verb(registrar, licence, "domains", json!({ "domains": ["example.com"] })),
+        before: "VALID",
+        after: "DOMAIN_REQUIRED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "several changes",
+        change: |registrar, licence| {
+            verb(registrar, licence, "suspend", json!({}));
+            verb(registrar, licence, "resume", json!({}));
+            verb(registrar, licence, "suspend", json!({}))
+        },
+        before: "VALID",
+        after: "SUSPENDED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "a deletion",
+        change: |registrar, licence| {
+            registrar.delete(&path(licence)).expect(204);
+            Value::Null
+        },
+        before: "VALID",
+        after: "REVOKED",
+        found: &["later"],
+    },
+    Forgotten {
+        name: "a new key",
+        change: |registrar, licence| verb(registrar, licence, "rotate-key", json!({})),
+        before: "VALID",
+        after: "REVOKED",
+        found: &["later", "rotated"],
+    },
+    Forgotten {
+        name: "a new key, twice, and a suspension",
+        change: |registrar, licence| {
+            verb(registrar, licence, "rotate-key", json!({}));
+            let new = verb(registrar, licence, "rotate-key", json!({}));
+            verb(registrar, licence, "suspend", json!({}));
+            new
+        },
+        before: "VALID",
+        after: "REVOKED",
+        found: &["later", "rotated"],
+    },
+];
+
+/// A registrar whose database was restored from a copy older than the change: the licence, and what
+/// the change was answered.
+fn forget(forgotten: &Forgotten) -> (Registrar, Value, Value) {
     let registrar = start();
-    let licences: Vec<_> = (0..3).map(|_| issue(&registrar, json!({ "features": ["a"] }))).collect();
+    let licence = issue(&registrar, json!({ "features": ["a"], "expiresAt": "2026-11-24T00:00:00Z" }));
     let copy = registrar.directory().join("copy.db");
     registrar.database().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
-    registrar.post(&format!("{}/revoke", path(&licences[0])), &json!({})).expect(200);
-    registrar.post(&format!("{}/rotate-key", path(&licences[1])), &json!({})).expect(200);
-    registrar.delete(&path(&licences[2])).expect(204);
+    assert_eq!(code(&registrar, &licence["key"]), forgotten.before, "{}", forgotten.name);
+    let changed = (forgotten.change)(&registrar, &licence);
     restore(&registrar, &copy);
-    assert_eq!(reconcile(&registrar, false, 500), (3, 3, 1));
-    for licence in &licences {
-        assert_eq!(code(&registrar, &licence["key"]), "REVOKED");
-        assert_eq!(registrar.get(&path(licence)).expect(200)["status"], "revoked");
+    (registrar, licence, changed)
+}
+
+#[test]
+fn a_forgotten_change_is_listed_and_nothing_undoes_it_unasked() {
+    for forgotten in &FORGOTTEN {
+        let (registrar, licence, changed) = forget(forgotten);
+        let name = forgotten.name;
+        let before = values(&registrar);
+        for options in
+            [json!({ "dryRun": true }), json!({}), json!({ "license": licence["id"] }), json!({ "limit": 1 })]
+        {
+            let (sums, items) = reconcile_all(&registrar, &options);
+            assert_eq!(sums.get("later"), Some(&1), "{name}: {sums:?}");
+            assert_eq!(sums.get("repaired"), None, "{name}");
+            let found: Vec<_> = items.iter().map(|item| item["found"].as_str().unwrap()).collect();
+            assert_eq!(found, forgotten.found, "{name}");
+            for item in &items {
+                assert_eq!(item["id"], licence["id"], "{name}");
+                assert_ne!(item["database"], item["store"], "{name}");
+            }
+        }
+        let other = issue(&registrar, json!({}));
+        let (sums, items) = reconcile_all(&registrar, &json!({ "license": other["id"] }));
+        assert_eq!((sums, items), (self::sums([]), vec![]), "{name}: that is another licence");
+        registrar.world().entries.remove(&key::read(other["key"].as_str().unwrap()).unwrap().store_key());
+
+        // Nor do the vendor's own changes, of which the store is told once it was decided.
+        let now = registrar.world().now;
+        for step in 0..4 {
+            let patch = json!({ "features": [format!("feature-{step}")] });
+            let patched = registrar.patch(&path(&licence), &patch).expect(200);
+            assert_eq!(patched["propagated"], false, "{name}");
+            registrar.advance(1);
+        }
+        registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+        registrar.world().now = now;
+        let after = licences(&registrar);
+        assert!(before.iter().all(|(key, value)| after[key] == *value), "{name}");
+        assert_eq!(code(&registrar, &licence["key"]), forgotten.after, "{name}");
+        drop(changed);
     }
-    assert_eq!(reconcile(&registrar, false, 500), (3, 0, 1));
+}
+
+#[test]
+fn a_forgotten_change_is_adopted() {
+    for (forgotten, is_changed_since) in FORGOTTEN.iter().flat_map(|forgotten| [(forgotten, false), (forgotten, true)])
+    {
+        let (registrar, licence, changed) = forget(forgotten);
+        let name = forgotten.name;
+        if is_changed_since {
+            for feature in ["b", "c", "d"] {
+                registrar.patch(&path(&licence), &json!({ "features": [feature] })).expect(200);
+            }
+        }
+        let (dry, _) = reconcile_all(&registrar, &json!({ "adopt": true, "dryRun": true }));
+        let (done, _) = reconcile_all(&registrar, &json!({ "adopt": true, "license": licence["id"], "limit": 1 }));
+        assert_eq!(dry, done, "{name}");
+        assert_eq!(done.get("adopted"), Some(&(forgotten.found.len() as u64)), "{name}");
+        assert_eq!(code(&registrar, &licence["key"]), forgotten.after, "{name}");
+        let shown = registrar.get(&path(&licence)).expect(200);
+        match &changed {
+            Value::Null => assert_eq!(shown["status"], "revoked", "{name}: the vendor may delete it again"),
+            changed => {
+                let recorded = ["plan", "expiresAt", "features", "domains", "requires", "hint", "issuedAt"];
+                if !name.contains("revocation") {
+                    for member in recorded {
+                        assert_eq!(shown[member], changed[member], "{name}: {member}");
+                    }
+                }
+                if let Some(key) = changed["key"].as_str() {
+                    let expected = if name.contains("suspension") { "SUSPENDED" } else { "VALID" };
+                    assert_eq!(code(&registrar, &key.into()), expected, "{name}");
+                    let found = registrar.post("/api/v1/licenses/lookup", &json!({ "key": key })).expect(200);
+                    assert_eq!(found["id"], licence["id"], "{name}");
+                } else {
+                    assert_eq!(shown["status"], changed["status"], "{name}");
+                }
+            }
+        }
+        let (again, items) = reconcile_all(&registrar, &json!({ "adopt": true }));
+        assert_eq!((again.get("adopted"), again.get("later"), items), (None, None, vec![]), "{name}");
+        // It behaves as any other licence.
+        if shown["status"] == "active" {
+            assert_eq!(verb(&registrar, &licence, "suspend", json!({}))["propagated"], true, "{name}");
+        }
+        assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"]["depth"], 0, "{name}");
+    }
+}
+
+#[test]
+fn a_forgotten_change_is_dropped() {
+    for (forgotten, is_changed_since) in FORGOTTEN.iter().flat_map(|forgotten| [(forgotten, false), (forgotten, true)])
+    {
+        let (registrar, licence, changed) = forget(forgotten);
+        let name = forgotten.name;
+        registrar.world().now = countersign_app_tests::BEGIN;
+        if is_changed_since {
+            for plan in ["b", "c", "d"] {
+                registrar.patch(&path(&licence), &json!({ "plan": plan })).expect(200);
+            }
+        }
+        let due = registrar.get(&path(&licence)).expect(200);
+        let (dry, _) = reconcile_all(&registrar, &json!({ "drop": true, "dryRun": true }));
+        let (done, _) = reconcile_all(&registrar, &json!({ "drop": true }));
+        assert_eq!(dry, done, "{name}");
+        assert_eq!(done.get("dropped"), Some(&(forgotten.found.len() as u64)), "{name}");
+        assert_eq!(code(&registrar, &licence["key"]), forgotten.before, "{name}");
+        let stored = registrar.stored(licence["key"].as_str().unwrap()).unwrap();
+        assert_eq!((stored.plan.as_str(), stored.status.as_str()), (due["plan"].as_str().unwrap(), "active"), "{name}");
+        if let Some(key) = changed["key"].as_str() {
+            assert_eq!(code(&registrar, &key.into()), "REVOKED", "{name}");
+        }
+        let (again, items) = reconcile_all(&registrar, &json!({ "drop": true }));
+        assert_eq!((again.get("dropped"), again.get("repaired"), items), (None, None, vec![]), "{name}");
+        assert_eq!(verb(&registrar, &licence, "suspend", json!({}))["propagated"], true, "{name}");
+        assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"]["depth"], 0, "{name}");
+    }
+}
+
+#[test]
+fn a_licence_that_only_the_store_has_is_dropped() {
+    let from = start();
+    let [kept, dropped] = [json!({}), json!({ "features": ["a"] })].map(|terms| issue(&from, terms));
+    let registrar = without_database(&from);
+    let (sums, items) = reconcile_all(&registrar, &json!({}));
+    assert_eq!((sums.get("unknown"), items.len()), (Some(&2), 2));
+    assert!(items.iter().all(|item| item["found"] == "unknown" && item["store"]["plan"] == "pro"));
+    let (sums, items) = reconcile_all(&registrar, &json!({ "drop": true, "license": dropped["id"] }));
+    assert_eq!((sums, items.len()), (self::sums([("unknown", 1), ("dropped", 1)]), 1));
+    assert_eq!((code(&registrar, &dropped["key"]), code(&registrar, &kept["key"])), ("REVOKED".into(), "VALID".into()));
+    let events = registrar.get("/api/v1/events?action=license.dropped").expect(200);
+    assert_eq!((&events["items"][0]["subject"], &events["items"][0]["after"]), (&dropped["id"], &Value::Null));
+    let (sums, _) = reconcile_all(&registrar, &json!({ "adopt": true }));
+    assert_eq!(sums, self::sums([("unknown", 1), ("adopted", 1)]));
+    let taken = json!({ "product": "acme", "plan": "pro", "key": dropped["key"] });
+    registrar.post("/api/v1/licenses", &taken).problem(409, "KEY_TAKEN");
 }
 
 #[test]
@@ -180,6 +435,9 @@ fn an_unknown_cursor_is_refused() {
         (json!({ "cursor": "zz" }), "cursor"),
         (json!({ "dryRun": 1 }), "dryRun"),
         (json!({ "adopt": "yes" }), "adopt"),
+        (json!({ "drop": 0 }), "drop"),
+        (json!({ "adopt": true, "drop": true }), "drop"),
+        (json!({ "license": "lic_1" }), "license"),
         (json!({ "more": 1 }), "more"),
     ] {
         assert_eq!(registrar.post("/api/v1/reconcile", &body).problem(400, "INVALID_REQUEST")["field"], field);

@@ -250,6 +250,16 @@ impl IssuedLicense {
         Ok(())
     }
 
+    /// Leaves a tombstone in place of a record that the database does not have. Its key is known
+    /// from then on, as retired.
+    ///
+    /// # Errors
+    /// If the record's generation is at its end.
+    pub(crate) fn retire_unknown(&self, change: &mut Change) -> Result<(), Problem> {
+        change.run(INSERT_KEY, vec![text(self.key.to_hex()), text(self.record.id.as_str())]);
+        self.retire_key(change)
+    }
+
     /// Replaces the record under a key that the licence no longer has.
     fn retire_key(&self, change: &mut Change) -> Result<(), Problem> {
         let retired = License { generation: next_generation(self.record.generation)?, ..self.record.retired() };

@@ -1,46 +1,60 @@
-//! Compares the database with the store, and repairs the store.
+//! Compares the database with the store, and brings the store up to date.
 //!
-//! It goes page by page, first through every key that was ever issued, then through the store's
-//! own list. Keys in the list that the database does not know are counted, or adopted if asked for
-//! (`adopt`).
+//! It goes page by page, first through every key that was ever issued (`known`), then through the
+//! store's own list, for the keys that the database does not have (`unknown`).
+//!
+//! A record that the store lacks, or has in an older form, is delivered again. What only the store
+//! knows, as after the database was restored from an old copy, is listed; the caller chooses
+//! whether it is adopted or dropped.
 //!
 //! A licence that is not as its events say is not taken for the truth: it is named, and the store
 //! keeps what it has.
 
-mod adopt;
-
-use std::collections::BTreeSet;
+mod known;
+mod unknown;
 
 use countersign::crockford;
 use countersign::field::FieldError;
-use countersign::key::KeyHash;
-use countersign::license::{License, Status};
-use serde_json::{Value, json};
+use countersign::id::LicenseId;
+use countersign::license::License;
+use serde_json::{Map, Value, json};
 
-use self::adopt::Step;
 use crate::ask::Ask;
-use crate::host::store;
-use crate::limits::{MAX_BULK_ITEMS, MAX_REPAIR_BYTES};
-use crate::resources::audit;
-use crate::resources::licenses::issued::{IssuedLicense, next_generation};
-use crate::resources::licenses::search::queries;
-use crate::sql::db::{self, Row, integer, text};
+use crate::limits::MAX_BULK_ITEMS;
 use crate::wire::Response;
-use crate::wire::answer::Answer;
-use crate::wire::problem::{Problem, corrupt};
+use crate::wire::answer::{self, Answer};
+use crate::wire::problem::Problem;
 use crate::write::change::{Change, change};
 use crate::write::outbox;
 
 const ACTION: &str = "license.reconciled";
 
-/// Each key, with the record that the store should have under it.
-const KEYS: &str = "SELECT keys.hash, COALESCE(keys.retired, licenses.record), keys.retired IS NULL, keys.license \
-    FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash AND licenses.id = keys.license WHERE keys.hash > ?1 ORDER BY keys.hash LIMIT ?2";
-const KNOWN: &str = "SELECT COUNT(*) FROM keys WHERE hash IN (SELECT value FROM json_each(?1))";
-const SET_RETIRED: &str = "UPDATE keys SET retired = ?2 WHERE hash = ?1";
+/// What the caller asks for.
+struct Step<'a> {
+    ask: &'a Ask<'a>,
+    limit: u32,
+    choice: Choice,
+    /// The only licence to look at.
+    license: Option<LicenseId>,
+}
 
-/// Keys that are read at a time: with their records they take some megabytes at most.
-const READ_AT_ONCE: u32 = 50;
+/// What happens to what only the store knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// It is listed.
+    Leave,
+    /// The database takes it over.
+    Adopt,
+    /// The store gets what the database has.
+    Drop,
+}
+
+/// What one step did: its change, its report, and how far it has come.
+struct Done {
+    change: Change,
+    report: Value,
+    next: Option<Progress>,
+}
 
 /// How far a reconciliation has come: its cursor.
 #[derive(Clone)]
@@ -58,24 +72,35 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let limit = fields.integer("limit")?.unwrap_or(MAX_BULK_ITEMS.into());
     let dry_run = fields.boolean("dryRun")?.unwrap_or_default();
     let adopts = fields.boolean("adopt")?.unwrap_or_default();
+    let drops = fields.boolean("drop")?.unwrap_or_default();
+    let license = fields.parse("license")?;
     fields.finish()?;
     if !(1..=u64::from(MAX_BULK_ITEMS)).contains(&limit) {
         let detail = format_args!("must be a whole number from 1 to {MAX_BULK_ITEMS}.");
         return Err(FieldError::new("limit", detail).into());
     }
+    let choice = match (adopts, drops) {
+        (false, false) => Choice::Leave,
+        (true, false) => Choice::Adopt,
+        (false, true) => Choice::Drop,
+        (true, true) => return Err(FieldError::new("drop", "and `adopt` exclude each other; send one of them.").into()),
+    };
     let progress = cursor.map_or(Some(Progress::Keys(String::new())), |cursor| Progress::read(&cursor));
     let unknown = || FieldError::new("cursor", "must be the `next` of an earlier step.");
     let progress = progress.ok_or_else(unknown)?;
+    let step = Step { ask, limit: limit as u32, choice, license };
     // A record that is only late needs no repair.
     if !dry_run {
         outbox::deliver_pending()?;
     }
     let mut build = || {
-        let (change, report) = match &progress {
-            Progress::Keys(after) => compare(after, limit as u32, ask)?,
-            Progress::Store(cursor) if adopts => adopt(cursor.as_deref(), limit as u32, ask)?,
-            Progress::Store(cursor) => (Change::new(), count_unknown(cursor.as_deref(), limit as u32)?),
+        let Done { change, mut report, next } = match &progress {
+            Progress::Keys(after) => known::step(&step, after)?,
+            Progress::Store(cursor) => unknown::step(&step, cursor.as_deref())?,
         };
+        if let Some(next) = next {
+            report["next"] = next.cursor().into();
+        }
         Ok((change, Answer::ok(report, None)))
     };
     if dry_run {
@@ -85,131 +110,43 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     change(ask, &mut build)
 }
 
-/// Compares some keys, and delivers again the records that differ in the store. It ends at the
-/// limit, or earlier if there is much to deliver.
-fn compare(after: &str, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
-    let mut change = Change::in_steps();
-    let (mut after, mut checked, mut repaired, mut at_end, mut bytes) = (after.to_owned(), 0, 0, 0, 0);
-    let mut unaccounted = BTreeSet::new();
-    let next = loop {
-        let count = READ_AT_ONCE.min(limit - checked);
-        let rows = db::query(KEYS, vec![text(&*after), integer(count)])?;
-        for row in &rows {
-            match repair(row, &mut change, ask)? {
-                Comparison::Same => {}
-                Comparison::AtEnd => at_end += 1,
-                Comparison::Unaccounted => {
-                    unaccounted.insert(row.text(3)?.to_owned());
-                }
-                Comparison::Repaired => {
-                    repaired += 1;
-                    bytes += row.optional_text(1)?.map_or(0, str::len);
-                }
-            }
-        }
-        checked += rows.len() as u32;
-        match rows.last() {
-            Some(last) if rows.len() == count as usize => after = last.text(0)?.to_owned(),
-            // The second part needs a store that can list its keys.
-            _ => break store::can_list().then_some(Progress::Store(None)),
-        }
-        if checked == limit || bytes > MAX_REPAIR_BYTES {
-            break Some(Progress::Keys(after));
-        }
+/// An entry of the list of what only the store knows.
+fn item(id: &LicenseId, found: &str, database: Option<&License>, store: &License) -> Value {
+    let mut item = json!({ "id": id, "found": found });
+    let (here, there) = (database.map(members), members(store));
+    // Only what differs: a record may have a thousand domains.
+    let differing = |own: &Map<String, Value>, other: &Map<String, Value>| -> Map<String, Value> {
+        let is_other = |name: &String| own.get(name) != other.get(name);
+        own.iter().filter(|(name, _)| is_other(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
     };
-    let mut report = json!({ "checked": checked, "repaired": repaired });
-    if !unaccounted.is_empty() {
-        report["unaccounted"] = json!(unaccounted);
-    }
-    if at_end > 0 {
-        report["unrepairable"] = at_end.into();
-    }
-    if let Some(next) = next {
-        report["next"] = next.cursor().into();
-    }
-    Ok((change, report))
-}
-
-/// The outcome for one key.
-enum Comparison {
-    Same,
-    Repaired,
-    /// The licence is not as its events say, or the key is of no licence.
-    Unaccounted,
-    /// The store's record has the highest generation of all, so none can follow it.
-    AtEnd,
-}
-
-/// Delivers a record again if the store has another one under its key, with a generation above the
-/// store's.
-///
-/// A revocation is final. If only the store has it, as after the database was restored from an old
-/// backup, the database takes it over.
-fn repair(row: &Row, change: &mut Change, ask: &Ask<'_>) -> Result<Comparison, Problem> {
-    let key = KeyHash::parse(row.text(0)?).map_err(|_| corrupt())?;
-    let (record, is_current) = (row.optional_text(1)?, row.integer(2)? != 0);
-    let issued = if is_current { find(row.text(3)?)? } else { None };
-    let is_accounted_for = match (&issued, record) {
-        (Some(issued), Some(_)) => audit::accounts_for(issued)?,
-        (None, Some(record)) => !is_current && audit::is_tombstone(record, row.text(3)?),
-        (_, None) => false,
-    };
-    let (Some(record), true) = (record, is_accounted_for) else { return Ok(Comparison::Unaccounted) };
-    let mut due = License::from_json(record.as_bytes()).map_err(|_| corrupt())?;
-    let present = store::get(&key.store_key())?.map(|entry| License::from_json(&entry.value));
-    let (generation, is_revoked) = match present {
-        Some(Ok(present)) if present == due => return Ok(Comparison::Same),
-        Some(Ok(present)) => {
-            (present.generation, present.generation > due.generation && present.status == Status::Revoked)
+    match here {
+        Some(here) => {
+            item["database"] = Value::Object(differing(&here, &there));
+            item["store"] = Value::Object(differing(&there, &here));
         }
-        Some(Err(_)) | None => (0, false),
-    };
-    if generation < due.generation {
-        change.deliver(&due.id, &key, &due);
-        return Ok(Comparison::Repaired);
+        None => item["store"] = Value::Object(there),
     }
-    let Ok(next) = next_generation(generation) else { return Ok(Comparison::AtEnd) };
-    let Some(before) = issued else {
-        due.generation = next;
-        change.run(SET_RETIRED, vec![text(key.to_hex()), text(due.to_json())]);
-        change.deliver(&due.id, &key, &due);
-        return Ok(Comparison::Repaired);
-    };
-    let mut after = before.clone();
-    after.record.generation = next;
-    if is_revoked {
-        after.record.status = Status::Revoked;
-    }
-    after.update(&before, change, ACTION, ask.now)?;
-    Ok(Comparison::Repaired)
+    item
 }
 
-/// The licence of this id.
-fn find(id: &str) -> Result<Option<IssuedLicense>, Problem> {
-    let row = db::query_one(queries::BY_ID, vec![text(id)])?;
-    row.map(|row| IssuedLicense::from_row(&row)).transpose()
+/// The members that the API shows of a record.
+fn members(record: &License) -> Map<String, Value> {
+    let mut members = answer::object(record);
+    members.remove("format");
+    members.remove("id");
+    members
 }
 
-/// Counts the keys in some of the store's own list that the database does not know.
-fn count_unknown(cursor: Option<&str>, limit: u32) -> Result<Value, Problem> {
-    let page = store::list(cursor, limit)?;
-    let hashes: Vec<_> = page.keys.iter().map(|key| store::hash_of(key)).collect();
-    let known = db::query_one(KNOWN, vec![text(json!(hashes).to_string())])?.ok_or_else(corrupt)?.count(0)?;
-    let mut report =
-        json!({ "checked": hashes.len(), "repaired": 0, "unknown": (hashes.len() as u64).saturating_sub(known) });
-    if let Some(next) = page.next {
-        report["next"] = Progress::Store(Some(next)).cursor().into();
-    }
-    Ok(report)
+/// Whether the record is one that a deleted licence, or a key that was replaced, leaves behind. A
+/// revoked licence without terms looks the same.
+fn is_tombstone(record: &License) -> bool {
+    *record == record.retired()
 }
 
-/// Adopts the unknown licences in some of the store's own list.
-fn adopt(cursor: Option<&str>, limit: u32, ask: &Ask<'_>) -> Result<(Change, Value), Problem> {
-    let Step { change, mut report, next } = adopt::step(cursor, limit, ask.now)?;
-    if let Some(next) = next {
-        report["next"] = Progress::Store(Some(next)).cursor().into();
+impl Step<'_> {
+    fn is_about(&self, id: &LicenseId) -> bool {
+        self.license.as_ref().is_none_or(|license| license == id)
     }
-    Ok((change, report))
 }
 
 impl Progress {
