@@ -1,11 +1,31 @@
 //! The hash chain of events. Each event is hashed with the hash of the one before it, so changing,
 //! removing or moving one changes the hash of every later event.
+//!
+//! Personal data can be erased, and the chain still verifies. An event is hashed without it, and
+//! with a [commitment](commit) in its place: a hash of the data and of a random salt. Once both are
+//! gone, nobody can find the data from the commitment, even by trying every name.
+//!
+//! Events of earlier versions are hashed with all that they contain. If personal data is removed
+//! from one, its own hash can no longer be computed. It then counts as unchanged if a later event
+//! of the chain, which does verify, records the erasure and the hash of [what was left](rest).
 
-use crate::{hash::sha256, text::to_json};
-use serde_json::Value;
+use crate::{hash::sha256, hex, text::to_json};
+use alloc::borrow::ToOwned;
+use serde_json::{Map, Value};
 
 /// The hash before the first event.
 pub const BEGINNING: [u8; 32] = [0; 32];
+
+/// The action of the events that record which events personal data was erased from. Their `after`
+/// has `events`: a list of objects with the `number` of each, and for those of earlier versions the
+/// `rest`, in hexadecimal.
+pub const ERASED: &str = "audit.erased";
+
+/// The members of a licence that are personal data of its owner.
+pub const PERSONAL: [&str; 2] = ["owner", "metadata"];
+
+/// What the actions on licences begin with: only their events have personal data.
+const OF_LICENSES: &str = "license.";
 
 /// The hash of an event: SHA-256 over the 32 bytes of the previous event's hash and the event as
 /// JSON.
@@ -20,6 +40,65 @@ pub fn link(previous: &[u8; 32], event: &Value) -> [u8; 32] {
 /// As [`link`], for an event that is already written in its canonical form.
 pub fn link_canonical(previous: &[u8; 32], event: &[u8]) -> [u8; 32] {
     sha256([previous, event])
+}
+
+/// Takes the personal data out of the states before and after a change: an object with `before` and
+/// `after`, or `None` if there is none.
+pub fn take_personal(action: &str, before: &mut Value, after: &mut Value) -> Option<Value> {
+    if !action.starts_with(OF_LICENSES) {
+        return None;
+    }
+    let mut taken = Map::new();
+    for (name, state) in [("before", before), ("after", after)] {
+        let Some(members) = state.as_object_mut() else { continue };
+        let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+        let mut personal = Map::new();
+        for member in PERSONAL {
+            if members.get(member).is_some_and(|value| !is_empty(value)) {
+                personal.extend(members.remove(member).map(|value| (member.to_owned(), value)));
+            }
+        }
+        if !personal.is_empty() {
+            taken.insert(name.to_owned(), Value::Object(personal));
+        }
+    }
+    (!taken.is_empty()).then_some(Value::Object(taken))
+}
+
+/// The commitment to personal data, given in its canonical form: its hash with a random salt.
+pub fn commit(salt: &[u8; 16], personal: &str) -> [u8; 32] {
+    sha256([b"countersign personal data".as_slice(), salt, personal.as_bytes()])
+}
+
+/// The content that an event was hashed with, of an event as the API shows it. `None` if its
+/// personal data is not what it commits to.
+///
+/// The API shows personal data in its place, the commitment as `personal` and the salt as `salt`.
+/// If the data was erased, `erased` is the number of the event that records this.
+pub fn content(event: &Value) -> Option<Value> {
+    let mut content = event.clone();
+    let members = content.as_object_mut()?;
+    for name in ["hash", "previous", "erased"] {
+        members.remove(name);
+    }
+    let salt = members.remove("salt");
+    if members.contains_key("personal") && event.get("erased").is_none() {
+        let salt = hex::decode(salt?.as_str()?)?;
+        let [mut before, mut after] = ["before", "after"].map(|name| event[name].clone());
+        let personal = take_personal(event["action"].as_str()?, &mut before, &mut after)?;
+        if event["personal"] != hex::encode(&commit(&salt, &to_json(&personal))).as_str() {
+            return None;
+        }
+        members.insert("before".to_owned(), before);
+        members.insert("after".to_owned(), after);
+    }
+    Some(content)
+}
+
+/// The hash of what was left of an event of an earlier version: of its [`content`] after the
+/// erasure.
+pub fn rest(content: &Value) -> [u8; 32] {
+    sha256([to_json(content).as_bytes()])
 }
 
 #[cfg(test)]
@@ -47,5 +126,58 @@ mod tests {
         let first = link(&BEGINNING, &event);
         assert_eq!(crate::hex::encode(&first), "aa40dcf1bdcf800b87acb6f26a816c6a008b5898eb99743f142c2d8f8604c1d7");
         assert_ne!(link(&first, &event), first);
+    }
+
+    /// Nor does this one.
+    #[test]
+    fn a_commitment_is_the_same_in_every_version() {
+        let (mut before, mut after) = (
+            Value::Null,
+            json!({ "metadata": { "order": "17", "name": "Zoë" }, "owner": "zoe@example.com", "plan": "pro" }),
+        );
+        let personal = take_personal("license.created", &mut before, &mut after).unwrap();
+        assert_eq!((before, after), (Value::Null, json!({ "plan": "pro" })));
+        assert_eq!(
+            personal.to_string(),
+            r#"{"after":{"metadata":{"name":"Zoë","order":"17"},"owner":"zoe@example.com"}}"#
+        );
+        let commitment = crate::hex::encode(&commit(&[7; 16], &personal.to_string()));
+        assert_eq!(commitment, "9b9f537b9461496bc424958244067fa74b5acfc8957cde1e86e452b1f7b770fe");
+    }
+
+    #[test]
+    fn only_licences_have_personal_data() {
+        let taken = |action, state: &Value| take_personal(action, &mut Value::Null, &mut state.clone());
+        let state = json!({ "owner": "zoe", "metadata": { "a": "b" } });
+        assert_eq!(taken("license.created", &state), Some(json!({ "after": state })));
+        assert_eq!(taken("product.created", &state), None);
+        assert_eq!(taken("license.created", &json!({ "metadata": {} })), None);
+    }
+
+    #[test]
+    fn an_event_without_its_personal_data_has_the_same_content() {
+        let salt = [7; 16];
+        let personal = json!({ "before": { "owner": "zoe" } });
+        let event = json!({
+            "action": "license.updated", "number": 1, "hash": "00", "previous": "00",
+            "before": { "owner": "zoe", "plan": "pro" }, "after": { "plan": "max", "metadata": {} },
+            "personal": crate::hex::encode(&commit(&salt, &personal.to_string())), "salt": crate::hex::encode(&salt),
+        });
+        let mut erased = event.clone();
+        erased["before"] = json!({ "plan": "pro" });
+        erased["erased"] = 2.into();
+        erased.as_object_mut().unwrap().remove("salt");
+        assert!(content(&event).is_some());
+        assert_eq!(content(&event), content(&erased));
+        for (pointer, other) in [
+            ("/before/owner", "ada"),
+            ("/salt", "00"),
+            ("/salt", "08080808080808080808080808080808"),
+            ("/personal", ""),
+        ] {
+            let mut other_event = event.clone();
+            *other_event.pointer_mut(pointer).unwrap() = other.into();
+            assert_eq!(content(&other_event), None, "{pointer}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub const READYZ: &str = "/readyz";
 pub const HOLDERS: [&str; 8] = [VALIDATE, ACTIVATE, HEARTBEAT, DEACTIVATE, ACTIVATIONS, USAGE, HEALTHZ, READYZ];
 
 /// The registrar's collections: these paths and all below them.
-pub const COLLECTIONS: [&str; 9] = [
+pub const COLLECTIONS: [&str; 11] = [
     "/api/v1/products",
     "/api/v1/policies",
     "/api/v1/licenses",
@@ -34,6 +34,8 @@ pub const COLLECTIONS: [&str; 9] = [
     "/api/v1/stats",
     "/api/v1/outbox",
     "/api/v1/reconcile",
+    "/api/v1/owners",
+    "/api/v1/retention",
 ];
 
 /// `GET`: the description of both apps' interface (OpenAPI 3.1), which the registrar serves.

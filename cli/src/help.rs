@@ -29,7 +29,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
     ("Many licences", &["import", "export"]),
     ("Products and policies", &["product", "policy"]),
-    ("Access and history", &["token", "events", "audit", "stats", "reconcile"]),
+    ("Access and history", &["token", "events", "audit", "stats", "reconcile", "forget"]),
     ("Help", &["completions", "help"]),
 ];
 

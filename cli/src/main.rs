@@ -31,7 +31,7 @@ use error::CommandError;
 use licenses::{activations, change_policy, delete, domains, issue, list, renew, rotate_key, show, status, update};
 use options::words;
 use output::print;
-use vendor::{audit, events, policy, product, reconcile, stats, token};
+use vendor::{audit, events, forget, policy, product, reconcile, stats, token};
 
 fn main() -> ExitCode {
     match words::read(help::grouped(Cli::command())).and_then(Cli::run) {
@@ -93,6 +93,7 @@ enum Command {
     Audit(audit::Audit),
     Stats(stats::Stats),
     Reconcile(reconcile::Reconcile),
+    Forget(forget::Forget),
     Completions(completions::Completions),
 }
 
@@ -126,6 +127,7 @@ impl Cli {
             Command::Audit(audit) => audit.run(),
             Command::Stats(stats) => stats.run(),
             Command::Reconcile(reconcile) => reconcile.run(),
+            Command::Forget(forget) => forget.run(),
             Command::Completions(completions) => completions.run(&mut help::grouped(Cli::command())),
         }
     }

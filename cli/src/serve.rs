@@ -231,6 +231,7 @@ async fn do_chores(registrar: Arc<Registrar>, counts: Counts, data: PathBuf, sto
     };
     tokio::select! {
         () = others => {}
+        () = chores::clean(&registrar) => {}
         () = chores::report_counts(&registrar, &counts, stops) => {}
     }
 }

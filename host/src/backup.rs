@@ -1,5 +1,5 @@
-//! Copies of a data directory: [`backup`] makes one while servers write, and a [`Restoration`] makes
-//! a data directory of one.
+//! Copies of a data directory: [`backup`] makes one while servers write, and a [`Restoration`]
+//! makes a data directory of one.
 //!
 //! # Design decisions
 //! - Both databases are copied as of one moment. A lock keeps vendors from committing while both

@@ -215,3 +215,9 @@ pub const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause while the store fails, and the pause while the outbox is empty: another
 /// process may add to it.
 pub const MAX_OUTBOX_PAUSE: Duration = Duration::from_secs(30);
+
+/// Between two looks for data that is too old. Settings count in hours and days.
+pub const RETENTION_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Between two portions of a removal, so that vendors' writes come between.
+pub const PORTION_PAUSE: Duration = Duration::from_millis(100);

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use countersign::audit::{BEGINNING, link};
+use countersign::audit::{BEGINNING, ERASED, content, link, rest};
 use countersign::hex;
 use serde_json::{Value, json};
 
@@ -27,6 +28,9 @@ pub(crate) enum Audit {
 /// events in its store, beside the database. Someone who can write both could still rewrite
 /// everything, or remove the last events. Keep the last line that this prints in another place, and
 /// pass it to a later run with `--known`.
+///
+/// Personal data may have been erased from events (see `forget`). Each erasure must itself be an
+/// event.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The last line that an earlier run printed: that event must still exist with that hash
@@ -52,6 +56,10 @@ struct Chain {
     number: u64,
     hash: [u8; 32],
     known: Option<(u64, String)>,
+    /// Events whose personal data was erased, until the event is found that records it: by number,
+    /// the number of that event, and what it must say.
+    erased: BTreeMap<u64, (u64, Value)>,
+    erasures: u64,
 }
 
 impl Audit {
@@ -73,7 +81,7 @@ impl Verify {
     fn run(self) -> Result<ExitCode, CommandError> {
         let api = self.connection.open()?;
         let bar = progress::items("events");
-        let mut chain = Chain { number: 0, hash: BEGINNING, known: self.known };
+        let mut chain = Chain { number: 0, hash: BEGINNING, known: self.known, erased: BTreeMap::new(), erasures: 0 };
         let verdict = chain.walk(&mut Pages::new(&api, &path(&["events"]), vec![], None), || bar.inc(1))?;
         let faults = faults(&api, || bar.inc(1))?;
         bar.finish_and_clear();
@@ -82,7 +90,7 @@ impl Verify {
         if self.connection.json {
             let wrong = verdict.as_ref().err().map(|(number, why)| json!({ "number": number, "detail": why }));
             let head = json!({ "number": number, "hash": hash });
-            let verdict = json!({ "verified": is_verified, "head": head, "wrong": wrong, "faults": faults });
+            let verdict = json!({ "verified": is_verified, "head": head, "wrong": wrong, "faults": faults, "erased": chain.erasures });
             print::json(verdict.to_string().as_bytes())?;
         } else {
             let mut out = print::out();
@@ -93,6 +101,10 @@ impl Verify {
                 writeln!(out, "{}", plain(&member(fault, "detail")))?;
             }
             if is_verified {
+                if chain.erasures > 0 {
+                    let events = if chain.erasures == 1 { "event" } else { "events" };
+                    writeln!(out, "{} {events} without personal data, as recorded", chain.erasures)?;
+                }
                 writeln!(out, "up to event {number}, none was changed, removed or reordered")?;
                 writeln!(out, "every licence, product, policy and token is as its last event says")?;
                 writeln!(out, "keep the next line elsewhere: with --known it shows whether later events are gone")?;
@@ -142,7 +154,11 @@ impl Chain {
             }
         }
         let least = head.map_or(0, |(number, _)| number).max(self.known.as_ref().map_or(0, |(number, _)| *number));
-        Ok(if self.number < least { Err((self.number + 1, "is missing")) } else { Ok(()) })
+        Ok(match self.erased.first_key_value() {
+            _ if self.number < least => Err((self.number + 1, "is missing")),
+            Some((number, _)) => Err((*number, "was changed")),
+            None => Ok(()),
+        })
     }
 
     fn follow(&mut self, event: &Value, head: &(u64, String)) -> Result<(), &'static str> {
@@ -153,14 +169,30 @@ impl Chain {
         if event["previous"] != hex::encode(&self.hash) {
             return Err("does not follow the event before it");
         }
-        let mut content = event.clone();
-        if let Some(members) = content.as_object_mut() {
-            members.retain(|name, _| name != "hash" && name != "previous");
+        let content = content(event).ok_or("was changed")?;
+        let mut hash = link(&self.hash, &content);
+        let recorder = event["erased"].as_u64();
+        let mut erasure = json!({ "number": number });
+        if recorder.is_some() && event.get("personal").is_none() {
+            // Of an earlier version: its hash was made with the data that is gone.
+            erasure["rest"] = hex::encode(&rest(&content)).into();
+            hash = event["hash"].as_str().and_then(hex::decode).ok_or("was changed")?;
         }
-        let hash = link(&self.hash, &content);
         let written = hex::encode(&hash);
         if event["hash"] != written {
             return Err("was changed");
+        }
+        if let Some(recorder) = recorder {
+            self.erasures += 1;
+            self.erased.insert(number, (recorder, erasure));
+        }
+        if event["action"] == ERASED {
+            for recorded in event["after"]["events"].as_array().into_iter().flatten() {
+                let of = recorded["number"].as_u64().unwrap_or(0);
+                if self.erased.get(&of).is_some_and(|(by, erasure)| (*by, erasure) == (number, recorded)) {
+                    self.erased.remove(&of);
+                }
+            }
         }
         let is_other = |(at, hash): &(u64, String)| *at == number && *hash != written;
         if is_other(head) || self.known.as_ref().is_some_and(is_other) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod events;
+pub(crate) mod forget;
 pub(crate) mod policy;
 pub(crate) mod product;
 pub(crate) mod reconcile;

@@ -131,3 +131,22 @@ fn events_are_verified_across_pages() {
     tamper(&place, "UPDATE events SET subject = 'x' WHERE number = 111");
     assert_eq!(verify(&place, &[]), Some((111, "was changed".to_owned())));
 }
+
+#[test]
+fn erasures_are_counted_and_must_be_recorded() {
+    let place = place();
+    for owner in ["jane", "sam"] {
+        assert_eq!(place.run(&["issue", "--product", "acme", "--plan", "pro", "--owner", owner]).code, 0);
+    }
+    let forget = |owner: &str| place.run(&["forget", owner]);
+    let printed = forget("Jane").out;
+    assert!(printed.starts_with("1 licence without owner and metadata\n1 event without personal data\n"), "{printed}");
+    let Printed { code, out, .. } = place.run(&["audit", "verify"]);
+    assert_eq!((code, out.lines().next().unwrap()), (0, "1 event without personal data, as recorded"));
+    assert_eq!(place.json(&["audit", "verify"])["erased"], 1);
+    tamper(&place, "UPDATE events SET personal = NULL, salt = NULL, erased = 11 WHERE number = 8");
+    assert_eq!(verify(&place, &[]), Some((8, "was changed".to_owned())));
+    // An owner is read from standard input, where other users of the machine do not see it.
+    let printed = crate::support::place::run(&mut place.command(&["forget", "-", "--json"]), "sam\n");
+    assert_eq!(printed.out, "{\"answers\":0,\"events\":0,\"licenses\":1}\n", "{}", printed.err);
+}

@@ -92,7 +92,7 @@ fn nothing_is_overwritten() {
 }
 
 #[test]
-fn a_directory_that_is_no_backup_is_refused() {
+fn a_directory_without_a_store_is_refused() {
     let (place, _) = with_licence();
     let missing = place.directory().with_file_name("missing");
     refuse(&missing, &["backup", "x"], 3, "has no countersign.db");

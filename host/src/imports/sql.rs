@@ -146,6 +146,8 @@ impl Current {
         let path = directory.join(FILE_NAME);
         let writer = connect(&path)?;
         writer.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+        // What was erased must not stay in free space of the file.
+        writer.pragma_update(None, "secure_delete", "ON").map_err(fault)?;
         Ok(Self { writer: Mutex::new(writer), readers: Pool::new(SQL_READERS), path, files })
     }
 

@@ -1,5 +1,5 @@
-//! What a server does for its registrar in the background: it delivers the outbox and reports
-//! validations.
+//! What a server does for its registrar in the background: it delivers the outbox, reports
+//! validations, and has data removed that is too old.
 
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Refusal, Registrar};
 use crate::imports::counts::{Counts, Taken};
-use crate::limits::{COUNTS_PAUSE, COUNTS_PER_REQUEST, MAX_OUTBOX_PAUSE, OUTBOX_PAUSE};
+use crate::limits::{COUNTS_PAUSE, COUNTS_PER_REQUEST, MAX_OUTBOX_PAUSE, OUTBOX_PAUSE, PORTION_PAUSE, RETENTION_PAUSE};
 
 /// Delivers what is in the outbox, again and again. Never returns.
 pub async fn deliver(registrar: &Registrar) {
@@ -34,6 +34,21 @@ pub async fn deliver(registrar: &Registrar) {
             }
         }
         sleep(pause).await;
+    }
+}
+
+/// Has data removed that is too old, in portions, every [`RETENTION_PAUSE`]. Never returns.
+pub async fn clean(registrar: &Registrar) {
+    loop {
+        match registrar.ask("POST", "/api/v1/retention", None).await {
+            Ok(removed) if removed["more"] == true => sleep(PORTION_PAUSE).await,
+            removed => {
+                if let Err(error) = removed {
+                    tracing::warn!(%error, "cannot remove data that is too old; retrying later");
+                }
+                sleep(RETENTION_PAUSE).await;
+            }
+        }
     }
 }
 

@@ -35,8 +35,9 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 512;
 /// most requests do.
 pub(crate) const TOKEN_USE_SECONDS: u32 = 60;
 
-/// How long an answer is stored for retries with its idempotency key, in seconds.
-pub(crate) const KEEP_ANSWER_SECONDS: u32 = REMEMBER_SECONDS;
+/// How long an answer is stored for retries with its idempotency key, in hours, unless a setting
+/// says otherwise.
+pub(crate) const KEEP_ANSWER_HOURS: u32 = REMEMBER_SECONDS / 3_600;
 
 /// Expired answers that one write deletes. It adds at most one, so two would do.
 pub(crate) const FORGET_ANSWERS: u32 = 16;
@@ -93,11 +94,19 @@ pub(crate) const MAX_IMPORTED_GENERATION: u64 = 1 << 52;
 /// Days of validations in the statistics if the caller names none.
 pub(crate) const DEFAULT_STATS_DAYS: u32 = 30;
 
-/// Days for which counts of validations are stored: a year, and room to look back on it.
-pub(crate) const KEEP_STATS_DAYS: u32 = 400;
+/// Days for which counts of validations are stored, unless a setting says otherwise: a year, and
+/// room to look back on it.
+pub(crate) const KEEP_VALIDATION_DAYS: u32 = 400;
 
-/// Counts older than that which a report of validations deletes, besides as many as it adds.
-pub(crate) const FORGET_COUNTS: u32 = 64;
+/// The highest number of days or hours in a setting: a century of days.
+pub(crate) const MAX_RETENTION: u32 = 36_500;
+
+/// Rows of each kind that one portion of a removal takes: what a database commits in well under a
+/// second.
+pub(crate) const CLEAN_AT_ONCE: u32 = 500;
+
+/// Seconds between two looks of one instance for what is too old.
+pub(crate) const RETENTION_PAUSE_SECONDS: u32 = 3_600;
 
 /// Bytes of records to deliver after which one step of a reconciliation ends. The step has each
 /// record in memory several times.

@@ -13,7 +13,9 @@ use crate::App;
 use crate::ask::Ask;
 use crate::auth::{caller, throttle};
 use crate::host::{journal, random};
-use crate::resources::{audit, events, licenses, openapi, outbox, policies, products, reconcile, stats, tokens};
+use crate::resources::{
+    audit, events, licenses, openapi, outbox, owners, policies, products, reconcile, retention, stats, tokens,
+};
 use crate::sql::{db, schema};
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
@@ -79,6 +81,8 @@ const ROUTES: &[Route] = &[
     get("/api/v1/stats", Role::Reader, Everything, stats::get),
     post("/api/v1/stats/validations", Role::Admin, Everything, stats::add),
     post("/api/v1/reconcile", Role::Admin, Everything, reconcile::post),
+    post("/api/v1/owners/forget", Role::Admin, Everything, owners::forget),
+    post("/api/v1/retention", Role::Admin, Everything, retention::post),
     get("/api/v1/tokens", Role::Admin, Everything, tokens::list),
     post("/api/v1/tokens", Role::Admin, Everything, tokens::create),
     get("/api/v1/tokens/{id}", Role::Admin, Everything, tokens::get),

@@ -1,13 +1,15 @@
 //! The audit: every change appends to one hash chain, tampering with it or with the data is found.
 
-use countersign::audit::{BEGINNING, link};
+use std::collections::BTreeMap;
+
+use countersign::audit::{BEGINNING, ERASED, content, link, rest};
 use countersign::hex;
 use serde_json::{Value, json};
 
 use countersign_app_tests::{Answer, Registrar};
 
 /// All events, page by page, and the end of the chain.
-fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {
+pub(crate) fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {
     let (mut events, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = registrar.get(&format!("/api/v1/events?limit={limit}{cursor}")).expect(200);
@@ -19,21 +21,36 @@ fn events(registrar: &Registrar, limit: u32) -> (Vec<Value>, Value) {
     }
 }
 
-/// The number of the first event that is out of place or not as it was written.
-fn first_fault(registrar: &Registrar) -> Option<u64> {
+/// The number of the first event that is out of place or not as it was written. Erasures must be
+/// recorded.
+pub(crate) fn first_fault(registrar: &Registrar) -> Option<u64> {
     let (events, head) = events(registrar, 100);
     let (mut previous, mut number) = (BEGINNING, 0u64);
-    for mut event in events {
+    let mut erased = BTreeMap::new();
+    for event in events {
         number += 1;
-        let members = event.as_object_mut().unwrap();
-        let (hash, before) = (members.remove("hash").unwrap(), members.remove("previous").unwrap());
-        let is_linked = before.as_str().and_then(hex::decode) == Some(previous) && event["number"] == number;
-        previous = link(&previous, &event);
-        if !is_linked || hash != hex::encode(&previous) {
+        let is_linked = event["previous"].as_str().and_then(hex::decode) == Some(previous) && event["number"] == number;
+        let Some(content) = content(&event) else { return Some(number) };
+        let mut hash = link(&previous, &content);
+        if let Some(recorder) = event["erased"].as_u64() {
+            let mut erasure = json!({ "number": number });
+            if event.get("personal").is_none() {
+                erasure["rest"] = hex::encode(&rest(&content)).into();
+                hash = event["hash"].as_str().and_then(hex::decode).unwrap();
+            }
+            erased.insert(number, (recorder, erasure));
+        }
+        if !is_linked || event["hash"] != hex::encode(&hash) {
             return Some(number);
         }
+        if event["action"] == ERASED {
+            let recorded = event["after"]["events"].as_array().unwrap();
+            erased.retain(|_, (recorder, erasure)| *recorder != number || !recorded.contains(erasure));
+        }
+        previous = hash;
     }
-    (head["number"] != number || head["hash"] != hex::encode(&previous)).then_some(number + 1)
+    let is_cut = head["number"] != number || head["hash"] != hex::encode(&previous);
+    is_cut.then_some(number + 1).or(erased.first_key_value().map(|(number, _)| *number))
 }
 
 fn with_some_events() -> Registrar {

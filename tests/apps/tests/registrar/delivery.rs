@@ -151,9 +151,9 @@ fn a_fault_after_the_commit_does_not_fail_the_request() {
     let license = registrar.issue();
     registrar.world().calls = 0;
     verb(&registrar, &license, "suspend");
-    // The last six calls deliver: one reads the outbox, two reach the store, one deletes the row,
-    // and two have the store remember the event.
-    let of_sql = registrar.world().calls - 4;
+    // The last seven calls deliver: one reads the outbox, two reach the store, one deletes the row,
+    // two have the store remember the event, and one looks for data that is too old.
+    let of_sql = registrar.world().calls - 5;
     for (fault, propagated) in [(of_sql - 2, false), (of_sql - 1, true)] {
         registrar.world().sql_faults = (0..fault).map(|_| None).chain([Some(Error::Busy)]).collect();
         assert_eq!(verb(&registrar, &license, "resume")["propagated"], propagated);

@@ -5,8 +5,10 @@
 mod access;
 mod audit;
 mod delivery;
+mod erasure;
 mod faults;
 mod licenses;
 mod matrix;
 mod repeats;
 mod resources;
+mod retention;

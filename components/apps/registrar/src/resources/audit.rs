@@ -8,7 +8,7 @@
 //! Not compared are the hashes of keys and tokens, which are in no event, and what
 //! does not belong to a resource: counts of validations, stored answers, terms of the search.
 
-use countersign::audit::{BEGINNING, link};
+use countersign::audit::{BEGINNING, ERASED, PERSONAL, content, link, rest};
 use countersign::crockford;
 use countersign::hex;
 use countersign::id::LicenseId;
@@ -33,16 +33,15 @@ use crate::write::{End, head};
 /// megabytes.
 const READ_AT_ONCE: u32 = 20;
 
-/// The subject of the event that tells of a new remembered end: the id of no resource.
-const HEAD: &str = "audit_head";
+/// The subject of events about the audit itself: the id of no resource.
+pub(crate) const HEAD: &str = "audit_head";
 
-const CHAIN: &str = "
-    SELECT number, id, at, actor, action, subject, request_id, before, after, previous, hash FROM events
-    WHERE number > ?1 ORDER BY number LIMIT ?2";
+const CHAIN: &str = concat!("SELECT ", events::columns!(), " FROM events WHERE number > ?1 ORDER BY number LIMIT ?2");
+const RECORDED: &str = "SELECT after FROM events WHERE number = ?1 AND action = ?2";
 const HASH: &str = "SELECT hash FROM events WHERE number = ?1";
 /// By subject, from the event of the cursor on, which is read again for its `after`.
 const HISTORY: &str = "
-    SELECT number, subject, before, after FROM events WHERE (subject, number) >= (?1, ?2)
+    SELECT number, subject, before, after, personal, erased FROM events WHERE (subject, number) >= (?1, ?2)
     ORDER BY subject, number LIMIT ?3";
 const LAST: &str = "SELECT after FROM events WHERE subject = ?1 ORDER BY number DESC LIMIT 1";
 /// Tables of resources other than licences: each row's id, and whether it has an event.
@@ -77,6 +76,8 @@ enum Progress {
 struct Report {
     checked: u32,
     faults: Vec<Value>,
+    /// An event that records erasures, as it was read last: its number, and what it records.
+    recorded: Option<(i64, Value)>,
 }
 
 /// An event on a resource, as its successor must know it.
@@ -84,6 +85,8 @@ struct Told {
     number: u64,
     subject: String,
     after: Option<Value>,
+    /// Whether personal data was erased from it.
+    is_erased: bool,
 }
 
 /// `GET /api/v1/audit`: one step, and what it found wrong.
@@ -95,7 +98,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     // In this order: what is remembered was written after the event that it names.
     let remembered = head::recall()?;
     let end = End::read()?;
-    let mut report = Report { checked: 0, faults: Vec::new() };
+    let mut report = Report { checked: 0, faults: Vec::new(), recorded: None };
     let progress = match cursor {
         Some(cursor) => Progress::read(&cursor).ok_or_else(unknown_cursor)?,
         None => {
@@ -144,8 +147,9 @@ pub(crate) fn accept(ask: &Ask<'_>) -> Result<Response, Problem> {
 pub(crate) fn accounts_for(issued: &IssuedLicense) -> Result<bool, Problem> {
     let id = issued.record.id.as_str();
     let row = db::query_one(LAST, vec![text(id)])?;
-    let last = row.map(|row| row.optional_json(0)).transpose()?.flatten();
-    Ok(last.is_some_and(|last| is_same(Some(&last), Some(&Value::Object(issued.view())))))
+    let Some(row) = row else { return Ok(false) };
+    let ([_, last], is_erased) = (events::states(&row, [0, 1, 2])?, row.optional_integer(3)?.is_some());
+    Ok(last.is_some_and(|last| is_same(Some(&last), Some(&Value::Object(issued.view())), is_erased)))
 }
 
 fn shown(end: End) -> Value {
@@ -183,18 +187,13 @@ impl Report {
             let count = READ_AT_ONCE.min(limit - self.checked);
             let rows = db::query(CHAIN, vec![integer(last.number), integer(count)])?;
             for row in &rows {
-                let (number, mut event) = (last.number + 1, events::view(row)?);
-                let (mut previous, mut hash) = (Value::Null, Value::Null);
-                if let Value::Object(members) = &mut event {
-                    previous = members.remove("previous").unwrap_or_default();
-                    hash = members.remove("hash").unwrap_or_default();
-                }
-                let linked = link(&last.hash, &event);
+                let (number, event) = (last.number + 1, events::view(row)?);
+                let (linked, is_recorded) = self.link(&last.hash, &event)?;
                 let fault = if event["number"] != number {
                     Some("is missing or out of place")
-                } else if previous != hex::encode(&last.hash) {
+                } else if event["previous"] != hex::encode(&last.hash) {
                     Some("does not follow the event before it")
-                } else if hash != hex::encode(&linked) {
+                } else if event["hash"] != hex::encode(&linked) || !is_recorded {
                     Some("was changed")
                 } else if number == end.number && linked != end.hash {
                     Some("is not the end of the chain that the database names")
@@ -218,27 +217,50 @@ impl Report {
         Ok(Some(Progress::Chain(last.number)))
     }
 
+    /// The hash of an event, and whether personal data was erased from it only as another event
+    /// records.
+    fn link(&mut self, previous: &[u8; 32], event: &Value) -> Result<([u8; 32], bool), Problem> {
+        let Some(content) = content(event) else { return Ok(([0; 32], false)) };
+        let linked = link(previous, &content);
+        let Some(recorder) = event["erased"].as_i64() else { return Ok((linked, true)) };
+        let mut erasure = json!({ "number": event["number"] });
+        let is_old = event.get("personal").is_none();
+        if is_old {
+            erasure["rest"] = hex::encode(&rest(&content)).into();
+        }
+        if self.recorded.as_ref().is_none_or(|(number, _)| *number != recorder) {
+            let row = db::query_one(RECORDED, vec![integer(recorder), text(ERASED)])?;
+            self.recorded = Some((recorder, row.map(|row| row.json(0)).transpose()?.unwrap_or_default()));
+        }
+        let recorded = self.recorded.as_ref().and_then(|(_, after)| after["events"].as_array());
+        let is_recorded = recorded.is_some_and(|recorded| recorded.contains(&erasure));
+        // The hash of an event of an earlier version was made with the data that is gone.
+        let written = event["hash"].as_str().and_then(hex::decode).filter(|_| is_old);
+        Ok((written.unwrap_or(linked), is_recorded))
+    }
+
     /// Follows each resource from event to event, and compares the resource with the last one.
     fn history(&mut self, subject: String, number: u64, limit: u32) -> Result<Option<Progress>, Problem> {
-        let mut last = Told { number, subject, after: None };
+        let mut last = Told { number, subject, after: None, is_erased: false };
         loop {
             // One more than is checked, as the event of the cursor is read again.
             let count = READ_AT_ONCE.min(limit - self.checked) + u32::from(last.number > 0);
             let rows = db::query(HISTORY, vec![text(&*last.subject), integer(last.number), integer(count)])?;
             for row in &rows {
-                let told = Told { number: row.count(0)?, subject: row.text(1)?.into(), after: row.optional_json(3)? };
+                let [before, after] = events::states(row, [2, 3, 4])?;
+                let is_erased = row.optional_integer(5)?.is_some();
+                let told = Told { number: row.count(0)?, subject: row.text(1)?.into(), after, is_erased };
                 if (told.number, &told.subject) == (last.number, &last.subject) {
                     last = told;
                     continue;
                 }
-                let before = row.optional_json(2)?;
-                let expected = if told.subject == last.subject {
-                    last.after.as_ref()
+                let (expected, is_erased) = if told.subject == last.subject {
+                    (last.after.as_ref(), last.is_erased || told.is_erased)
                 } else {
                     self.compare(&last)?;
-                    None
+                    (None, false)
                 };
-                if told.subject != HEAD && !is_same(expected, before.as_ref()) {
+                if told.subject != HEAD && !is_same(expected, before.as_ref(), is_erased) {
                     let detail = format!("Event {} changes another state than the one before it left.", told.number);
                     self.add("HISTORY", &told.subject, Some(told.number), detail);
                 }
@@ -259,7 +281,7 @@ impl Report {
     fn compare(&mut self, last: &Told) -> Result<(), Problem> {
         let Some(present) = find(&last.subject)? else { return Ok(()) };
         let (code, says) = match (&last.after, &present) {
-            (after, present) if is_same(after.as_ref(), present.as_ref()) => return Ok(()),
+            (after, present) if is_same(after.as_ref(), present.as_ref(), last.is_erased) => return Ok(()),
             (Some(_), Some(_)) => ("DIFFERS", "is not as its last event says"),
             (Some(_), None) => ("MISSING", "does not exist, and no event deleted it"),
             (None, _) => ("NO_EVENT", "exists, and its last event deleted it"),
@@ -367,10 +389,17 @@ fn find(id: &str) -> Result<Option<Option<Value>>, Problem> {
 /// Whether two states of a resource are the same. A token's last use does not count, and a
 /// licence's terms are compared as this version reads them: an older one may have written them in
 /// another way.
-fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+/// Personal data is not compared if it was erased from one.
+fn is_same(one: Option<&Value>, other: Option<&Value>, is_erased: bool) -> bool {
     one == other
         || one.zip(other).is_some_and(|(one, other)| {
-            let [one, other] = [one, other].map(|state| state.as_object().cloned().unwrap_or_default());
+            let [mut one, mut other] = [one, other].map(|state| state.as_object().cloned().unwrap_or_default());
+            if is_erased {
+                for name in PERSONAL {
+                    one.remove(name);
+                    other.remove(name);
+                }
+            }
             normal(one) == normal(other)
         })
 }

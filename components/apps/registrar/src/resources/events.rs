@@ -1,7 +1,11 @@
 //! The audit: what was changed, by whom, and what it was before. `write::change` alone adds rows.
+//! Personal data can be erased from them.
 //!
 //! Who may not see a resource does not see its events either.
 
+use std::collections::BTreeMap;
+
+use countersign::audit::{self, ERASED};
 use countersign::hex;
 use countersign::name::Label;
 use countersign::role::Role;
@@ -12,10 +16,12 @@ use serde_json::{Value, json};
 
 use crate::ask::Ask;
 use crate::limits::MAX_EXPORT_BYTES;
-use crate::sql::db::{self, Row, Select, moment, text};
-use crate::wire::problem::Problem;
+use crate::resources::audit::HEAD;
+use crate::sql::db::{self, Row, Select, integer, moment, optional, text};
+use crate::wire::problem::{Problem, corrupt};
 use crate::wire::{Response, page};
 use crate::write::End;
+use crate::write::change::Change;
 
 /// Events that are read at a time: with the largest licence before and after they take some
 /// megabytes.
@@ -33,7 +39,7 @@ pub(crate) const SEEN_BY: [(&str, Role); 5] = [
 ];
 
 /// Every action that an event may have.
-const ACTIONS: [&str; 23] = [
+const ACTIONS: [&str; 25] = [
     "license.created",
     "license.updated",
     "license.suspended",
@@ -47,6 +53,7 @@ const ACTIONS: [&str; 23] = [
     "license.imported",
     "license.adopted",
     "license.dropped",
+    "license.forgotten",
     "license.reconciled",
     "product.created",
     "product.updated",
@@ -57,7 +64,29 @@ const ACTIONS: [&str; 23] = [
     "token.created",
     "token.revoked",
     "audit.accepted",
+    ERASED,
 ];
+
+/// What [`view`] reads.
+macro_rules! columns {
+    () => {
+        "number, id, at, actor, action, subject, request_id, before, after, previous, hash, commitment, salt, personal, erased"
+    };
+}
+
+/// Whether an event has personal data: the conditions of the indexes `events_with_personal` and
+/// `events_with_old_personal`.
+macro_rules! has_personal {
+    () => {
+        "personal IS NOT NULL"
+    };
+    (old) => {
+        "erased IS NULL AND commitment IS NULL AND substr(action, 1, 8) = 'license.' \
+         AND (instr(before, '\"owner\":') OR instr(before, '\"metadata\":{\"') \
+         OR instr(after, '\"owner\":') OR instr(after, '\"metadata\":{\"'))"
+    };
+}
+pub(crate) use {columns, has_personal};
 
 /// `GET /api/v1/events`, those of resources that the caller may see, in the order of their numbers,
 /// or of their times if only times are asked for. A page ends at its limit, or earlier if it is
@@ -83,8 +112,7 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
         json!(seen.collect::<Vec<_>>())
     });
     let page = |after: i64, limit: u32| {
-        let columns = "number, id, at, actor, action, subject, request_id, before, after, previous, hash";
-        let mut select = Select::after(columns, "events", after);
+        let mut select = Select::after(columns!(), "events", after);
         let seen = seen.as_ref().map(|seen| text(seen.to_string()));
         select = select.and("+action IN (SELECT value FROM json_each(?))", seen);
         // The index that is likely to have the fewest events of one value.
@@ -107,8 +135,8 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
             select
         };
         select.page(limit, |row| {
-            let (before, after) = (row.optional_text(7)?, row.optional_text(8)?);
-            Ok((before.map_or(0, str::len) + after.map_or(0, str::len), view(row)?))
+            let texts = [row.optional_text(7)?, row.optional_text(8)?, row.optional_text(13)?];
+            Ok((texts.into_iter().flatten().map(str::len).sum::<usize>(), view(row)?))
         })
     };
     let (mut items, mut bytes, mut after) = (Vec::new(), 0, cursor);
@@ -149,9 +177,54 @@ fn role_for(action: &str) -> Role {
     SEEN_BY.iter().find(|(resource, _)| Some(*resource) == word).map_or(Role::Admin, |(_, role)| *role)
 }
 
-/// The event as the API shows it.
+/// Events of earlier versions among these.
+const OLD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM events WHERE number IN (SELECT value FROM json_each(?1)) AND ",
+    has_personal!(old)
+);
+const REWRITE: &str = "UPDATE events SET before = ?2, after = ?3 WHERE number = ?1";
+// The chain ends with the event that records the erasure, the last one of its change.
+const ERASE: &str = "UPDATE events SET personal = NULL, salt = NULL, erased = (SELECT number FROM chain) \
+    WHERE number IN (SELECT value FROM json_each(?1))";
+
+/// Erases the personal data of the events of these numbers, and adds an event that says so, which
+/// must be the change's last. The chain still verifies (`countersign::audit`).
+pub(crate) fn erase(numbers: &[i64], change: &mut Change) -> Result<(), Problem> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let mut rests = BTreeMap::new();
+    for some in numbers.chunks(READ_AT_ONCE as usize) {
+        for row in db::query(OLD, vec![text(json!(some).to_string())])? {
+            let mut event = view(&row)?;
+            let [mut before, mut after] = ["before", "after"].map(|name| event[name].take());
+            audit::take_personal(row.text(4)?, &mut before, &mut after);
+            let [before, after] = [("before", before), ("after", after)].map(|(name, state)| {
+                let written = (!state.is_null()).then(|| state.to_string());
+                event[name] = state;
+                optional(written, text)
+            });
+            change.run(REWRITE, vec![integer(row.integer(0)?), before, after]);
+            let rest = audit::content(&event).ok_or_else(corrupt)?;
+            rests.insert(row.integer(0)?, hex::encode(&audit::rest(&rest)));
+        }
+    }
+    change.run(ERASE, vec![text(json!(numbers).to_string())]);
+    let entries = numbers.iter().map(|number| match rests.get(number) {
+        Some(rest) => json!({ "number": number, "rest": rest }),
+        None => json!({ "number": number }),
+    });
+    let entries = json!({ "events": entries.collect::<Vec<_>>() });
+    change.event(ERASED, HEAD, None, Some(entries));
+    Ok(())
+}
+
+/// The event as the API shows it, and as `audit::content` reads it.
 pub(crate) fn view(row: &Row) -> Result<Value, Problem> {
-    Ok(json!({
+    let [before, after] = states(row, [7, 8, 13])?;
+    let mut view = json!({
         "number": row.count(0)?,
         "id": row.text(1)?,
         "at": row.moment(2)?,
@@ -159,9 +232,33 @@ pub(crate) fn view(row: &Row) -> Result<Value, Problem> {
         "action": row.text(4)?,
         "subject": row.text(5)?,
         "requestId": row.text(6)?,
-        "before": row.optional_json(7)?,
-        "after": row.optional_json(8)?,
+        "before": before,
+        "after": after,
         "previous": hex::encode(&row.hash(9)?),
         "hash": hex::encode(&row.hash(10)?),
-    }))
+    });
+    if let Some(commitment) = row.optional_blob(11)? {
+        view["personal"] = hex::encode(commitment).into();
+    }
+    if let Some(salt) = row.optional_blob(12)? {
+        view["salt"] = hex::encode(salt).into();
+    }
+    if let Some(erased) = row.optional_integer(14)? {
+        view["erased"] = erased.into();
+    }
+    Ok(view)
+}
+
+/// The states before and after a change, from the columns `before`, `after` and `personal`.
+pub(crate) fn states(row: &Row, columns: [usize; 3]) -> Result<[Option<Value>; 2], Problem> {
+    let [before, after, personal] = columns;
+    let mut personal = row.optional_json(personal)?.unwrap_or_default();
+    let state = |column, name: &str, personal: &mut Value| {
+        let mut state = row.optional_json(column)?;
+        if let (Some(Value::Object(members)), Value::Object(own)) = (&mut state, personal[name].take()) {
+            members.extend(own);
+        }
+        Ok::<_, Problem>(state)
+    };
+    Ok([state(before, "before", &mut personal)?, state(after, "after", &mut personal)?])
 }

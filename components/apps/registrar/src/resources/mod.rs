@@ -5,9 +5,11 @@ pub(crate) mod events;
 pub(crate) mod licenses;
 pub(crate) mod openapi;
 pub(crate) mod outbox;
+pub(crate) mod owners;
 pub(crate) mod policies;
 pub(crate) mod products;
 pub(crate) mod reconcile;
+pub(crate) mod retention;
 pub(crate) mod stats;
 pub(crate) mod tokens;
 

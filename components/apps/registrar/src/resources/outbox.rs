@@ -16,8 +16,8 @@ use crate::write::outbox;
 pub(crate) fn deliver(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.optional_fields()?.finish()?;
     ask.query.finish()?;
-    let operation = Operation::of(ask);
-    if let Some(stored) = operation.map_or(Ok(None), |operation| operation.find(ask.now))? {
+    let operation = Operation::of(ask)?;
+    if let Some(stored) = operation.as_ref().map_or(Ok(None), Operation::find)? {
         return Ok(stored);
     }
     let delivered = outbox::deliver_pending()?;

@@ -9,7 +9,7 @@ use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::limits::{DEFAULT_STATS_DAYS, FORGET_COUNTS, KEEP_STATS_DAYS, MAX_BULK_ITEMS};
+use crate::limits::{DEFAULT_STATS_DAYS, MAX_BULK_ITEMS};
 use crate::sql::db::{self, integer, moment, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -41,10 +41,6 @@ const ADD: &str = "INSERT INTO validations (license, day, code, count) SELECT js
 const LOST: &str = "SELECT COALESCE(SUM(count), 0) FROM losses WHERE day BETWEEN ?1 AND ?2";
 const ADD_LOST: &str =
     "INSERT INTO losses (day, count) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET count = count + excluded.count";
-/// A few rows more than a report adds. On a new day all counts of the oldest one fall due at once.
-const FORGET: &str = "DELETE FROM validations WHERE (license, day, code) IN \
-    (SELECT license, day, code FROM validations WHERE day < ?1 LIMIT ?2)";
-const FORGET_LOST: &str = "DELETE FROM losses WHERE day < ?1";
 
 /// `GET /api/v1/stats`
 pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
@@ -115,9 +111,6 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
         if lost > 0 {
             change.run(ADD_LOST, vec![integer(today), integer(lost)]);
         }
-        let forgotten = integer(today - i64::from(KEEP_STATS_DAYS));
-        change.run(FORGET, vec![forgotten.clone(), integer(counts.len() as i64 + i64::from(FORGET_COUNTS))]);
-        change.run(FORGET_LOST, vec![forgotten]);
         Ok((change, Answer::no_content()))
     })
 }

@@ -7,7 +7,11 @@ use crate::sql::db::{self, statement};
 use crate::wire::problem::{Problem, corrupt};
 
 /// The first creates the table `schema`, whose one row is the number of the last applied migration.
-const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001.sql"),
+    include_str!("../../migrations/0002.sql"),
+    include_str!("../../migrations/0003.sql"),
+];
 
 /// Whether this instance has found every migration applied.
 static IS_READY: AtomicBool = AtomicBool::new(false);

@@ -1,15 +1,20 @@
 //! The chain of events: each event's hash covers the hash before it, so that an event that is
 //! changed, removed or moved can be found (`countersign::audit`).
 
-use countersign::audit;
 use countersign::time::Timestamp;
+use countersign::{audit, hex};
 use serde_json::Value;
 
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::Statement;
-use crate::host::random::id;
+use crate::host::random::{id, random};
 use crate::sql::db::{self, blob, integer, moment, optional, statement, text};
 use crate::wire::problem::{Problem, corrupt};
+
+const INSERT: &str = "
+    INSERT INTO events (number, id, at, actor, action, subject, request_id, before, after, previous, hash,
+                        commitment, salt, personal)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 /// One entry of the audit.
 pub(super) struct Event {
@@ -19,6 +24,8 @@ pub(super) struct Event {
     /// one change may have hundreds of events about licences of a thousand domains.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
+    /// What neither of them has: personal data, which can be erased later.
+    pub(super) personal: Option<String>,
 }
 
 /// The last event: its number, 0 before the first, and its hash.
@@ -48,19 +55,23 @@ impl End {
     ) -> Self {
         let Self { mut number, hash: mut previous } = self;
         let mut rows = Vec::with_capacity(events.len());
-        for Event { action, subject, before, after } in events {
+        for Event { action, subject, before, after, personal } in events {
             number += 1;
             let id = id("evt_");
             // The canonical form (RFC 8785), member by member: `before` and `after` are canonical
             // already.
             let string = |text: &str| Value::from(text).to_string();
+            let salt = personal.is_some().then(random::<16>);
+            let commitment = salt.zip(personal.as_deref()).map(|(salt, personal)| audit::commit(&salt, personal));
+            let commits = commitment.map(|hash| format!(r#""personal":"{}","#, hex::encode(&hash)));
             let event = format!(
-                r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},"requestId":{},"subject":{}}}"#,
+                r#"{{"action":{},"actor":{},"after":{},"at":"{}","before":{},"id":"{id}","number":{number},{}"requestId":{},"subject":{}}}"#,
                 string(action),
                 string(&ask.caller.id),
                 after.as_deref().unwrap_or("null"),
                 at,
                 before.as_deref().unwrap_or("null"),
+                commits.unwrap_or_default(),
                 string(&ask.request_id),
                 string(&subject),
             );
@@ -77,13 +88,11 @@ impl End {
                 optional(after, text),
                 blob(previous),
                 blob(hash),
+                optional(commitment, blob),
+                optional(salt, blob),
+                optional(personal, text),
             ];
-            rows.push(statement(
-                "INSERT INTO events (number, id, at, actor, action, subject, request_id, before, after, previous, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                parameters,
-                None,
-            ));
+            rows.push(statement(INSERT, parameters, None));
             previous = hash;
         }
         // First, so that a change that lost the race does no other work.

@@ -5,6 +5,9 @@
 //! changes are serialised, and what a verb has read is still true when it commits. If the chain has
 //! moved, the verb reads again.
 
+use std::collections::BTreeSet;
+
+use countersign::audit;
 use countersign::id::LicenseId;
 use countersign::key::KeyHash;
 use countersign::license::License;
@@ -17,6 +20,7 @@ use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::{self, Error, Outcome, Statement};
 use crate::host::random::random;
 use crate::limits::{CHANGE_BOUND, MAX_CHANGE_BYTES};
+use crate::resources::retention;
 use crate::sql::db::{self, blob, integer, moment, statement, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -76,12 +80,19 @@ impl Change {
         self.statements.push(statement(sql, parameters, Some(rows)));
     }
 
+    /// Adds statements.
+    pub(crate) fn extend(&mut self, statements: impl IntoIterator<Item = Statement>) {
+        self.statements.extend(statements);
+    }
+
     /// Adds an event: the action, such as `license.created`, the resource's id, and the resource
     /// before and after. Neither may contain a key, a token or a hash of one. Numbers must be
     /// whole, and names ASCII, as the chain's canonical form requires.
     pub(crate) fn event(&mut self, action: &'static str, subject: &str, before: Option<Value>, after: Option<Value>) {
-        let [before, after] = [before, after].map(|value| value.map(|value| value.to_string()));
-        self.events.push(Event { action, subject: subject.into(), before, after });
+        let [mut before, mut after] = [before, after].map(Option::unwrap_or_default);
+        let personal = audit::take_personal(action, &mut before, &mut after).map(|personal| personal.to_string());
+        let [before, after] = [before, after].map(|state| (!state.is_null()).then(|| state.to_string()));
+        self.events.push(Event { action, subject: subject.into(), before, after, personal });
     }
 
     /// Delivers a record to the store under a key's hash, unless the store has a record of the same
@@ -113,7 +124,9 @@ impl Change {
         let mut statements = Vec::with_capacity(self.statements.len() + self.events.len() + 3);
         if let Some(operation) = operation {
             let delivered = matches!(self.propagation, Propagation::Delivered).then_some(self.id);
-            statements.extend(operation.store(answer, delivered, ask.now));
+            let subjects: BTreeSet<_> = self.events.iter().map(|event| &*event.subject).collect();
+            let licenses: Vec<_> = subjects.into_iter().filter(|id| id.starts_with(LicenseId::PREFIX)).collect();
+            statements.extend(operation.store(answer, delivered, &licenses, ask.now));
         }
         if !self.events.is_empty() {
             end = end.append(self.events, ask, self.at, &mut statements);
@@ -161,8 +174,18 @@ pub(crate) fn change(
     build: &mut dyn FnMut() -> Result<(Change, Answer), Problem>,
 ) -> Result<Response, Problem> {
     ask.query.finish()?;
-    let operation = Operation::of(ask);
-    let stored = || operation.as_ref().map_or(Ok(None), |operation| operation.find(ask.now));
+    let response = run(ask, Operation::of(ask)?.as_ref(), build)?;
+    retention::after_write(ask);
+    Ok(response)
+}
+
+/// As [`change`], for this operation or none.
+pub(crate) fn run(
+    ask: &Ask<'_>,
+    operation: Option<&Operation>,
+    build: &mut dyn FnMut() -> Result<(Change, Answer), Problem>,
+) -> Result<Response, Problem> {
+    let stored = || operation.map_or(Ok(None), Operation::find);
     let done = retry(&CHANGE_BOUND, Stopwatch::start(), |_| {
         if let Some(response) = stored()? {
             return Ok(Some(response));
@@ -177,7 +200,7 @@ pub(crate) fn change(
             answer = answer.with_propagated(!outbox::has_pending(license)?);
         }
         let (id, delivers) = (change.id, matches!(change.propagation, Propagation::Delivered));
-        let Some(new_end) = change.commit(ask, end, operation.as_ref(), &answer)? else { return Ok(None) };
+        let Some(new_end) = change.commit(ask, end, operation, &answer)? else { return Ok(None) };
         // Also if the change delivers nothing: every write carries older rows along.
         let is_propagated = outbox::deliver_after(&id);
         if new_end != end {

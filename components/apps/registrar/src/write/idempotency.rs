@@ -12,16 +12,19 @@ use countersign::routes::canonical;
 use countersign::time::Timestamp;
 use countersign_app_common::answer::{add, encode};
 use countersign_app_common::fields::Fields;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::Statement;
 use crate::host::random::random;
-use crate::limits::{FORGET_ANSWERS, KEEP_ANSWER_SECONDS};
-use crate::sql::db::{self, blob, integer, moment, optional, statement};
+use crate::limits::FORGET_ANSWERS;
+use crate::resources::retention;
+use crate::sql::db::{self, blob, integer, moment, optional, statement, text};
 use crate::wire::answer::Answer;
 use crate::wire::problem::{Problem, corrupt};
 use crate::wire::{Body, Response};
+use crate::write::change::Change;
 use crate::write::outbox;
 
 const NONCE_BYTES: usize = 12;
@@ -31,7 +34,24 @@ const STORE: &str = "
     INSERT INTO operations (id, asked, answer, change, at) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (id) DO UPDATE SET asked = ?2, answer = ?3, change = ?4, at = ?5 WHERE at <= ?6
     RETURNING at";
-const FORGET: &str = "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE at <= ?1 LIMIT ?2)";
+// Both choose the same rows.
+const FORGET_LICENSES: &str = "DELETE FROM operation_licenses \
+    WHERE operation IN (SELECT id FROM operations WHERE at <= ?1 ORDER BY at LIMIT ?2)";
+const FORGET: &str =
+    "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE at <= ?1 ORDER BY at LIMIT ?2)";
+const ABOUT: &str = "INSERT OR IGNORE INTO operation_licenses (license, operation) SELECT value, ?2 FROM json_each(?1)";
+const COUNT: &str = "SELECT COUNT(DISTINCT operation) FROM operation_licenses \
+    WHERE license IN (SELECT value FROM json_each(?1))";
+const ERASE: &str = "UPDATE operations SET answer = x'' WHERE id IN \
+    (SELECT operation FROM operation_licenses WHERE license IN (SELECT value FROM json_each(?1)))";
+const ERASE_LICENSES: &str = "DELETE FROM operation_licenses WHERE license IN (SELECT value FROM json_each(?1))";
+
+/// The request was done, and must not be done again; its answer was erased.
+const ANSWER_ERASED: Problem = Problem::new(
+    422,
+    "IDEMPOTENCY_KEY_REUSED",
+    "The request with this idempotency key was done, and its answer was erased with personal data.",
+);
 
 /// A request that must be done only once.
 pub(crate) struct Operation {
@@ -41,12 +61,14 @@ pub(crate) struct Operation {
     /// The hash of the request's bytes, which earlier versions stored.
     sent: [u8; 32],
     seal: [u8; 32],
+    /// Answers of this moment and earlier are no longer stored.
+    forgotten: Timestamp,
 }
 
 impl Operation {
     /// The operation that a request is; `None` without an idempotency key.
-    pub(crate) fn of(ask: &Ask<'_>) -> Option<Self> {
-        let key = ask.idempotency_key.as_ref()?;
+    pub(crate) fn of(ask: &Ask<'_>) -> Result<Option<Self>, Problem> {
+        let Some(key) = &ask.idempotency_key else { return Ok(None) };
         let body: &[u8] = match &ask.http.body {
             Body::Complete(body) => body,
             Body::TooLarge | Body::Incomplete => b"",
@@ -54,21 +76,25 @@ impl Operation {
         let (method, query) = (ask.http.method.as_bytes(), ask.http.query.as_deref().unwrap_or_default().as_bytes());
         let secret = ask.caller.secret.as_bytes();
         let path = canonical(&ask.http.path);
-        Some(Self {
+        Ok(Some(Self {
             id: hash(&[b"countersign operation", secret, key.as_str().as_bytes()]),
             asked: hash(&[method, path.as_bytes(), query, &value(body)]),
             sent: hash(&[method, ask.http.path.as_bytes(), query, body]),
             seal: hash(&[b"countersign answer", secret, key.as_str().as_bytes()]),
-        })
+            forgotten: retention::answers_until(ask.now)?,
+        }))
     }
 
     /// The stored answer of this operation.
-    pub(crate) fn find(&self, now: Timestamp) -> Result<Option<Response>, Problem> {
-        let parameters = vec![blob(self.id), moment(now.minus_seconds(KEEP_ANSWER_SECONDS))];
+    pub(crate) fn find(&self) -> Result<Option<Response>, Problem> {
+        let parameters = vec![blob(self.id), moment(self.forgotten)];
         let row = db::query_one("SELECT asked, answer, change FROM operations WHERE id = ?1 AND at > ?2", parameters)?;
         let Some(row) = row else { return Ok(None) };
         if ![self.asked, self.sent].contains(&row.hash(0)?) {
             return Err(Problem::IDEMPOTENCY_KEY_REUSED);
+        }
+        if row.blob(1)?.is_empty() {
+            return Err(ANSWER_ERASED);
         }
         let mut answer = open(&self.seal, &self.id, row.blob(1)?).ok_or_else(corrupt)?;
         if let Some(change) = row.optional_blob(2)? {
@@ -80,14 +106,25 @@ impl Operation {
         Ok(Some(response))
     }
 
-    /// The statements that store an answer, on condition that none is stored. Only requests that
-    /// were done have their answer stored; problems do not.
-    pub(crate) fn store(&self, answer: &Answer, change: Option<[u8; 16]>, now: Timestamp) -> [Statement; 2] {
-        let expired = moment(now.minus_seconds(KEEP_ANSWER_SECONDS));
+    /// The statements that store an answer about these licences, on condition that none is stored.
+    /// Only requests that were done have their answer stored; problems do not.
+    pub(crate) fn store(
+        &self,
+        answer: &Answer,
+        change: Option<[u8; 16]>,
+        licenses: &[&str],
+        now: Timestamp,
+    ) -> Vec<Statement> {
+        let expired = moment(self.forgotten);
         let sealed = seal(&self.seal, &self.id, random(), answer);
         let parameters =
-            vec![blob(self.id), blob(self.asked), blob(sealed), optional(change, blob), moment(now), expired.clone()];
-        [statement(STORE, parameters, Some(1)), statement(FORGET, vec![expired, integer(FORGET_ANSWERS)], None)]
+            vec![blob(self.id), blob(self.asked), blob(sealed), optional(change, blob), moment(now), expired];
+        let mut statements = vec![statement(STORE, parameters, Some(1))];
+        if !licenses.is_empty() {
+            statements.push(statement(ABOUT, vec![text(json!(licenses).to_string()), blob(self.id)], None));
+        }
+        statements.extend(forget(self.forgotten, FORGET_ANSWERS));
+        statements
     }
 }
 
@@ -98,6 +135,22 @@ fn value(body: &[u8]) -> Cow<'_, [u8]> {
         Ok(fields) => Cow::Owned(encode(&fields.into_members())),
         Err(_) => Cow::Borrowed(body),
     }
+}
+
+/// The statements that delete answers of this moment and earlier, `most` of them at most.
+pub(crate) fn forget(until: Timestamp, most: u32) -> [Statement; 2] {
+    [FORGET_LICENSES, FORGET].map(|sql| statement(sql, vec![moment(until), integer(most)], None))
+}
+
+/// Erases the stored answers about these licences. Returns their number. Their requests are still
+/// not done again.
+pub(crate) fn erase(licenses: &[String], change: &mut Change) -> Result<u64, Problem> {
+    let licenses = text(json!(licenses).to_string());
+    let count = db::query_one(COUNT, vec![licenses.clone()])?.ok_or_else(corrupt)?.count(0)?;
+    for sql in [ERASE, ERASE_LICENSES] {
+        change.run(sql, vec![licenses.clone()]);
+    }
+    Ok(count)
 }
 
 /// The hash of parts. Each is preceded by its length, so that different lists have different
@@ -131,7 +184,6 @@ fn open(key: &[u8; 32], id: &[u8; 32], sealed: &[u8]) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_answer_opens_with_its_own_key_only() {

@@ -133,8 +133,8 @@ enum Failure {
 }
 
 /// Writes a record unless the store has one of the same or a higher generation. So a licence never
-/// goes back, whichever instance delivers, and in whatever order. Such a record must be known to the
-/// database ([`follows`]), or else the row fails.
+/// goes back, whichever instance delivers, and in whatever order. Such a record must be known to
+/// the database ([`follows`]), or else the row fails.
 fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
     let mut present = store::get(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {

@@ -291,7 +291,7 @@ fn a_forgotten_change_is_listed_and_nothing_undoes_it_unasked() {
         assert_eq!((sums, items), (self::sums([]), vec![]), "{name}: that is another licence");
         registrar.world().entries.remove(&key::read(other["key"].as_str().unwrap()).unwrap().store_key());
 
-        // Nor do the vendor's own changes, of which the store is told once it was decided.
+        // Nor do the vendor's own changes, which the store gets once it was decided.
         let now = registrar.world().now;
         for step in 0..4 {
             let patch = json!({ "features": [format!("feature-{step}")] });

@@ -250,6 +250,23 @@ impl IssuedLicense {
         Ok(())
     }
 
+    /// The licence without its owner's personal data.
+    pub(crate) fn without_personal_data(&self) -> Self {
+        Self { owner: None, metadata: Map::new(), ..self.clone() }
+    }
+
+    /// Replaces the licence by one without its owner's personal data, and does not say what that
+    /// was. The licence goes on working: its record has none.
+    pub(crate) fn forget_owner(&self, change: &mut Change, action: &'static str, now: Timestamp) {
+        let before = self.without_personal_data();
+        let after = Self { revision: self.revision + 1, updated_at: now, ..before.clone() };
+        change.run(UPDATE, after.columns());
+        change.run(DELETE_TERMS, vec![text(self.record.id.as_str()), text(SEARCH)]);
+        change.run(INSERT_TERMS, after.terms_of(SEARCH, after.search_terms()));
+        let (before, after) = (Json::Object(before.view()), Json::Object(after.view()));
+        change.event(action, self.record.id.as_str(), Some(before), Some(after));
+    }
+
     /// Leaves a tombstone in place of a record that the database does not have. Its key is known
     /// from then on, as retired.
     ///

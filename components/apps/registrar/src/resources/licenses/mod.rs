@@ -2,7 +2,7 @@
 
 pub(crate) mod issued;
 
-mod draft;
+pub(crate) mod draft;
 
 pub(crate) mod activations;
 pub(crate) mod bulk;

@@ -144,7 +144,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Whether the store's record, which is not the one that is due, is none of the earlier ones.
+    /// Whether the store's record, which is not the one that is due, is not an earlier one either.
     fn is_unknown(&self, key: &KeyHash, due: &License, present: &License) -> Result<bool, Problem> {
         if present.generation >= due.generation {
             return Ok(true);
