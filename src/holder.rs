@@ -146,6 +146,11 @@ impl Holder {
         }
     }
 
+    /// Whether one name of both is equal.
+    pub fn shares_a_name_with(&self, other: &Self) -> bool {
+        self.is(other, Matching::Any)
+    }
+
     /// The id of the holder's seat.
     pub fn activation_id(&self) -> ActivationId {
         // Exclusive or, so that the order of the components does not matter.

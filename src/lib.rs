@@ -79,3 +79,4 @@ pub mod terms;
 pub mod decide;
 pub mod transitions;
 pub mod verdict;
+pub mod wish;

@@ -1,6 +1,7 @@
-//! A licence's usage state: who holds its seats, what was consumed, and when its time began. Only
-//! the validator writes it, under [`LicenseId::state_key`](crate::id::LicenseId::state_key), and
-//! only by compare-and-swap.
+//! A licence's usage state: who holds its seats, what was consumed, and when its time began. It is
+//! under [`LicenseId::state_key`](crate::id::LicenseId::state_key). The validator writes it, and
+//! the registrar for what a vendor [wishes](crate::wish): both by the rules of this crate, and only
+//! by compare-and-swap.
 //!
 //! Seats and allowances share one record, so that one comparison covers them all and a validation
 //! reads at most twice. The record is binary, and the largest fits into one value of the store.

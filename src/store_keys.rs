@@ -1,4 +1,5 @@
-//! The prefixes of the store's keys: one for each kind of entry, which one app writes.
+//! The prefixes of the store's keys: one for each kind of entry, which one app writes. The usage
+//! state alone has two writers: the validator, and the registrar for what a vendor wishes of it.
 //!
 //! Apps may read every entry. A host that can tell its apps apart lets each write only under its
 //! own prefixes.
@@ -19,8 +20,8 @@ pub const OPERATION: &str = "operation:";
 /// its hash in hexadecimal.
 pub const AUDIT_HEAD: &str = "audit:head";
 
-/// The prefixes that only the registrar writes.
-pub const WRITTEN_BY_REGISTRAR: [&str; 2] = [LICENSE, AUDIT_HEAD];
+/// The prefixes that the registrar writes.
+pub const WRITTEN_BY_REGISTRAR: [&str; 3] = [LICENSE, AUDIT_HEAD, STATE];
 
-/// The prefixes that only the validator writes.
+/// The prefixes that the validator writes.
 pub const WRITTEN_BY_VALIDATOR: [&str; 2] = [STATE, OPERATION];

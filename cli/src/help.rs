@@ -24,6 +24,8 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "add-domain",
             "remove-domain",
             "activations",
+            "release",
+            "usage",
             "delete",
         ],
     ),

@@ -28,7 +28,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use bulk::{export, import};
 use error::CommandError;
-use licenses::{activations, change_policy, delete, domains, issue, list, renew, rotate_key, show, status, update};
+use licenses::{
+    activations, change_policy, delete, domains, issue, list, release, renew, rotate_key, show, status, update, usage,
+};
 use options::words;
 use output::print;
 use vendor::{audit, events, forget, policy, product, reconcile, stats, token};
@@ -62,18 +64,20 @@ enum Command {
     List(list::List),
     Show(show::Show),
     Update(Box<update::Update>),
-    /// Suspend a licence until `resume`
-    Suspend(status::SetStatus),
-    /// Resume a suspended licence
-    Resume(status::SetStatus),
+    /// Suspend a licence, or all that filters find, until `resume`
+    Suspend(Box<status::SetStatus>),
+    /// Resume a suspended licence, or all that filters find
+    Resume(Box<status::SetStatus>),
     /// Revoke a licence; it cannot be resumed
-    Revoke(status::SetStatus),
+    Revoke(status::Revoke),
     Renew(renew::Renew),
     RotateKey(rotate_key::RotateKey),
     ChangePolicy(change_policy::ChangePolicy),
     AddDomain(domains::AddDomain),
     RemoveDomain(domains::RemoveDomain),
     Activations(activations::Activations),
+    Release(release::Release),
+    Usage(usage::Usage),
     Delete(delete::Delete),
     Validate(validate::Validate),
     Import(import::Import),
@@ -109,13 +113,15 @@ impl Cli {
             Command::Update(update) => update.run(),
             Command::Suspend(status) => status.run("suspend"),
             Command::Resume(status) => status.run("resume"),
-            Command::Revoke(status) => status.run("revoke"),
+            Command::Revoke(revoke) => revoke.run(),
             Command::Renew(renew) => renew.run(),
             Command::RotateKey(rotate) => rotate.run(),
             Command::ChangePolicy(change) => change.run(),
             Command::AddDomain(add) => add.run(),
             Command::RemoveDomain(remove) => remove.run(),
             Command::Activations(activations) => activations.run(),
+            Command::Release(release) => release.run(),
+            Command::Usage(usage) => usage.run(),
             Command::Delete(delete) => delete.run(),
             Command::Validate(validate) => validate.run(),
             Command::Import(import) => import.run(),

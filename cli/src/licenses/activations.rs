@@ -30,9 +30,9 @@ impl Activations {
             return Ok(ExitCode::SUCCESS);
         }
         let mut table = Table::new();
-        table.set_header(["ID", "ACTIVATED", "LEASE ENDS"]);
+        table.set_header(["ID", "ACTIVATED", "LAST SEEN", "LEASE ENDS", "DOMAIN"]);
         for seat in answer.json()?["activations"].as_array().map_or(&[][..], Vec::as_slice) {
-            let row = ["id", "activatedAt", "leaseEndsAt"];
+            let row = ["id", "activatedAt", "lastSeenAt", "leaseEndsAt", "domain"];
             table.add_row(row.map(|name| plain(&member(seat, name))));
         }
         print_table(table)?;

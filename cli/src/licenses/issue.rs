@@ -61,10 +61,13 @@ pub(crate) struct Issue {
     /// product's]
     #[arg(long = "prefix", value_name = "PREFIX")]
     key_prefix: Option<Prefix>,
-    /// Use this existing key instead of generating one; `-` reads it from standard input. Make sure
-    /// that it cannot be guessed
+    /// Use this existing key instead of generating one; `-` reads it from standard input
     #[arg(long, value_name = "KEY", conflicts_with = "key_prefix")]
     key: Option<String>,
+    /// Use the existing key even if it is easy to guess
+    #[arg(long, requires = "key")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_weak_keys: bool,
     #[command(flatten)]
     #[serde(flatten)]
     terms: Terms,
@@ -117,6 +120,7 @@ impl Issue {
             for license in licenses {
                 writeln!(out, "{}  {}", member(license, "id"), member(license, "key"))?;
             }
+            licenses.first().into_iter().for_each(print::note_warnings);
             return Ok(writeln!(out, "\nKeep these keys: they are shown once and stored nowhere.")?);
         }
         if let Value::String(key) = &issued["key"] {
@@ -124,6 +128,7 @@ impl Issue {
         }
         drop(out);
         print_license(&issued, None)?;
+        print::note_warnings(&issued);
         print::note_propagation(&issued);
         Ok(())
     }

@@ -6,11 +6,13 @@ pub(crate) mod delete;
 pub(crate) mod domains;
 pub(crate) mod issue;
 pub(crate) mod list;
+pub(crate) mod release;
 pub(crate) mod renew;
 pub(crate) mod rotate_key;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod update;
+pub(crate) mod usage;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,9 @@ pub(crate) struct RotateKey {
     /// Use this existing key instead of generating one; `-` reads it from standard input
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Use the existing key even if it is easy to guess
+    #[arg(long, requires = "key")]
+    allow_weak_keys: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -40,7 +43,10 @@ impl RotateKey {
         }
         let api = self.connection.open()?;
         let id = self.license.id(&api)?;
-        let body = new.map_or_else(|| json!({}), |key| json!({ "key": key }));
+        let mut body = new.map_or_else(|| json!({}), |key| json!({ "key": key }));
+        if self.allow_weak_keys {
+            body["allowWeakKeys"] = true.into();
+        }
         let answer = api.post(path(&["licenses", &id, "rotate-key"]), &body)?;
         let license = answer.json()?;
         if let (Value::String(key), false) = (&license["key"], self.connection.json) {

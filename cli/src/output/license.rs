@@ -94,6 +94,7 @@ pub(crate) fn print_changed(answer: &Answer, as_json: bool) -> Result<(), Comman
         at => format!(", expires {at}"),
     };
     writeln!(print::out(), "{id} is {status}{expiry}")?;
+    print::note_warnings(&license);
     print::note_propagation(&license);
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::Answer;
 use crate::error::{CommandError, ReaderGone};
+use crate::output::text::{member, plain};
 
 /// Standard output. If its reader has closed it, as `head` does, the error is a [`ReaderGone`].
 pub(crate) struct Out(StdoutLock<'static>);
@@ -51,7 +52,9 @@ pub(crate) fn done(answer: &Answer, sentence: &str, as_json: bool) -> Result<(),
     }
     writeln!(out(), "{sentence}")?;
     if !answer.bytes().is_empty() {
-        note_propagation(&answer.json()?);
+        let answer = answer.json()?;
+        note_warnings(&answer);
+        note_propagation(&answer);
     }
     Ok(())
 }
@@ -60,6 +63,13 @@ pub(crate) fn done(answer: &Answer, sentence: &str, as_json: bool) -> Result<(),
 pub(crate) fn note_propagation(answer: &Value) {
     if answer["propagated"] == false {
         note_delay();
+    }
+}
+
+/// Prints what the vendor may not have meant.
+pub(crate) fn note_warnings(answer: &Value) {
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        note(format_args!("note: {}", plain(&member(warning, "detail"))));
     }
 }
 

@@ -7,7 +7,7 @@ use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
 use super::sql::Sql;
 use crate::bindings::store::Error;
 
-/// Every prefix of store keys that only one app may write.
+/// Every prefix of store keys that not every app may write.
 const OWNED: [&[&str]; 2] = [&WRITTEN_BY_REGISTRAR, &WRITTEN_BY_VALIDATOR];
 
 /// What one app may do.
@@ -30,7 +30,7 @@ impl Grants {
         Self { writes: &WRITTEN_BY_VALIDATOR, secrets: false, random: false, sql: None }
     }
 
-    /// The registrar's, which cannot change a licence's usage state.
+    /// The registrar's, which writes a licence's usage state only for what its vendor wishes.
     pub fn registrar(sql: Arc<Sql>) -> Self {
         Self { writes: &WRITTEN_BY_REGISTRAR, secrets: true, random: true, sql: Some(sql) }
     }
@@ -59,7 +59,7 @@ mod tests {
         );
         assert_eq!(
             [LICENSE, STATE, OPERATION, "other:"].map(|key| may_write(&registrar, key)),
-            [true, false, false, true]
+            [true, true, false, true]
         );
     }
 }

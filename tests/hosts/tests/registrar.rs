@@ -137,7 +137,7 @@ fn each_app_writes_its_own_part() -> Result<()> {
     // The guest is both apps: the first path is the validator's, the second the registrar's.
     for (path, mine, others) in [
         ("/store", ["state:a", "operation:a"].as_slice(), ["license:a"].as_slice()),
-        ("/api/v1/licenses/store", &["license:a"], &["state:a", "operation:a"]),
+        ("/api/v1/licenses/store", &["license:a", "state:a"], &["operation:a"]),
     ] {
         let call = |call: Value| -> Result<Value> {
             client::send(running.address(), "POST", path, &[], call.to_string().as_bytes())?.json()

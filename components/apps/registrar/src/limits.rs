@@ -82,6 +82,10 @@ pub(crate) const INDEX_AT_ONCE: u32 = 200;
 /// a megabyte, and 500 ordinary licences take one or two.
 pub(crate) const MAX_CHANGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes of changed records after which a portion of a bulk change ends: with the licences that are
+/// read at once a change of it is within the bound above.
+pub(crate) const MAX_PORTION_BYTES: usize = 128 * 1024;
+
 /// Bytes after which a page of an export ends. With the licences that are read at once it fits into
 /// a guest's memory.
 pub(crate) const MAX_EXPORT_BYTES: usize = 1024 * 1024;

@@ -64,6 +64,8 @@ const ROUTES: &[Route] = &[
     post("/api/v1/licenses/batch", Role::Issuer, Products, licenses::create::batch),
     post("/api/v1/licenses/lookup", Role::Reader, Products, licenses::lookup::post),
     post("/api/v1/licenses/import", Role::Issuer, Products, licenses::bulk::import::post),
+    post("/api/v1/licenses/suspend", Role::Issuer, Products, licenses::status_of_many::suspend),
+    post("/api/v1/licenses/resume", Role::Issuer, Products, licenses::status_of_many::resume),
     get("/api/v1/licenses/export", Role::Admin, Products, licenses::bulk::export::get),
     get("/api/v1/licenses/{id}", Role::Reader, Products, licenses::get::get),
     // The handler requires a higher role to change more than owner and metadata.
@@ -78,6 +80,14 @@ const ROUTES: &[Route] = &[
     post("/api/v1/licenses/{id}/domains", Role::Support, Products, licenses::domains::post),
     delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, Products, licenses::domains::delete),
     get("/api/v1/licenses/{id}/activations", Role::Reader, Products, licenses::activations::get),
+    delete("/api/v1/licenses/{id}/activations", Role::Support, Products, licenses::activations::release_all),
+    delete(
+        "/api/v1/licenses/{id}/activations/{activation}",
+        Role::Support,
+        Products,
+        licenses::activations::release_one,
+    ),
+    post("/api/v1/licenses/{id}/usage", Role::Support, Products, licenses::usage::post),
     get("/api/v1/stats", Role::Reader, Everything, stats::get),
     post("/api/v1/stats/validations", Role::Admin, Everything, stats::add),
     post("/api/v1/reconcile", Role::Admin, Everything, reconcile::post),
@@ -90,7 +100,7 @@ const ROUTES: &[Route] = &[
     get("/api/v1/events", Role::Reader, Everything, events::list),
     get("/api/v1/audit", Role::Admin, Everything, audit::get),
     post("/api/v1/audit/accept", Role::Admin, Everything, audit::accept),
-    post("/api/v1/outbox/deliveries", Role::Issuer, Everything, outbox::deliver),
+    post("/api/v1/outbox/deliveries", Role::Issuer, Products, outbox::deliver),
 ];
 
 const fn get(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {

@@ -42,8 +42,10 @@ const HASH: &str = "SELECT hash FROM events WHERE number = ?1";
 /// By subject, from the event of the cursor on, which is read again for its `after`.
 const HISTORY: &str = "
     SELECT number, subject, before, after, personal, erased FROM events WHERE (subject, number) >= (?1, ?2)
-    ORDER BY subject, number LIMIT ?3";
-const LAST: &str = "SELECT after FROM events WHERE subject = ?1 ORDER BY number DESC LIMIT 1";
+    AND +action NOT IN (SELECT value FROM json_each(?4)) ORDER BY subject, number LIMIT ?3";
+const LAST: &str = "
+    SELECT before, after, personal, erased FROM events
+    WHERE subject = ?1 AND +action NOT IN (SELECT value FROM json_each(?2)) ORDER BY number DESC LIMIT 1";
 /// Tables of resources other than licences: each row's id, and whether it has an event.
 const ROWS: [&str; 3] = [
     "SELECT number, code, EXISTS (SELECT 1 FROM events WHERE subject = code) FROM products
@@ -146,10 +148,14 @@ pub(crate) fn accept(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// Whether the licence is as its last event says.
 pub(crate) fn accounts_for(issued: &IssuedLicense) -> Result<bool, Problem> {
     let id = issued.record.id.as_str();
-    let row = db::query_one(LAST, vec![text(id)])?;
+    let row = db::query_one(LAST, vec![text(id), of_state()])?;
     let Some(row) = row else { return Ok(false) };
     let ([_, last], is_erased) = (events::states(&row, [0, 1, 2])?, row.optional_integer(3)?.is_some());
     Ok(last.is_some_and(|last| is_same(Some(&last), Some(&Value::Object(issued.view())), is_erased)))
+}
+
+fn of_state() -> db::Value {
+    text(json!(events::OF_STATE).to_string())
 }
 
 fn shown(end: End) -> Value {
@@ -245,7 +251,8 @@ impl Report {
         loop {
             // One more than is checked, as the event of the cursor is read again.
             let count = READ_AT_ONCE.min(limit - self.checked) + u32::from(last.number > 0);
-            let rows = db::query(HISTORY, vec![text(&*last.subject), integer(last.number), integer(count)])?;
+            let rows =
+                db::query(HISTORY, vec![text(&*last.subject), integer(last.number), integer(count), of_state()])?;
             for row in &rows {
                 let [before, after] = events::states(row, [2, 3, 4])?;
                 let is_erased = row.optional_integer(5)?.is_some();

@@ -19,10 +19,10 @@ use crate::write::change::{Change, change};
 const DAY: i64 = 86_400;
 const MONTH: u32 = 30 * 86_400;
 
-/// All, suspended and revoked licences. The active ones, mostly nearly all, are the rest: counting
-/// them would read every row.
+/// All, suspended and revoked licences, and those with a weak key. The active ones, mostly nearly
+/// all, are the rest: counting them would read every row.
 const BY_STATUS: &str = "SELECT (SELECT COUNT(*) FROM licenses), (SELECT COUNT(*) FROM licenses WHERE status = 'suspended'), \
-    (SELECT COUNT(*) FROM licenses WHERE status = 'revoked')";
+    (SELECT COUNT(*) FROM licenses WHERE status = 'revoked'), (SELECT COUNT(*) FROM licenses WHERE weak_key = 1)";
 
 /// Of the active licences, how many have expired and how many expire soon. The index is named, as
 /// SQLite would otherwise read all active ones.
@@ -54,6 +54,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (all, suspended, revoked) = (statuses.count(0)?, statuses.count(1)?, statuses.count(2)?);
     let active = all.saturating_sub(suspended + revoked);
     let mut licenses = json!({ "active": active, "suspended": suspended, "revoked": revoked });
+    licenses["weakKeys"] = statuses.count(3)?.into();
     let soon = ask.now.plus_seconds(MONTH);
     let ends = db::query_one(BY_END, vec![moment(ask.now), moment(soon)])?.ok_or_else(corrupt)?;
     licenses["expired"] = ends.count(0)?.into();

@@ -12,6 +12,7 @@ use countersign::id::LicenseId;
 use countersign::key::KeyHash;
 use countersign::license::License;
 use countersign::time::Timestamp;
+use countersign::wish::Wish;
 use countersign_app_common::clock::{self, Stopwatch};
 use countersign_app_common::contention::retry;
 use serde_json::Value;
@@ -29,6 +30,9 @@ use crate::write::chain::{End, Event};
 use crate::write::head;
 use crate::write::idempotency::Operation;
 use crate::write::outbox;
+
+const DELIVER: &str =
+    "INSERT INTO outbox (change, license, key, generation, record, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// What to write. An empty change writes nothing, as the request's effect is there already.
 pub(crate) struct Change {
@@ -99,17 +103,29 @@ impl Change {
     /// or a higher generation there.
     pub(crate) fn deliver(&mut self, license: &LicenseId, key: &KeyHash, record: &License) {
         self.propagation = Propagation::Delivered;
-        self.run(
-            "INSERT INTO outbox (change, license, key, generation, record, queued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            vec![
-                blob(self.id),
-                text(license.as_str()),
-                text(key.store_key()),
-                integer(record.generation),
-                text(record.to_json()),
-                moment(self.at),
-            ],
-        );
+        let parameters = [
+            blob(self.id),
+            text(license.as_str()),
+            text(key.store_key()),
+            integer(record.generation),
+            text(record.to_json()),
+            moment(self.at),
+        ];
+        self.run(DELIVER, parameters.into());
+    }
+
+    /// Delivers a wish to the licence's state.
+    pub(crate) fn wish(&mut self, license: &LicenseId, wish: &Wish) {
+        self.propagation = Propagation::Delivered;
+        let parameters = [
+            blob(self.id),
+            text(license.as_str()),
+            text(license.state_key()),
+            integer(0),
+            text(wish.to_json()),
+            moment(self.at),
+        ];
+        self.run(DELIVER, parameters.into());
     }
 
     /// Tries to commit. Returns the chain's new end, or `None` if another change was committed

@@ -1,5 +1,5 @@
-//! Delivers committed records to the store: rows in order, each of which stays until it is
-//! delivered.
+//! Delivers committed records to the store, and wishes to the state of licences: rows in order,
+//! each of which stays until it is delivered.
 //!
 //! A record that the database does not know, and that is not older, is never overwritten: the
 //! database was restored from an old copy, and has forgotten a change. Rows of that licence wait
@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 
 use countersign::id::LicenseId;
 use countersign::license::License;
-use countersign_app_common::clock::Stopwatch;
+use countersign::state::State;
+use countersign::store_keys::STATE;
+use countersign::wish::Wish;
+use countersign_app_common::clock::{self, Stopwatch};
 use countersign_app_common::store::{self, Error, Expectation, Outcome};
 use serde_json::json;
 
@@ -36,6 +39,10 @@ const LAST: &str = "
 
 const OF_CHANGE: &str = "SELECT number FROM outbox WHERE change = ?1 LIMIT 1";
 const OF_LICENSE: &str = "SELECT number FROM outbox WHERE license = ?1 LIMIT 1";
+
+const OF_PRODUCTS: &str = "
+    SELECT COUNT(*) FROM outbox JOIN licenses ON licenses.id = outbox.license
+    WHERE licenses.product IN (SELECT value FROM json_each(?1))";
 
 /// Conflicts on one row before it is left to the next delivery.
 const MAX_CONFLICTS: u32 = 16;
@@ -66,9 +73,13 @@ pub(crate) fn has_pending(license: &LicenseId) -> Result<bool, Problem> {
     Ok(!db::query(OF_LICENSE, vec![text(license.as_str())])?.is_empty())
 }
 
-/// The number of pending rows.
-pub(crate) fn depth() -> Result<u64, Problem> {
-    db::query_one("SELECT count(*) FROM outbox", Vec::new())?.ok_or_else(corrupt)?.count(0)
+/// The number of pending rows, of all licences or of those that these products have now.
+pub(crate) fn depth(products: Option<db::Value>) -> Result<u64, Problem> {
+    let row = match products {
+        None => db::query_one("SELECT COUNT(*) FROM outbox", Vec::new())?,
+        Some(products) => db::query_one(OF_PRODUCTS, vec![products])?,
+    };
+    row.ok_or_else(corrupt)?.count(0)
 }
 
 /// The outcome of a delivery.
@@ -97,7 +108,9 @@ fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Resu
                 delivery.is_complete = false;
                 continue;
             }
-            match put(row.text(2)?, row.count(3)?, row.text(4)?.as_bytes()) {
+            let (key, record) = (row.text(2)?, row.text(4)?.as_bytes());
+            let put = if key.starts_with(STATE) { fulfil(key, record) } else { put(key, row.count(3)?, record) };
+            match put {
                 Ok(()) => delivered.push(after),
                 Err(failure) => {
                     delivery.is_complete = false;
@@ -168,6 +181,30 @@ fn follows(present: &License, key: &str, generation: u64, record: &[u8]) -> Resu
     let last = last.and_then(|row| License::from_json(row.text(0).ok()?.as_bytes()).ok());
     let is_known = |last: License| last.generation > present.generation || last == *present;
     if last.is_some_and(is_known) { Ok(()) } else { Err(Failure::OfThisRow) }
+}
+
+/// Fulfils a wish about a licence's state, as the validator changes it: by the core's rules, and on
+/// condition that nobody has written it since it was read.
+fn fulfil(key: &str, wish: &[u8]) -> Result<(), Failure> {
+    let wish = Wish::from_json(wish).map_err(|_| Failure::OfThisRow)?;
+    let mut present = store::get(key).map_err(failure)?;
+    for _ in 0..MAX_CONFLICTS {
+        let state = present.as_ref().map(|entry| State::from_bytes(&entry.value)).transpose();
+        let before = state.map_err(|_| Failure::OfThisRow)?.unwrap_or_default();
+        let (mut after, now) = (before.clone(), clock::now());
+        wish.apply(&mut after, now).map_err(|_| Failure::OfThisRow)?;
+        if after == before {
+            return Ok(());
+        }
+        after.generation = before.generation.checked_add(1).ok_or(Failure::OfThisRow)?;
+        after.written_at = Some(now);
+        let expect = present.as_ref().map_or(Expectation::Absent, |entry| Expectation::Matches(entry.version));
+        match store::put(key, &after.to_bytes(), expect, None).map_err(failure)? {
+            Outcome::Stored(_) => return Ok(()),
+            Outcome::Conflict(current) => present = current,
+        }
+    }
+    Err(Failure::OfThisRow)
 }
 
 fn failure(error: Error) -> Failure {

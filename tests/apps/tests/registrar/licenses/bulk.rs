@@ -473,3 +473,60 @@ fn a_generation_stays_within_what_every_reader_of_json_takes() {
     // What only the vendor knows is in no record, and can still be changed.
     other.patch(&path(&imported), &json!({ "owner": "jane" })).expect(200);
 }
+
+#[test]
+fn a_key_that_is_easy_to_guess_is_refused_unless_it_is_asked_for() {
+    let registrar = start();
+    let weak = ["1", "0000", "123456", "abc-def", "000000000000000000", "123456789012345"];
+    let never = [" ", "\u{0}", "ab\u{0}cdefghijkl", "----", "\u{202e}"];
+    let strong = ["CR-0001-AAAA-0001", "1234567890123456", "OLD-key-0815-xyz"];
+    let issue = |key: &str, more: bool| {
+        let mut body = json!({ "product": "acme", "plan": "pro", "key": key });
+        if more {
+            body["allowWeakKeys"] = true.into();
+        }
+        registrar.post("/api/v1/licenses", &body)
+    };
+    let own = super::issue(&registrar, json!({}));
+    for key in weak {
+        assert_eq!(issue(key, false).problem(422, "WEAK_KEY")["field"], "key", "{key:?}");
+        registrar.post(&format!("{}/rotate-key", path(&own)), &json!({ "key": key })).problem(422, "WEAK_KEY");
+        let line = json!({ "product": "acme", "plan": "pro", "key": key }).to_string();
+        assert_eq!(errors(&import(&registrar, "", NDJSON, &line).expect(200)), ["1 WEAK_KEY key"]);
+        assert_eq!(code(&registrar, &json!(key)), "NOT_FOUND");
+    }
+    for key in never {
+        for more in [false, true] {
+            assert_eq!(issue(key, more).problem(400, "INVALID_REQUEST")["field"], "key", "{key:?}");
+        }
+    }
+    for key in strong {
+        assert!(issue(key, false).expect(201).get("weakKey").is_none(), "{key:?}");
+    }
+    let counted = || registrar.get("/api/v1/stats").expect(200)["licenses"]["weakKeys"].clone();
+    assert_eq!(counted(), 0);
+    assert_eq!(issue(weak[0], true).expect(201)["weakKey"], true);
+    let lines: String =
+        weak[1..4].iter().map(|key| format!("{}\n", json!({ "product": "acme", "plan": "pro", "key": key }))).collect();
+    for (query, imported) in [("?allowWeakKeys=true&dryRun=true", 3), ("?allowWeakKeys=true", 3)] {
+        let report = import(&registrar, query, NDJSON, &lines).expect(200);
+        assert_eq!((&report["imported"], &report["weakKeys"]), (&json!(imported), &json!(3)));
+    }
+    assert_eq!((counted(), code(&registrar, &json!("123456"))), (json!(4), json!("VALID")));
+
+    // The mark stays with the licence, also where only the hash is known, until the key is rotated.
+    for format in ["ndjson", "csv"] {
+        let exported =
+            String::from_utf8(registrar.get(&format!("/api/v1/licenses/export?format={format}")).bytes).unwrap();
+        let other = start();
+        let media_type = if format == "csv" { CSV } else { NDJSON };
+        let report = import(&other, "", media_type, &exported).expect(200);
+        assert_eq!((&report["imported"], &report["failed"]), (&json!(4), &json!(4)), "{format}");
+        let report = import(&other, "?allowWeakKeys=true", media_type, &exported).expect(200);
+        assert_eq!((&report["imported"], &report["weakKeys"]), (&json!(4), &json!(4)), "{format}");
+        assert_eq!(code(&other, &json!("123456")), "VALID");
+    }
+    let lookup = registrar.post("/api/v1/licenses/lookup", &json!({ "key": "123456" })).expect(200);
+    registrar.post(&format!("{}/rotate-key", path(&lookup)), &json!({})).expect(200);
+    assert_eq!(counted(), 3);
+}

@@ -7,7 +7,10 @@ mod lists;
 mod races;
 mod reconcile;
 mod scope;
+mod seats;
 mod stats;
+mod status_of_many;
+mod warnings;
 
 use countersign_app_tests::Registrar;
 use serde_json::{Value, json};

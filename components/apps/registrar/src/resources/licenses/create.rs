@@ -3,8 +3,9 @@
 use countersign::field::FieldError;
 use serde_json::{Map, Value, json};
 
-use super::draft::{Draft, NewKey, Origin, existing_key};
+use super::draft::{Draft, NewKey, Origin, allows_weak_keys, existing_key};
 use super::issued::IssuedLicense;
+use super::warnings;
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::limits::MAX_PAGE_ITEMS;
@@ -19,7 +20,8 @@ const ACTION: &str = "license.created";
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let draft = Draft::read(&mut fields)?;
-    let existing_key = existing_key(ask, &mut fields)?;
+    let allows_weak = allows_weak_keys(&mut fields)?;
+    let existing_key = existing_key(ask, &mut fields, allows_weak)?;
     fields.finish()?;
     let mut build = || {
         let (issued, key) = draft.issue(ask, existing_key.clone(), ask.now, Origin::New)?;
@@ -63,6 +65,7 @@ pub(crate) fn batch(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// The licence, with its key if that was generated here: it is shown only this once.
 fn view(issued: &IssuedLicense, key: NewKey) -> Map<String, Value> {
     let mut view = issued.view();
+    warnings::add(&mut view, &issued.record);
     view.extend(key.generated.map(|key| ("key".to_owned(), Value::String(key))));
     view
 }

@@ -12,6 +12,7 @@ use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
 
 use super::issued::IssuedLicense;
+use super::strength;
 use crate::ask::Ask;
 use crate::auth::guesses;
 use crate::host::random::random;
@@ -53,6 +54,8 @@ pub(crate) struct NewKey {
     pub(crate) hint: Option<Hint>,
     /// The key itself if it was generated here: the caller is shown it once.
     pub(crate) generated: Option<String>,
+    /// Whether it may be guessed over the network.
+    pub(crate) is_weak: bool,
 }
 
 impl Draft {
@@ -128,6 +131,7 @@ impl Draft {
             policy: self.policy.clone(),
             owner: self.owner.clone(),
             metadata: self.metadata.clone(),
+            weak_key: key.is_weak,
             ..IssuedLicense::of_record(key.hash, record, ask.now)
         };
         issued.set_terms(&terms);
@@ -140,7 +144,15 @@ impl NewKey {
     /// Generates a key of 128 random bits.
     pub(crate) fn generate(prefix: &Prefix) -> Self {
         let key = Key::generate(prefix, random());
-        Self { hash: key.hash(), hint: Some(key.hint()), generated: Some(key.to_string()) }
+        Self { hash: key.hash(), hint: Some(key.hint()), generated: Some(key.to_string()), is_weak: false }
+    }
+
+    /// Refuses a key that may be guessed, unless that is allowed.
+    pub(crate) fn check_strength(&self, ask: &Ask<'_>, allows_weak: bool) -> Result<(), Problem> {
+        if !self.is_weak || allows_weak {
+            return Ok(());
+        }
+        Err(guesses::refuse(ask, Problem::with_field(422, "WEAK_KEY", FieldError::new("key", strength::WEAK))))
     }
 
     /// Refuses a key that another licence has or had.
@@ -153,12 +165,20 @@ impl NewKey {
     }
 }
 
-/// `key`: an existing key, issued elsewhere.
-pub(crate) fn existing_key(ask: &Ask<'_>, fields: &mut Fields) -> Result<Option<NewKey>, Problem> {
+/// `key`: an existing key, issued elsewhere. A weak one is refused unless allowed.
+pub(crate) fn existing_key(ask: &Ask<'_>, fields: &mut Fields, allows_weak: bool) -> Result<Option<NewKey>, Problem> {
     let Some(text) = fields.text("key")? else { return Ok(None) };
     let refuse = |error| guesses::refuse(ask, FieldError::new("key", format_args!("{error}.")));
     let hash = key::read(&text).map_err(refuse)?;
-    Ok(Some(NewKey { hash, hint: key::hint(&text), generated: None }))
+    strength::check(&text).map_err(|error| guesses::refuse(ask, FieldError::new("key", error)))?;
+    let key = NewKey { hash, hint: key::hint(&text), generated: None, is_weak: strength::is_weak(&text) };
+    key.check_strength(ask, allows_weak)?;
+    Ok(Some(key))
+}
+
+/// `allowWeakKeys`
+pub(crate) fn allows_weak_keys(fields: &mut Fields) -> Result<bool, FieldError> {
+    Ok(fields.boolean("allowWeakKeys")?.unwrap_or_default())
 }
 
 /// `owner`

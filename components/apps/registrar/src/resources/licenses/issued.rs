@@ -16,11 +16,11 @@ use crate::wire::problem::{self, NOT_FOUND, Problem, corrupt, unprocessable};
 use crate::write::change::Change;
 
 const INSERT: &str = "INSERT INTO licenses (id, key_hash, record, policy, max_domains, owner, metadata, created_at, updated_at, revision, \
-    product, status, expires_at, owner_folded, index_version) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    product, status, expires_at, owner_folded, index_version, weak_key) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 const UPDATE: &str = "UPDATE licenses SET key_hash = ?2, record = ?3, policy = ?4, max_domains = ?5, owner = ?6, metadata = ?7, \
     created_at = ?8, updated_at = ?9, revision = ?10, product = ?11, status = ?12, expires_at = ?13, owner_folded = ?14, \
-    index_version = ?15 WHERE id = ?1";
+    index_version = ?15, weak_key = ?16 WHERE id = ?1";
 const INDEX: &str =
     "UPDATE licenses SET owner_folded = ?3, index_version = ?4 WHERE id = ?1 AND revision = ?2 RETURNING number";
 const DELETE: &str = "DELETE FROM licenses WHERE id = ?1";
@@ -44,6 +44,8 @@ pub(crate) struct IssuedLicense {
     /// Grows in the order of creation; 0 until the licence is in the database.
     pub(crate) number: i64,
     pub(crate) key: KeyHash,
+    /// Whether the key may be guessed over the network: its vendor allowed it.
+    pub(crate) weak_key: bool,
     pub(crate) record: License,
     pub(crate) policy: Option<String>,
     pub(crate) max_domains: Option<u32>,
@@ -61,6 +63,7 @@ impl IssuedLicense {
         Self {
             number: 0,
             key,
+            weak_key: false,
             record,
             policy: None,
             max_domains: None,
@@ -97,7 +100,7 @@ impl IssuedLicense {
     }
 
     /// The number of a licence's columns in [`queries`].
-    pub(crate) const COLUMNS: usize = 10;
+    pub(crate) const COLUMNS: usize = 11;
 
     /// Reads these columns.
     pub(crate) fn from_row(row: &Row) -> Result<Self, Problem> {
@@ -112,6 +115,7 @@ impl IssuedLicense {
             created_at: row.moment(7)?,
             updated_at: row.moment(8)?,
             revision: row.count(9)?,
+            weak_key: row.integer(10)? != 0,
         })
     }
 
@@ -123,6 +127,9 @@ impl IssuedLicense {
         view.insert("createdAt".into(), json!(self.created_at));
         view.insert("updatedAt".into(), json!(self.updated_at));
         view.insert("revision".into(), json!(self.revision));
+        if self.weak_key {
+            view.insert("weakKey".into(), true.into());
+        }
         view.extend(self.policy.as_ref().map(|policy| ("policy".into(), json!(policy))));
         view.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
         view.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
@@ -133,7 +140,7 @@ impl IssuedLicense {
     /// is not a licence's.
     pub(crate) fn normal_record(view: &Map<String, Json>) -> Option<Map<String, Json>> {
         let mut record = view.clone();
-        for name in ["metadata", "createdAt", "updatedAt", "revision", "policy", "maxDomains", "owner"] {
+        for name in ["metadata", "createdAt", "updatedAt", "revision", "policy", "maxDomains", "owner", "weakKey"] {
             record.remove(name);
         }
         record.insert("format".into(), json!(Format));
@@ -304,6 +311,7 @@ impl IssuedLicense {
             optional(record.expires_at, moment),
             optional(self.owner.as_deref(), |owner| text(terms::fold(owner))),
             integer(terms::VERSION),
+            integer(i64::from(self.weak_key)),
         ]
     }
 

@@ -3,6 +3,8 @@
 pub(crate) mod issued;
 
 pub(crate) mod draft;
+mod strength;
+mod warnings;
 
 pub(crate) mod activations;
 pub(crate) mod bulk;
@@ -19,6 +21,8 @@ pub(crate) mod renew;
 pub(crate) mod rotate_key;
 pub(crate) mod search;
 pub(crate) mod status;
+pub(crate) mod status_of_many;
+pub(crate) mod usage;
 
 use countersign::license::Status;
 use serde_json::Value;
@@ -67,6 +71,10 @@ fn replace(
     }
     let mut change = Change::of_license(&after.record.id);
     after.update(before, &mut change, action, ask.now)?;
-    let answer = Answer::ok(Value::Object(after.view()), after.revision);
+    let mut view = after.view();
+    if after.record.domains != before.record.domains {
+        warnings::add(&mut view, &after.record);
+    }
+    let answer = Answer::ok(Value::Object(view), after.revision);
     Ok((change, answer))
 }

@@ -13,7 +13,8 @@ use crate::write::change::change;
 /// `POST /api/v1/licenses/{id}/rotate-key`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.optional_fields()?;
-    let existing_key = draft::existing_key(ask, &mut fields)?;
+    let allows_weak = draft::allows_weak_keys(&mut fields)?;
+    let existing_key = draft::existing_key(ask, &mut fields, allows_weak)?;
     fields.finish()?;
     let mut build = || {
         let before = current(ask)?;
@@ -24,6 +25,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         key.check_is_unused(ask)?;
         let mut after = before.clone();
         after.key = key.hash;
+        after.weak_key = key.is_weak;
         after.record.hint = key.hint;
         let (change, mut answer) = replace(ask, "license.key-rotated", &before, after)?;
         if let (Some(text), Value::Object(body)) = (key.generated, &mut answer.body) {

@@ -58,11 +58,17 @@ struct Mode {
     dry_run: bool,
     /// Whether a line without a key gets a generated one.
     generates_keys: bool,
+    /// Whether keys may be easy to guess.
+    allows_weak_keys: bool,
 }
 
 /// `POST /api/v1/licenses/import`
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
-    let mode = Mode { dry_run: ask.query.flag("dryRun")?, generates_keys: !ask.query.flag("requireKeys")? };
+    let mode = Mode {
+        dry_run: ask.query.flag("dryRun")?,
+        generates_keys: !ask.query.flag("requireKeys")?,
+        allows_weak_keys: ask.query.flag("allowWeakKeys")?,
+    };
     let first_line = ask.query.parse_one("firstLine", |text| {
         u32::from_str(text).map_err(|_| "must be a whole number of 32 bits, 0 or more")
     })?;
@@ -70,7 +76,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.query.finish()?;
     let (media_type, body) = ask.body(&[NDJSON, CSV])?;
     let format = if media_type == CSV { Format::Csv } else { Format::Ndjson };
-    let body = Body::read(ask, body, format, first_line.into())?;
+    let body = Body::read(ask, body, format, first_line.into(), mode)?;
     guesses::watch(ask, || {
         let mut refused = 0;
         let mut build = || {
@@ -85,7 +91,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
 }
 
 impl Body {
-    fn read(ask: &Ask<'_>, body: &[u8], format: Format, first_line: u64) -> Result<Self, FieldError> {
+    fn read(ask: &Ask<'_>, body: &[u8], format: Format, first_line: u64, mode: Mode) -> Result<Self, FieldError> {
         let number = |number: u64| (first_line + number).saturating_sub(1);
         let mut lines = Lines::open(body, Some(format)).map_err(|error| match error {
             OpenError::File(FileError::Header(line, error)) => refuse(FileError::Header(number(line), error)),
@@ -112,7 +118,8 @@ impl Body {
             if read.lines.len() == MAX_BULK_ITEMS as usize {
                 return Err(refuse(format_args!("The body must have at most {MAX_BULK_ITEMS} lines.")));
             }
-            let entry = fields.map_err(Problem::from).and_then(|fields| Entry::read(ask, fields));
+            let entry =
+                fields.map_err(Problem::from).and_then(|fields| Entry::read(ask, fields, mode.allows_weak_keys));
             read.lines.push((number(line.number), entry));
         }
         Ok(read)
@@ -140,10 +147,10 @@ fn named(fields: Fields) -> Result<Fields, FieldError> {
 /// The change that imports every valid line, and the report on all lines. The report of a dry run
 /// leaves out the ids and keys that were generated for it.
 fn build(ask: &Ask<'_>, Body { lines, blank }: &Body, mode: Mode) -> Result<(Change, Answer), Problem> {
-    let Mode { dry_run, generates_keys } = mode;
+    let Mode { dry_run, generates_keys, .. } = mode;
     let mut taken = TakenNames::read(lines)?;
     let mut change = Change::new();
-    let (mut results, mut errors) = (Vec::new(), Vec::new());
+    let (mut results, mut errors, mut weak_keys) = (Vec::new(), Vec::new(), 0);
     for (line, entry) in lines {
         let issued = match entry {
             Ok(entry) if entry.key.is_none() && !generates_keys => Err(KEY_REQUIRED),
@@ -153,6 +160,7 @@ fn build(ask: &Ask<'_>, Body { lines, blank }: &Body, mode: Mode) -> Result<(Cha
         match issued {
             Ok((issued, key, has_id)) => {
                 issued.insert(&mut change, "license.imported");
+                weak_keys += u32::from(issued.weak_key);
                 let mut result = json!({ "line": line });
                 if has_id || !dry_run {
                     result["id"] = json!(issued.record.id);
@@ -179,6 +187,7 @@ fn build(ask: &Ask<'_>, Body { lines, blank }: &Body, mode: Mode) -> Result<(Cha
         "imported": results.len(),
         "failed": errors.len(),
         "blank": blank,
+        "weakKeys": weak_keys,
         "results": results,
         "errors": errors,
         "dryRun": dry_run,
@@ -188,16 +197,22 @@ fn build(ask: &Ask<'_>, Body { lines, blank }: &Body, mode: Mode) -> Result<(Cha
 }
 
 impl Entry {
-    fn read(ask: &Ask<'_>, mut fields: Fields) -> Result<Self, Problem> {
+    fn read(ask: &Ask<'_>, mut fields: Fields, allows_weak: bool) -> Result<Self, Problem> {
         let hint: Option<Hint> = fields.parse("hint")?;
         let hash: Option<KeyHash> = fields.parse("keyHash")?;
-        let key = match (existing_key(ask, &mut fields)?, hash) {
-            (Some(_), Some(_)) => {
-                return Err(FieldError::new("keyHash", "and `key` exclude each other; send one of them.").into());
-            }
-            (Some(key), None) => Some(NewKey { hint: hint.or(key.hint), ..key }),
-            (None, hash) => hash.map(|hash| NewKey { hash, hint, generated: None }),
+        // Of a hash only an export can say so.
+        let is_weak = fields.boolean("weakKey")?.unwrap_or_default();
+        let existing_key = existing_key(ask, &mut fields, allows_weak);
+        if hash.is_some() && !matches!(existing_key, Ok(None)) {
+            return Err(FieldError::new("keyHash", "and `key` exclude each other; send one of them.").into());
+        }
+        let key = match existing_key? {
+            Some(key) => Some(NewKey { hint: hint.or(key.hint), ..key }),
+            None => hash.map(|hash| NewKey { hash, hint, generated: None, is_weak }),
         };
+        if let Some(key) = &key {
+            key.check_strength(ask, allows_weak)?;
+        }
         let generation = fields.integer("generation")?;
         if generation.is_some_and(|generation| !(1..=MAX_IMPORTED_GENERATION).contains(&generation)) {
             let detail = format_args!("must be a whole number from 1 to {MAX_IMPORTED_GENERATION}.");

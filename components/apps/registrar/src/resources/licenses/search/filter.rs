@@ -25,6 +25,8 @@ use crate::wire::query::unknown_cursor;
 pub(crate) struct Filter {
     /// `None` for all products.
     products: Option<Vec<String>>,
+    /// Whether the request names the product.
+    names_product: bool,
     policy: Option<Label>,
     status: Option<Status>,
     /// Without case.
@@ -68,6 +70,7 @@ impl Filter {
         let query = &ask.query;
         let product = query.parse_one("product", Product::parse)?;
         let mut filter = Self {
+            names_product: product.is_some(),
             products: ask.caller.products().map(<[String]>::to_vec),
             policy: query.parse_one("policy", Label::parse)?,
             status: query.parse_one("status", Status::parse)?,
@@ -116,6 +119,17 @@ impl Filter {
         } else {
             Order::Creation(&queries::ALL)
         }
+    }
+
+    /// Whether no licence is left out, except those of products that the caller may not see.
+    pub(crate) fn finds_everything(&self) -> bool {
+        let Self { policy, owner, domain, ends_before, search, names_product, .. } = self;
+        !names_product
+            && policy.is_none()
+            && owner.is_none()
+            && domain.is_none()
+            && ends_before.is_none()
+            && search.is_none()
     }
 
     /// The query's `cursor`, or the beginning.

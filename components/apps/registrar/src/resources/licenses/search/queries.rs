@@ -22,7 +22,7 @@
 /// The columns of a licence, as `IssuedLicense::from_row` reads them.
 macro_rules! columns {
     () => {
-        "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision"
+        "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision, l.weak_key"
     };
 }
 

@@ -1,0 +1,181 @@
+//! Seats and usage, as a vendor manages them without the holder's key.
+
+use serde_json::{Value, json};
+
+use super::{issue, path, start};
+use countersign_app_tests::{Fault, Registrar};
+
+/// A licence whose seats count `per`, and which has ten credits.
+fn licence(registrar: &Registrar, per: &str, more: Value) -> Value {
+    let mut fields = json!({
+        "activation": { "per": per, "limit": 3, "leaseSeconds": 3_600 },
+        "allowances": [{ "name": "credits", "limit": 10, "period": "month" }],
+    });
+    fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    issue(registrar, fields)
+}
+
+/// Sends a holder's request, and returns the verdict's code.
+fn holder(registrar: &Registrar, verb: &str, licence: &Value, more: Value) -> String {
+    let mut request = json!({ "key": licence["key"] });
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    registrar.holder(verb, &request)["code"].as_str().unwrap_or("none").to_owned()
+}
+
+fn state(registrar: &Registrar, licence: &Value) -> Value {
+    registrar.get(&format!("{}/activations", path(licence))).expect(200)
+}
+
+fn count(registrar: &Registrar, licence: &Value) -> usize {
+    state(registrar, licence)["activations"].as_array().unwrap().len()
+}
+
+#[test]
+fn a_vendor_sees_who_holds_the_seats_and_since_when() {
+    let registrar = start();
+    let domains = json!({ "domains": ["example.com", "*.example.org"] });
+    let licence = licence(&registrar, "domain", domains);
+    for domain in ["www.example.com", "example.com", "shop.example.org"] {
+        assert_eq!(holder(&registrar, "activate", &licence, json!({ "domain": domain })), "VALID");
+        registrar.advance(60);
+    }
+    assert_eq!(holder(&registrar, "heartbeat", &licence, json!({ "domain": "example.com" })), "VALID");
+    let seats = state(&registrar, &licence)["activations"].take();
+    let shown = |at: usize| json!([seats[at]["domain"], seats[at]["activatedAt"], seats[at]["lastSeenAt"]]);
+    assert_eq!(shown(0), json!(["www.example.com", "2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z"]));
+    assert_eq!(shown(1), json!(["example.com", "2026-11-22T10:01:00Z", "2026-11-22T10:03:00Z"]));
+    // A name that the licence does not have is not known: the state has only its hash.
+    assert_eq!(shown(2), json!([null, "2026-11-22T10:02:00Z", "2026-11-22T10:02:00Z"]));
+}
+
+#[test]
+fn a_vendor_releases_one_seat_those_of_a_holder_or_all() {
+    let registrar = start();
+    let licence = licence(&registrar, "machine", json!({}));
+    let machine = |name: &str| json!({ "fingerprint": name });
+    for name in ["laptop", "desktop", "server"] {
+        assert_eq!(holder(&registrar, "activate", &licence, machine(name)), "VALID");
+    }
+    assert_eq!(holder(&registrar, "activate", &licence, machine("new")), "TOO_MANY_ACTIVATIONS");
+    let id = state(&registrar, &licence)["activations"][0]["id"].as_str().unwrap().to_owned();
+    let at = |rest: &str| format!("{}/activations{rest}", path(&licence));
+
+    let released = registrar.delete(&at(&format!("/{id}"))).expect(200);
+    assert_eq!((&released["released"][0]["id"], &released["propagated"]), (&json!(id), &json!(true)));
+    assert_eq!(holder(&registrar, "validate", &licence, machine("laptop")), "NOT_ACTIVATED");
+    assert_eq!(holder(&registrar, "activate", &licence, machine("new")), "VALID");
+    // Again is not an error.
+    assert_eq!(registrar.delete(&at(&format!("/{id}"))).expect(200)["released"], json!([]));
+
+    let released = registrar.delete(&at("?fingerprint=desktop")).expect(200);
+    assert_eq!(released["released"].as_array().unwrap().len(), 1);
+    assert_eq!(registrar.delete(&at("?user=server")).expect(200)["released"], json!([]), "it counts machines");
+    assert_eq!(count(&registrar, &licence), 2);
+    assert_eq!(registrar.delete(&at("")).expect(200)["released"].as_array().unwrap().len(), 2);
+    assert_eq!(count(&registrar, &licence), 0);
+
+    let events = registrar
+        .get(&format!("/api/v1/events?action=license.seats-released&subject={}", licence["id"].as_str().unwrap()));
+    let events = events.expect(200)["items"].take();
+    assert_eq!(events.as_array().unwrap().len(), 3);
+    assert_eq!(events[0]["before"]["activations"][0]["id"], id);
+    // The licence itself is as it was, and as its events say.
+    assert_eq!(registrar.get(&path(&licence)).expect(200)["revision"], 1);
+    for limit in [1, 500] {
+        let mut target = format!("/api/v1/audit?limit={limit}");
+        loop {
+            let step = registrar.get(&target).expect(200);
+            assert_eq!(step["faults"], json!([]));
+            match step["next"].as_str() {
+                Some(next) => target = format!("/api/v1/audit?limit={limit}&cursor={next}"),
+                None => break,
+            }
+        }
+    }
+    for (target, field) in
+        [("/act_1", None), ("?domain=a&user=b", None), ("?domain=https://a", Some("domain")), ("?x=1", Some("x"))]
+    {
+        let problem = registrar.delete(&at(target)).problem(400, "INVALID_REQUEST");
+        assert_eq!(problem["field"].as_str(), field, "{target}");
+    }
+}
+
+#[test]
+fn a_vendor_sets_and_resets_usage() {
+    let registrar = start();
+    let licence = licence(&registrar, "user", json!({}));
+    let user = |more: Value| {
+        let mut request = json!({ "user": "jane", "allowance": "credits" });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    holder(&registrar, "activate", &licence, json!({ "user": "jane" }));
+    assert_eq!(holder(&registrar, "usage", &licence, user(json!({ "consume": 10 }))), "VALID");
+    assert_eq!(holder(&registrar, "usage", &licence, user(json!({ "consume": 1 }))), "USAGE_EXHAUSTED");
+    let set = |fields: Value| registrar.post(&format!("{}/usage", path(&licence)), &fields);
+    let answer = set(json!({ "allowance": "credits", "used": 0 })).expect(200);
+    assert_eq!((&answer["usage"]["used"], &answer["propagated"]), (&json!(0), &json!(true)));
+    assert_eq!(holder(&registrar, "usage", &licence, user(json!({ "consume": 4 }))), "VALID");
+    let answer = set(json!({ "allowance": "credits", "used": 9 })).expect(200);
+    assert_eq!((&answer["usage"]["used"], &answer["usage"]["remaining"]), (&json!(9), &json!(1)));
+    assert_eq!(state(&registrar, &licence)["usage"][0]["used"], 9);
+    // The seat stays, and setting it again changes nothing.
+    assert_eq!(count(&registrar, &licence), 1);
+    set(json!({ "allowance": "credits", "used": 9 })).expect(200);
+    let events = registrar.get("/api/v1/events?action=license.usage-set").expect(200)["items"].take();
+    let told = |at: usize| json!([events[at]["before"]["used"], events[at]["after"]["used"]]);
+    assert_eq!((events.as_array().unwrap().len(), told(0), told(1)), (2, json!([10, 0]), json!([4, 9])));
+    set(json!({ "allowance": "other", "used": 0 })).problem(422, "UNPROCESSABLE");
+    set(json!({ "allowance": "credits" })).problem(400, "INVALID_REQUEST");
+    set(json!({ "allowance": "credits", "used": 1_u64 << 53 })).problem(422, "UNPROCESSABLE");
+    let reader = registrar.token("reader");
+    let asking = registrar.request("POST", &format!("{}/usage", path(&licence))).token(&reader);
+    asking.json(&json!({ "allowance": "credits", "used": 0 })).send().problem(403, "FORBIDDEN");
+}
+
+/// A wish reaches the state once, whenever the store answers again, and harms nothing that happened
+/// meanwhile.
+#[test]
+fn a_wish_is_fulfilled_once_however_the_store_fails() {
+    let registrar = start();
+    let licence = licence(&registrar, "machine", json!({}));
+    let machine = |name: &str| json!({ "fingerprint": name });
+    for name in ["laptop", "desktop"] {
+        holder(&registrar, "activate", &licence, machine(name));
+    }
+    let id = state(&registrar, &licence)["activations"][0]["id"].as_str().unwrap().to_owned();
+    let one = format!("{}/activations/{id}", path(&licence));
+    // The state cannot be read, so it is not known whether there is a seat to release.
+    registrar.world().is_store_down = true;
+    registrar.delete(&one).problem(503, "UNAVAILABLE");
+    registrar.world().is_store_down = false;
+    // It can be read and not be written: the wish waits.
+    registrar.world().store_faults = [None, Some(Fault::NotMade)].into();
+    assert_eq!(registrar.delete(&one).expect(200)["propagated"], false);
+    registrar.world().store_faults.clear();
+    assert_eq!(count(&registrar, &licence), 2);
+    // The seat is released and taken again before the wish arrives: that one stays.
+    registrar.advance(5);
+    assert_eq!(
+        registrar.holder("deactivate", &json!({ "key": licence["key"], "fingerprint": "laptop" }))["deactivated"],
+        true
+    );
+    assert_eq!(holder(&registrar, "activate", &licence, machine("laptop")), "VALID");
+    registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+    assert_eq!(count(&registrar, &licence), 2);
+
+    // Another writer comes first, and a delivery is repeated as its answer was lost.
+    let set = |used: u32| {
+        registrar.post(&format!("{}/usage", path(&licence)), &json!({ "allowance": "credits", "used": used }))
+    };
+    registrar.world().store_faults = [None, None, Some(Fault::Overtaken)].into();
+    assert_eq!(set(3).expect(200)["propagated"], true);
+    registrar.world().store_faults = [None, None, Some(Fault::AnswerLost)].into();
+    assert_eq!(set(5).expect(200)["propagated"], false);
+    registrar.world().store_faults.clear();
+    let consume = json!({ "fingerprint": "laptop", "allowance": "credits", "consume": 2 });
+    assert_eq!(holder(&registrar, "usage", &licence, consume), "VALID");
+    registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+    assert_eq!(state(&registrar, &licence)["usage"][0]["used"], 7);
+    assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"]["depth"], 0);
+}
