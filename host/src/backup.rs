@@ -19,7 +19,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::bindings::store;
-use crate::imports::sqlite_file::{Files, INDEX_SUFFIX, LOG_SUFFIX};
+use crate::imports::sqlite_file::{Fault, Files, INDEX_SUFFIX, LOG_SUFFIX};
 use crate::imports::store::Store;
 use crate::imports::{sql, store as store_file};
 use crate::limits::COMMAND_BUSY_TIMEOUT;
@@ -216,7 +216,9 @@ fn settle(path: &Path, original: &Path, check: Check) -> Result<(), BackupError>
     } {
         let found: String = database.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0)).map_err(fault)?;
         if found != "ok" {
-            return Err(BackupError::Damaged(original.to_owned(), format!("is damaged: {found}")));
+            // A line for the database, and then one for its first fault.
+            let fault = found.lines().last().unwrap_or_default();
+            return Err(BackupError::Damaged(original.to_owned(), format!("is damaged: {fault}")));
         }
         let owner: i64 = database.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(fault)?;
         let is_registrars = path.ends_with(sql::FILE_NAME);
@@ -244,8 +246,12 @@ fn open(path: &Path) -> Result<Connection, BackupError> {
 /// Refuses a file that SQLite would take for an empty database. It is closed again before there is
 /// a connection: see [`Files`].
 fn check_header(directory: &Path, name: &'static str) -> Result<(), BackupError> {
-    let opened = Files::open(directory, name, None);
-    opened.map(drop).map_err(|fault| BackupError::Damaged(directory.join(name), fault.to_string()))
+    let reason = match Files::open(directory, name, None) {
+        Ok(_) => return Ok(()),
+        Err(Fault::NotDatabase(_)) => "is not a readable SQLite database".into(),
+        Err(fault) => fault.to_string(),
+    };
+    Err(BackupError::Damaged(directory.join(name), reason))
 }
 
 fn check_absent(path: &Path) -> Result<(), BackupError> {

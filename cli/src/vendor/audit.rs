@@ -21,7 +21,7 @@ pub(crate) enum Audit {
     Accept(Accept),
 }
 
-/// Check that no event was changed, removed or reordered, and that the data is as the events say
+/// Check that the events are as written, and the data as they say
 ///
 /// Each event contains a hash of its content and of the event before it, and the last event on a
 /// licence, product, policy or token has it as it must be now. The server remembers the end of the

@@ -12,7 +12,7 @@ use crate::options::connection::Connection;
 use crate::output::print;
 use crate::output::progress;
 
-/// Forget an owner: remove their personal data from licences, history and stored answers
+/// Remove the personal data of an owner
 ///
 /// Removes owner and metadata from the licences of this owner, and from what the history says of
 /// these and of those that the owner had or that were deleted. The history still verifies: it says

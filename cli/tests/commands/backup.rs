@@ -108,15 +108,15 @@ fn a_directory_without_a_store_is_refused() {
 fn a_damaged_backup_is_refused_and_leaves_nothing() {
     let (place, _) = with_licence();
     let whole = back_up(&place, "whole");
-    let cases: [(&str, &dyn Fn(&Path), &str); 6] = [
-        ("a page is overwritten", &|copy| overwrite(&copy.join(DATABASE), 4_096), "is damaged"),
-        ("a page of the store is", &|copy| overwrite(&copy.join(STORE), 4_096), "is damaged"),
-        ("the end is missing", &|copy| shorten(&copy.join(DATABASE)), "is damaged"),
-        ("a file is empty", &|copy| fs::write(copy.join(DATABASE), "").unwrap(), "is not a readable SQLite database"),
-        ("the files are exchanged", &exchange, "is another database than its name says"),
+    let cases: [(&str, Damage, &str); 6] = [
+        ("a page is overwritten", |copy| overwrite(&copy.join(DATABASE), 4_096), "is damaged"),
+        ("a page of the store is", |copy| overwrite(&copy.join(STORE), 4_096), "is damaged"),
+        ("the end is missing", |copy| shorten(&copy.join(DATABASE)), "is damaged"),
+        ("a file is empty", |copy| fs::write(copy.join(DATABASE), "").unwrap(), "is not a readable SQLite database"),
+        ("the files are exchanged", exchange, "is another database than its name says"),
         (
             "it is from a newer version",
-            &|copy| execute(&copy.join(DATABASE), "UPDATE schema SET version = 1000"),
+            |copy| execute(&copy.join(DATABASE), "UPDATE schema SET version = 1000"),
             "newer-schema",
         ),
     ];
@@ -133,6 +133,9 @@ fn a_damaged_backup_is_refused_and_leaves_nothing() {
         assert_eq!(names(copy.parent().unwrap()), ["data", "whole"], "{case}");
     }
 }
+
+/// Damages the copy of a backup.
+type Damage = fn(&Path);
 
 fn overwrite(file: &Path, from: usize) {
     let mut bytes = fs::read(file).unwrap();

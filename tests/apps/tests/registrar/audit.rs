@@ -162,7 +162,7 @@ fn a_page_of_large_events_ends_early() {
 }
 
 /// What an audit finds, step by step: code and subject of each fault.
-fn faults(registrar: &Registrar, limit: u32) -> Vec<(String, String)> {
+pub(crate) fn faults(registrar: &Registrar, limit: u32) -> Vec<(String, String)> {
     let (mut faults, mut cursor) = (Vec::new(), String::new());
     loop {
         let step = registrar.get(&format!("/api/v1/audit?limit={limit}{cursor}")).expect(200);
