@@ -312,7 +312,7 @@ fn a_forgotten_change_is_listed_and_nothing_undoes_it_unasked() {
         }
         registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
         registrar.world().now = now;
-        let after = licences(&registrar);
+        let after = values(&registrar);
         assert!(before.iter().all(|(key, value)| after[key] == *value), "{name}");
         assert_eq!(code(&registrar, &licence["key"]), forgotten.after, "{name}");
         drop(changed);
