@@ -37,16 +37,25 @@ pub struct Case<'a> {
     untrimmed: Option<Holder>,
     /// Whether a licence that counts seats refuses the request without a holder.
     needs_holder: bool,
+    /// Whether the request's domain takes no seat.
+    is_uncounted: bool,
 }
 
 impl<'a> Case<'a> {
     /// The case of a request that has this licence's key.
     pub fn new(license: &'a License, request: &'a Request) -> Self {
-        let per = license.seat_policy.map(|policy| policy.per);
-        let holder = per.and_then(|per| request.holder(per, &license.id));
-        let untrimmed = per.and_then(|per| request.untrimmed_holder(per, &license.id));
-        let needs_holder = license.seat_policy.is_some_and(|policy| policy.strict);
-        Self { license, request, holder, untrimmed, needs_holder }
+        let policy = license.seat_policy.as_ref();
+        let domain = request.domain().filter(|_| policy.is_some_and(|policy| policy.per == Per::Domain));
+        let is_uncounted =
+            domain.is_some_and(|domain| license.uncounted_domains.iter().any(|name| name.covers(domain)));
+        let holder = match (policy, domain) {
+            _ if is_uncounted => None,
+            (Some(policy), Some(domain)) if policy.ignore_www => Some(Holder::site(&license.id, domain)),
+            (policy, _) => policy.and_then(|policy| request.holder(policy.per, &license.id)),
+        };
+        let untrimmed = policy.and_then(|policy| request.untrimmed_holder(policy.per, &license.id));
+        let needs_holder = policy.is_some_and(|policy| policy.strict);
+        Self { license, request, holder, untrimmed, needs_holder, is_uncounted }
     }
 
     /// The case of a request for a seat, which no holder takes without a name.
@@ -56,7 +65,7 @@ impl<'a> Case<'a> {
 
     /// The index of the holder's seat.
     pub(crate) fn seat(&self, policy: &SeatPolicy, state: &State, now: Timestamp) -> Option<usize> {
-        let find = |holder: &Option<Holder>| state.find(holder.as_ref()?, policy.matching, now);
+        let find = |holder: &Option<Holder>| state.find(holder.as_ref()?, policy.sameness(), now);
         find(&self.holder).or_else(|| find(&self.untrimmed))
     }
 
@@ -76,7 +85,7 @@ impl<'a> Case<'a> {
     pub fn seats(&self, state: &State, now: Timestamp) -> Vec<Seat> {
         let Some(policy) = self.license.seat_policy else { return Vec::new() };
         let own = [self.holder, self.untrimmed];
-        let is_own = |seat: &Seat| own.iter().flatten().any(|holder| seat.holder.is(holder, policy.matching));
+        let is_own = |seat: &Seat| own.iter().flatten().any(|holder| seat.holder.is(holder, policy.sameness()));
         let is_listed = |seat: &&Seat| seat.is_live(now) && (self.manages_all_seats() || is_own(seat));
         state.seats.iter().filter(is_listed).copied().collect()
     }
@@ -117,7 +126,10 @@ impl<'a> Case<'a> {
                 (Warning::ExpiredMaintained, term == Term::Maintained),
                 (Warning::ActivationsOverLimit, over_seats),
                 (Warning::UsageOverLimit, over_usage),
-                (Warning::UserNotChecked, request.user().is_some() && per != Some(Per::User)),
+                (
+                    Warning::UserNotChecked,
+                    request.user().is_some() && per != Some(Per::User) && license.users.is_empty(),
+                ),
             ];
             verdict.warnings.extend(warnings.into_iter().filter_map(|(warning, holds)| holds.then_some(warning)));
         }
@@ -183,6 +195,9 @@ impl<'a> Findings<'a> {
         let is_elsewhere = request.domain().is_some_and(|domain| {
             !license.domains.is_empty() && !license.domains.iter().any(|entry| entry.covers(domain))
         });
+        let is_for_some = !license.users.is_empty();
+        let lacks_user = request.user().is_none() && (is_for_some || standing == Standing::Nameless(Per::User));
+        let is_other_user = request.user().is_some_and(|user| is_for_some && !license.users.contains(user));
         let is_other_version = match request.version() {
             Some(version) => license.versions.as_ref().is_some_and(|versions| !versions.covers(version)),
             None => requires(Requirement::Version),
@@ -204,7 +219,8 @@ impl<'a> Findings<'a> {
             (Code::DomainRequired, lacks_domain),
             (Code::DomainMismatch, is_elsewhere),
             (Code::FingerprintRequired, standing == Standing::Nameless(Per::Machine)),
-            (Code::UserRequired, standing == Standing::Nameless(Per::User)),
+            (Code::UserRequired, lacks_user),
+            (Code::UserMismatch, is_other_user),
             (Code::NotActivated, standing == Standing::Absent),
             (Code::LeaseExpired, matches!(standing, Standing::Lapsed(_))),
             (Code::VersionNotCovered, is_other_version || term == Term::ReleasedLater),
@@ -225,7 +241,8 @@ enum Standing<'a> {
     Uncounted,
     /// The licence counts seats, and the request does not name a holder, as it must.
     Nameless(Per),
-    /// The licence counts seats, and the request does not name a holder, which it need not.
+    /// The licence counts seats, and the request does not name a holder, which it need not, or a
+    /// domain that takes no seat.
     Unchecked,
     /// Holds no seat.
     Absent,
@@ -239,7 +256,8 @@ impl<'a> Standing<'a> {
     fn of(case: &Case<'a>, state: &'a State, now: Timestamp) -> Self {
         let Some(policy) = &case.license.seat_policy else { return Self::Uncounted };
         if case.holder.is_none() {
-            return if case.needs_holder { Self::Nameless(policy.per) } else { Self::Unchecked };
+            let is_refused = case.needs_holder && !case.is_uncounted;
+            return if is_refused { Self::Nameless(policy.per) } else { Self::Unchecked };
         }
         let Some(at) = case.seat(policy, state, now) else { return Self::Absent };
         let seat = &state.seats[at];

@@ -50,7 +50,18 @@ enum Scope {
     Below,
 }
 
-/// Why a text is not a valid [`Domain`] or [`DomainRule`].
+/// Names that take no seat: those that a [`DomainRule`] covers, such as `localhost` or `*.test`, or
+/// with `staging.*` those whose first label is `staging`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UncountedName(Uncounted);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Uncounted {
+    Rule(DomainRule),
+    FirstLabel(String),
+}
+
+/// Why a text is not a valid [`Domain`], [`DomainRule`] or [`UncountedName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
     /// It is empty.
@@ -136,6 +147,17 @@ impl Domain {
         &self.text
     }
 
+    /// The names of its site: this one, and the one that differs by a leading `www.` alone. An
+    /// address is its site's only name.
+    pub(crate) fn names_of_site(&self) -> (String, Option<String>) {
+        if self.kind == Kind::Address {
+            return (self.text.clone(), None);
+        }
+        // `www.com` is a name of its own, and not one of the site `com`.
+        let bare = self.text.strip_prefix("www.").filter(|bare| bare.contains('.')).unwrap_or(&self.text);
+        (bare.to_owned(), Some(format!("www.{bare}")))
+    }
+
     fn ipv6(address: Ipv6Addr) -> Self {
         Self { text: format!("[{address}]"), kind: Kind::Address }
     }
@@ -199,6 +221,33 @@ impl DomainRule {
         let is_suffix = self.domain.kind == Kind::Name
             && psl::suffix(name).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name);
         if is_suffix { Err(DomainError::PublicSuffix) } else { Ok(()) }
+    }
+}
+
+impl UncountedName {
+    /// Reads a rule as [`DomainRule::parse`] does, public suffixes included, or a label and `.*`.
+    ///
+    /// # Errors
+    ///
+    /// [`DomainError`], which says what is wrong with the text.
+    pub fn parse(given: &str) -> Result<Self, DomainError> {
+        let Some(label) = given.strip_suffix(".*") else {
+            return Ok(Self(Uncounted::Rule(DomainRule::parse(given)?)));
+        };
+        match Domain::parse(label)? {
+            Domain { text, kind: Kind::Name } if !text.contains('.') => Ok(Self(Uncounted::FirstLabel(text))),
+            _ => Err(DomainError::Character),
+        }
+    }
+
+    /// Whether a program at that domain takes no seat.
+    pub fn covers(&self, domain: &Domain) -> bool {
+        match &self.0 {
+            Uncounted::Rule(rule) => rule.covers(domain),
+            Uncounted::FirstLabel(label) => {
+                domain.kind == Kind::Name && domain.text.split_once('.').is_some_and(|(first, _)| first == label)
+            }
+        }
     }
 }
 
@@ -268,6 +317,16 @@ impl fmt::Display for DomainRule {
     }
 }
 
+impl fmt::Display for UncountedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Uncounted::Rule(rule) => rule.fmt(f),
+            Uncounted::FirstLabel(label) => write!(f, "{label}.*"),
+        }
+    }
+}
+
+text_form!(UncountedName, DomainError);
 text_form!(Domain, DomainError, |domain| &domain.text);
 text_form!(DomainRule, DomainError);
 

@@ -7,6 +7,7 @@
 //! may claim any name.
 
 use crate::{
+    domain::Domain,
     hash::{first_64_bits, sha256},
     id::{ActivationId, LicenseId},
     limits::MAX_COMPONENTS,
@@ -121,6 +122,17 @@ impl Holder {
     /// The holder with this one name.
     pub fn named(license: &LicenseId, name: &str) -> Self {
         Self::of(&[hash(license, name)]).unwrap_or_else(|| unreachable!("one name is no more than five"))
+    }
+
+    /// The holder with the names of this domain's site.
+    pub(crate) fn site(license: &LicenseId, domain: &Domain) -> Self {
+        let (bare, www) = domain.names_of_site();
+        let mut holder = Self::named(license, &bare);
+        if let Some(www) = www {
+            holder.names[1] = hash(license, &www);
+            holder.count = 2;
+        }
+        holder
     }
 
     /// The holder with these hashes of names. `None` if there are not 1 to 5.

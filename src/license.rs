@@ -22,17 +22,17 @@
 //! Optional fields are `hint`, `notBefore`, `expiresAt`, `versions`, `activation`, `leaseSeconds`,
 //! `manage` and `returns`. Fields with defaults are `expiryBasis` (`issue`), `expiryStrategy`
 //! (`restrict`), `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0), `strict` (true),
-//! `period` (`total`), each `overage` (`none`) and `allowances` (empty). All others are required,
-//! so that a record that lost its `domains` is an error and not a licence for every domain. Unknown
-//! fields, repeated fields, `null` and unknown formats are errors too: there must be no verdict on
-//! a record that was not understood.
+//! `ignoreWww` (false), `period` (`total`), each `overage` (`none`), and `allowances`, `users` and
+//! `uncountedDomains` (empty). All others are required, so that a record that lost its `domains` is
+//! an error and not a licence for every domain. Unknown fields, repeated fields, `null` and unknown
+//! formats are errors too: there must be no verdict on a record that was not understood.
 
 use crate::{
-    domain::DomainRule,
+    domain::{DomainRule, UncountedName},
     id::LicenseId,
     key::Hint,
-    limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES},
-    name::{Label, Product},
+    limits::{MAX_ALLOWANCES, MAX_DOMAINS, MAX_FEATURES, MAX_UNCOUNTED, MAX_USERS},
+    name::{Identifier, Label, Product},
     number::Grouped,
     span::Span,
     terms::{Allowance, SeatPolicy},
@@ -95,6 +95,12 @@ pub struct License {
     /// Domains on which it may be used, 1,000 at most; any if empty. If not, requests must name
     /// their domain.
     pub domains: Vec<DomainRule>,
+    /// Users who may use it, 1,000 at most; any if empty. If not, requests must name their user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<Identifier>,
+    /// Domains that take no seat, 32 at most, where seats are counted per domain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted_domains: Vec<UncountedName>,
     /// Versions of the program that it covers; all if absent.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub versions: Option<VersionRange>,
@@ -174,8 +180,12 @@ pub enum RecordError {
         /// The column in bytes, from 1; 0 before the first byte of a line.
         column: usize,
     },
-    /// It has more than 64 features, 1,000 domains or 8 allowances.
-    #[error("the record has more than {MAX_FEATURES} features, {} domains or {MAX_ALLOWANCES} allowances", Grouped(MAX_DOMAINS as u64))]
+    /// It has more than 64 features, 1,000 domains or users, 32 uncounted domains or 8 allowances.
+    #[error(
+        "the record has more than {MAX_FEATURES} features, {} domains or users, {MAX_UNCOUNTED} uncounted domains or \
+         {MAX_ALLOWANCES} allowances",
+        Grouped(MAX_DOMAINS as u64)
+    )]
     TooMany,
     /// Its expiry is contradictory. With the basis `issue` it must not have a duration. With
     /// another basis it must have a duration and no date, and for `first-activation` also seats.
@@ -209,6 +219,8 @@ impl License {
             grace_seconds: 0,
             features: Vec::new(),
             domains: Vec::new(),
+            users: Vec::new(),
+            uncounted_domains: Vec::new(),
             versions: None,
             requires: Vec::new(),
             seat_policy: None,
@@ -239,6 +251,8 @@ impl License {
             grace_seconds,
             features: _,
             domains: _,
+            users: _,
+            uncounted_domains: _,
             versions: _,
             requires: _,
             seat_policy: _,
@@ -294,6 +308,8 @@ impl License {
         if self.features.len() > MAX_FEATURES
             || self.domains.len() > MAX_DOMAINS
             || self.allowances.len() > MAX_ALLOWANCES
+            || self.users.len() > MAX_USERS
+            || self.uncounted_domains.len() > MAX_UNCOUNTED
         {
             return Err(RecordError::TooMany);
         }

@@ -30,6 +30,13 @@ pub const MAX_FEATURES: usize = 64;
 /// take some 25 KiB; [`MAX_VALUE_BYTES`] bounds longer ones.
 pub const MAX_DOMAINS: usize = 1_000;
 
+/// Users who may use a licence. A thousand ids of usual length take some 40 KiB; [`MAX_VALUE_BYTES`]
+/// bounds longer ones.
+pub const MAX_USERS: usize = 1_000;
+
+/// Names that take no seat: those of development and staging.
+pub const MAX_UNCOUNTED: usize = 32;
+
 /// Bytes of a nonce. 128 random bits take 22 to 36 characters; a hash in hexadecimal takes 64 or
 /// 128.
 pub const MAX_NONCE_BYTES: usize = 128;

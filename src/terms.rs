@@ -38,6 +38,10 @@ pub struct SeatPolicy {
     /// licence did not count seats. A seat is never taken without a holder.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub strict: bool,
+    /// Whether `www.example.com` and `example.com` take one seat: names that differ by a leading
+    /// `www.` alone. It applies to domains only.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub ignore_www: bool,
     /// Which seats a holder may list and release. Records that are older than this field do not
     /// have it: [`SeatPolicy::managed`] says what applies to them.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,12 @@ impl SeatPolicy {
     /// licence, and all if machines or domains do, which are usually of one holder.
     pub fn managed(&self) -> Manage {
         self.manage.unwrap_or(if self.per == Per::User { Manage::Own } else { Manage::All })
+    }
+
+    /// When two holders are the same. A domain has one name, or those of its site, of which one is
+    /// enough.
+    pub fn sameness(&self) -> Matching {
+        if self.per == Per::Domain { Matching::Any } else { self.matching }
     }
 
     /// How many seats can be taken, with overage.

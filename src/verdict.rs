@@ -39,8 +39,10 @@ words! {
         DomainMismatch = "DOMAIN_MISMATCH",
         /// The licence counts machines, and the request has no fingerprint.
         FingerprintRequired = "FINGERPRINT_REQUIRED",
-        /// The licence counts users, and the request does not name one.
+        /// The licence counts users, or is for some users only, and the request does not name one.
         UserRequired = "USER_REQUIRED",
+        /// The licence is for other users.
+        UserMismatch = "USER_MISMATCH",
         /// The holder has no seat.
         NotActivated = "NOT_ACTIVATED",
         /// The holder had a seat, and its lease has ended.
@@ -75,6 +77,7 @@ impl Code {
             Self::DomainMismatch => "The licence does not cover this domain.",
             Self::FingerprintRequired => "The licence is bound to machines, and the request has no fingerprint.",
             Self::UserRequired => "The licence is bound to users, and the request names none.",
+            Self::UserMismatch => "The licence is for other users.",
             Self::NotActivated => "The licence is not activated here.",
             Self::LeaseExpired => "The lease has ended.",
             Self::VersionNotCovered => "The licence does not cover this version.",
@@ -98,7 +101,8 @@ words! {
         ActivationsOverLimit = "ACTIVATIONS_OVER_LIMIT",
         /// The use of the allowance is over its limit, within its overage.
         UsageOverLimit = "USAGE_OVER_LIMIT",
-        /// The request names a user, and the licence does not count users: it is valid for any.
+        /// The request names a user, and the licence neither counts users nor is for some only: it
+        /// is valid for any.
         UserNotChecked = "USER_NOT_CHECKED",
         /// The store's writes are not atomic: simultaneous requests may exceed a limit.
         LimitIsSoft = "LIMIT_IS_SOFT",

@@ -3,7 +3,7 @@
 
 use countersign::{
     decide::Case,
-    domain::{Domain, DomainError, DomainRule},
+    domain::{Domain, DomainError, DomainRule, UncountedName},
     field::FieldError,
     hex,
     holder::{Holder, Per},
@@ -43,6 +43,9 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("domains", "/covered", |row, _| equal(covers(row)?, true)),
     ("domains", "/not_covered", |row, _| equal(covers(row)?, false)),
     ("domains", "/forms", domain_form),
+    ("domains", "/uncounted", |row, _| equal(is_uncounted(row)?, true)),
+    ("domains", "/counted", |row, _| equal(is_uncounted(row)?, false)),
+    ("domains", "/uncounted_malformed", |row, _| refused(UncountedName::parse(text(row, "given")), row)),
     ("domains", "/malformed", |row, _| refused(Domain::parse(text(row, "given")), row)),
     ("domains", "/rules", |row, _| Ok(rule(row)?.check_registrable()?)),
     ("domains", "/public_suffixes", |row, _| equal(rule(row)?.check_registrable(), Err(DomainError::PublicSuffix))),
@@ -75,6 +78,7 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("decisions", "/trials/domain", decision),
     ("decisions", "/trials/version", decision),
     ("decisions", "/trials/features", decision),
+    ("decisions", "/trials/users", decision),
     ("decisions", "/trials/seats", decision),
     ("decisions", "/trials/usage", decision),
     ("decisions", "/answers/known", answer_known),
@@ -174,6 +178,10 @@ fn rule(row: &Value) -> Result<DomainRule, DomainError> {
 
 fn covers(row: &Value) -> Result<bool, DomainError> {
     Ok(rule(row)?.covers(&Domain::parse(text(row, "domain"))?))
+}
+
+fn is_uncounted(row: &Value) -> Result<bool, DomainError> {
+    Ok(UncountedName::parse(text(row, "rule"))?.covers(&Domain::parse(text(row, "domain"))?))
 }
 
 fn domain_form(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {

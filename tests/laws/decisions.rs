@@ -22,7 +22,7 @@ use serde_json::json;
 const HOLDERS: [&str; 2] = ["fingerprint", "user"];
 
 /// How many ways [`tighten`] has.
-const WAYS: usize = 27;
+const WAYS: usize = 29;
 
 /// Adds a reason to refuse, or makes one that applies stronger.
 fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize) -> Result<(), TestCaseError> {
@@ -77,9 +77,12 @@ fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize
                 lease_seconds: None,
                 revive_seconds: 0,
                 strict: true,
+                ignore_www: false,
                 manage: None,
             });
         }
+        26 => license.users = vec!["nobody else".parse().map_err(|_| fail("user"))?],
+        27 => license.uncounted_domains.clear(),
         _ => license.versions = Some(VersionRange { from: None, below: Version::parse("0.0.0-0").ok() }),
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! Values for the laws. There are few of each, so that they often coincide.
 
 use countersign::{
-    domain::{Domain, DomainRule},
+    domain::{Domain, DomainRule, UncountedName},
     holder::{Fingerprint, Holder, Matching, Per},
     id::LicenseId,
     key::{Key, Prefix},
     license::{ExpiryBasis, ExpiryStrategy, Format, License, Requirement, Status},
-    name::{Label, Product},
+    name::{Identifier, Label, Product},
     period::Period,
     request::{Request, Verb},
     span::Span,
@@ -89,7 +89,7 @@ prop_compose! {
         (strict, manage) in (any::<bool>(), option::of(select(Manage::ALL))),
     ) -> SeatPolicy {
         let revive_seconds = lease_seconds.map_or(0, |_| revive_seconds);
-        SeatPolicy { per, limit, overage, matching, lease_seconds, revive_seconds, strict, manage }
+        SeatPolicy { per, limit, overage, matching, lease_seconds, revive_seconds, strict, ignore_www: false, manage }
     }
 }
 
@@ -117,6 +117,8 @@ prop_compose! {
         (issued_at, not_before, expires_at) in (moments(), option::of(moments()), option::of(moments())),
         (expiry_basis, duration) in (select(ExpiryBasis::ALL), spans().prop_map(Some)),
         renewal_day in option::of(1u8..=31),
+        users in vec(of::<Identifier>("[uv]"), 0..2),
+        uncounted_domains in vec(of::<UncountedName>("localhost|\\*\\.example\\.net|a\\.\\*"), 0..2),
         (expiry_strategy, grace_seconds) in (select(ExpiryStrategy::ALL), prop_oneof![0u32..10, any::<u32>()]),
         (features, domains) in (vec(of::<Label>("[abc]"), 0..4), vec(rules(), 0..3)),
         versions in option::of((option::of(versions()), option::of(versions()))),
@@ -133,7 +135,7 @@ prop_compose! {
             not_before, expires_at: expires_at.filter(|_| !begins_later), expiry_basis,
             duration_seconds: duration.filter(|span| begins_later && span.months() == 0).map(|span| span.seconds()),
             duration: duration.filter(|span| begins_later && span.months() > 0), renewal_day,
-            expiry_strategy, grace_seconds, features, domains,
+            expiry_strategy, grace_seconds, features, domains, users, uncounted_domains,
             versions: versions.map(|(from, below)| VersionRange { from, below }), requires, seat_policy, allowances,
         }
     }
@@ -147,6 +149,7 @@ pub(crate) fn open_licenses() -> impl Strategy<Value = License> {
         expires_at: None,
         features: vec![],
         domains: vec![],
+        users: vec![],
         versions: None,
         requires: vec![],
         ..license

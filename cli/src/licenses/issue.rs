@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::{Args, value_parser};
 use countersign::domain::DomainRule;
 use countersign::key::Prefix;
-use countersign::name::Product;
+use countersign::name::{Label, Product};
 use countersign::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -50,6 +50,9 @@ pub(crate) struct Issue {
     /// `2027-01-31+02:00` says
     #[arg(long = "expires", value_name = "TIME", value_parser = Timestamp::parse_end, conflicts_with = "duration")]
     expires_at: Option<Timestamp>,
+    /// A feature besides those of the policy, where `--feature` replaces them; repeat for more
+    #[arg(long = "add-feature", value_name = "NAME", conflicts_with = "features")]
+    add_features: Vec<Label>,
     /// The customer, under your own name or id for them
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,

@@ -1,9 +1,10 @@
 //! The terms of a licence or a policy, as options.
 
 use clap::Args;
+use countersign::domain::UncountedName;
 use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
-use countersign::name::Label;
+use countersign::name::{Identifier, Label};
 use countersign::period::Period;
 use countersign::span::Span;
 use countersign::terms::{Allowance, Manage, Overage, Returns};
@@ -26,6 +27,13 @@ pub(crate) struct Terms {
     features: Vec<Label>,
     #[command(flatten)]
     versions: Versions,
+    /// A user who may use the licence, by your own id; repeat for more [default: anyone]
+    #[arg(long = "user", value_name = "ID")]
+    users: Vec<Identifier>,
+    /// Names that take no seat where seats are per domain: `localhost`, `*.test`, `staging.*`; repeat
+    /// for more
+    #[arg(long = "uncounted-domain", value_name = "NAME")]
+    uncounted_domains: Vec<UncountedName>,
     /// A field that every request must send: `product`, `domain` or `version`; repeat for more
     #[arg(long = "require", value_name = "FIELD")]
     requires: Vec<Requirement>,
@@ -95,6 +103,9 @@ struct Seats {
     /// do not without a check of seats
     #[arg(long, value_name = "BOOL")]
     strict: Option<bool>,
+    /// Whether `www.example.com` and `example.com` take one seat: `true` or `false` (default)
+    #[arg(long, value_name = "BOOL")]
+    ignore_www: Option<bool>,
     /// Which seats a holder may list and release: its `own` (default) or `all`
     #[arg(long, value_name = "SEATS")]
     manage: Option<Manage>,
@@ -116,6 +127,7 @@ impl Terms {
             ("--lease", seats.lease_seconds.is_some()),
             ("--revive", seats.revive_seconds.is_some()),
             ("--strict", seats.strict.is_some()),
+            ("--ignore-www", seats.ignore_www.is_some()),
             ("--manage", seats.manage.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
@@ -168,9 +180,9 @@ mod tests {
 
     #[test]
     fn every_term_of_the_api_has_an_option() {
-        let options = "test --plan a --feature a --version-from 1 --version-below 2 --require domain --max-domains 1 \
+        let options = "test --plan a --feature a --version-from 1 --version-below 2 --user u --uncounted-domain staging.* --require domain --max-domains 1 \
                        --starts issue --duration 1d --grace 1d --expiry-strategy allow --seats 1 --per user \
-                       --overage none --match all --lease 1h --revive 1h --strict false --manage all --allowance a=1/day,always,returns=holder";
+                       --overage none --match all --lease 1h --revive 1h --strict false --ignore-www true --manage all --allowance a=1/day,always,returns=holder";
         let given = serde_json::to_value(Options::parse_from(options.split(' ')).terms).unwrap();
         let api: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
         let schemas = &api["components"]["schemas"];

@@ -46,6 +46,8 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
         ("maximum domains", &license["maxDomains"]),
         ("versions from", &license["versions"]["from"]),
         ("versions below", &license["versions"]["below"]),
+        ("users", &license["users"]),
+        ("uncounted domains", &license["uncountedDomains"]),
         ("required fields", &license["requires"]),
     ] {
         row(name, text(value));
@@ -58,6 +60,9 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
         let lease = span(&seats["leaseSeconds"]);
         row("lease", if lease.is_empty() { "until released".into() } else { lease });
         row("holders manage", member(seats, "manage"));
+        if seats["ignoreWww"] == true {
+            row("www.", "takes the seat of the name without it".into());
+        }
         if seats["strict"] == false {
             row("requests without a holder", "answered without a check of seats".into());
         }

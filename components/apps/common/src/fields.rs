@@ -72,6 +72,11 @@ impl Fields {
         self.members
     }
 
+    /// Whether there is such a member, and it is not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Takes a member of any type, also `null`.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.members.remove(name)

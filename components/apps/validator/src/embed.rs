@@ -208,6 +208,7 @@ impl From<verdict::Code> for wit::Code {
             Code::DomainMismatch => Self::DomainMismatch,
             Code::FingerprintRequired => Self::FingerprintRequired,
             Code::UserRequired => Self::UserRequired,
+            Code::UserMismatch => Self::UserMismatch,
             Code::NotActivated => Self::NotActivated,
             Code::LeaseExpired => Self::LeaseExpired,
             Code::VersionNotCovered => Self::VersionNotCovered,

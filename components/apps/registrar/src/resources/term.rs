@@ -1,11 +1,12 @@
 //! How each term is read from a request's body. Terms that are objects are read member by member,
 //! so that an error names the member that is wrong and what would be right.
 
+use countersign::domain::UncountedName;
 use countersign::field::FieldError;
 use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::limits::{MAX_ALLOWED, MAX_SEATS};
-use countersign::name::Label;
+use countersign::name::{Identifier, Label};
 use countersign::period::Period;
 use countersign::span::Span;
 use countersign::terms::{Allowance, Overage, SeatPolicy};
@@ -46,6 +47,18 @@ impl Term for Vec<Requirement> {
     }
 }
 
+impl Term for Vec<Identifier> {
+    fn read(fields: &mut Fields, name: &str) -> Result<Self, FieldError> {
+        Ok(fields.parse_all(name)?.unwrap_or_default())
+    }
+}
+
+impl Term for Vec<UncountedName> {
+    fn read(fields: &mut Fields, name: &str) -> Result<Self, FieldError> {
+        Ok(fields.parse_all(name)?.unwrap_or_default())
+    }
+}
+
 const SECONDS: u64 = u32::MAX as u64;
 
 impl Term for Option<SeatPolicy> {
@@ -63,6 +76,7 @@ impl Term for Option<SeatPolicy> {
             lease_seconds: seats.integer_within("leaseSeconds", 1..=SECONDS)?.map(|seconds| seconds as u32),
             revive_seconds: seats.integer_within("reviveSeconds", 0..=SECONDS)?.unwrap_or_default() as u32,
             strict: seats.boolean("strict")?.unwrap_or(true),
+            ignore_www: seats.boolean("ignoreWww")?.unwrap_or_default(),
             manage: seats.parse("manage")?,
         };
         if policy.revive_seconds > 0 && policy.lease_seconds.is_none() {

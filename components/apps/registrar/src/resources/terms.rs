@@ -4,11 +4,15 @@
 //! A term is declared once, below. A new one that the core's `License` has too needs a line there,
 //! and the compiler then asks for it in [`Terms::of`] and [`Terms::apply`].
 
+use countersign::domain::UncountedName;
 use countersign::field::FieldError;
 use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, License, Requirement};
-use countersign::limits::{MAX_ALLOWANCES, MAX_ALLOWED, MAX_DOMAINS, MAX_FEATURES, MAX_NAME_BYTES, MAX_SEATS};
-use countersign::name::Label;
+use countersign::limits::{
+    MAX_ALLOWANCES, MAX_ALLOWED, MAX_DOMAINS, MAX_FEATURES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_SEATS,
+    MAX_UNCOUNTED, MAX_USERS,
+};
+use countersign::name::{Identifier, Label};
 use countersign::span::Span;
 use countersign::terms::{Allowance, Manage, Overage, Returns, SeatPolicy};
 use countersign::version::VersionRange;
@@ -90,6 +94,16 @@ terms! {
         sample: Some(VersionRange { from: None, below: None }),
         form: "must be an object such as {{\"from\":\"1.0.0\",\"below\":\"3.0.0\"}}, with one of its members or both."
     }
+    users: Vec<Identifier> = "users" {
+        cell: List,
+        sample: Vec::from_iter(Identifier::parse("ada")),
+        form: "must be a list of at most {MAX_USERS} ids, each once, and each 1 to {MAX_IDENTIFIER_BYTES} bytes."
+    }
+    uncounted_domains: Vec<UncountedName> = "uncountedDomains" {
+        cell: List,
+        sample: Vec::from_iter(UncountedName::parse("localhost")),
+        form: "must be a list of at most {MAX_UNCOUNTED} names such as `localhost`, `*.test` or `staging.*`."
+    }
     requires: Vec<Requirement> = "requires" {
         cell: List,
         sample: Vec::new(),
@@ -138,6 +152,7 @@ terms! {
             lease_seconds: Some(1),
             revive_seconds: 0,
             strict: true,
+            ignore_www: false,
             manage: Some(Manage::Own),
         }),
         form: "must be an object such as {{\"per\":\"machine\",\"limit\":5}}, with a `limit` from 1 to {MAX_SEATS}, a \
@@ -211,6 +226,8 @@ impl Terms {
             plan,
             features,
             versions,
+            users,
+            uncounted_domains,
             requires,
             expiry_basis,
             duration_seconds,
@@ -235,6 +252,8 @@ impl Terms {
             plan: Some(plan),
             features,
             versions,
+            users,
+            uncounted_domains,
             requires,
             expiry_basis,
             duration_seconds,
@@ -258,6 +277,8 @@ impl Terms {
             plan,
             features,
             versions,
+            users,
+            uncounted_domains,
             requires,
             expiry_basis,
             duration_seconds,
@@ -271,6 +292,8 @@ impl Terms {
         record.plan = plan.unwrap_or_else(|| record.plan.clone());
         record.features = features;
         record.versions = versions;
+        record.users = users;
+        record.uncounted_domains = uncounted_domains;
         record.requires = requires;
         record.expiry_basis = expiry_basis;
         // With a fixed end, the duration was counted when that was fixed.
@@ -300,10 +323,23 @@ impl Terms {
         Ok(())
     }
 
+    /// Adds features to those that these terms have.
+    pub(crate) fn add_features(&mut self, features: &[Label]) -> Result<(), FieldError> {
+        for feature in features {
+            if !self.features.contains(feature) {
+                self.features.push(feature.clone());
+            }
+        }
+        self.check_bounds()
+    }
+
     fn check_bounds(&self) -> Result<(), FieldError> {
         let is_repeated = |(at, each): (usize, &Requirement)| self.requires[..at].contains(each);
+        let is_named_twice = |(at, each): (usize, &Identifier)| self.users[..at].contains(each);
         let bounds = [
             ("features", self.features.len() <= MAX_FEATURES),
+            ("users", self.users.len() <= MAX_USERS && !self.users.iter().enumerate().any(is_named_twice)),
+            ("uncountedDomains", self.uncounted_domains.len() <= MAX_UNCOUNTED),
             ("requires", !self.requires.iter().enumerate().any(is_repeated)),
             ("durationSeconds", self.duration_seconds != Some(0)),
             ("maxDomains", self.max_domains.is_none_or(|most| (1..=MAX_DOMAINS).contains(&(most as usize)))),

@@ -325,3 +325,64 @@ fn an_end_on_a_date_includes_its_day() {
         assert_eq!(registrar.post("/api/v1/licenses", &refused).problem(400, "INVALID_REQUEST")["field"], "expiresAt");
     }
 }
+
+#[test]
+fn features_replace_those_of_the_policy_or_are_added_to_them() {
+    let registrar = start();
+    let policy = super::policy(&registrar, json!({ "plan": "pro", "features": ["export", "sync"] }));
+    let issue = |fields: Value| {
+        let mut licence = json!({ "policy": policy["id"] });
+        licence.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        registrar.post("/api/v1/licenses", &licence)
+    };
+    assert_eq!(issue(json!({ "features": ["beta"] })).expect(201)["features"], json!(["beta"]));
+    let added = issue(json!({ "addFeatures": ["beta", "sync"] })).expect(201);
+    assert_eq!(added["features"], json!(["export", "sync", "beta"]));
+    assert_eq!(issue(json!({ "addFeatures": [] })).expect(201)["features"], json!(["export", "sync"]));
+    let both = issue(json!({ "features": ["a"], "addFeatures": ["b"] })).problem(400, "INVALID_REQUEST");
+    assert_eq!(both["field"], "addFeatures");
+    let malformed = issue(json!({ "addFeatures": ["a", ""] })).problem(400, "INVALID_REQUEST");
+    assert_eq!(malformed["field"], "addFeatures[1]");
+    let many: Vec<_> = (0..63).map(|number| format!("f{number}")).collect();
+    assert_eq!(issue(json!({ "addFeatures": many })).problem(422, "UNPROCESSABLE")["field"], "features");
+    let csv = format!("policy,addFeatures\n{},beta;gamma\n", policy["id"].as_str().unwrap());
+    let import = registrar.request("POST", "/api/v1/licenses/import").body("text/csv", csv.as_bytes()).send();
+    let imported = registrar.get(&path(&import.expect(200)["results"][0])).expect(200);
+    assert_eq!(imported["features"], json!(["export", "sync", "beta", "gamma"]));
+}
+
+#[test]
+fn a_licence_is_for_the_users_that_its_vendor_names() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({ "users": ["ada", "bob@users.example"] }));
+    let code =
+        |user: &str| registrar.holder("validate", &json!({ "key": licence["key"], "user": user }))["code"].clone();
+    assert_eq!((code("ada"), code("eve")), (json!("VALID"), json!("USER_MISMATCH")));
+    registrar.patch(&path(&licence), &json!({ "users": ["eve"] })).expect(200);
+    assert_eq!((code("ada"), code("eve")), (json!("USER_MISMATCH"), json!("VALID")));
+    registrar.patch(&path(&licence), &json!({ "users": null })).expect(200);
+    assert_eq!((code("ada"), code("eve")), (json!("VALID"), json!("VALID")));
+    for (users, field) in [(json!(["ada", "ada"]), "users"), (json!(["ada", ""]), "users[1]"), (json!("ada"), "users")]
+    {
+        let refused = registrar.patch(&path(&licence), &json!({ "users": users })).problem(400, "INVALID_REQUEST");
+        assert_eq!(refused["field"], field);
+    }
+}
+
+#[test]
+fn names_that_take_no_seat_are_the_vendors_to_list() {
+    let registrar = start();
+    let seats = json!({ "per": "domain", "limit": 1, "ignoreWww": true });
+    let names = json!(["localhost", "*.test", "staging.*"]);
+    let licence = issue(&registrar, json!({ "activation": seats, "uncountedDomains": names }));
+    assert_eq!(licence["uncountedDomains"], names);
+    let code = |domain: &str| {
+        registrar.holder("activate", &json!({ "key": licence["key"], "domain": domain }))["code"].clone()
+    };
+    for domain in ["localhost", "shop.test", "staging.example.com", "example.com", "www.example.com"] {
+        assert_eq!(code(domain), "VALID", "{domain}");
+    }
+    assert_eq!(code("example.org"), "TOO_MANY_ACTIVATIONS");
+    let refused = registrar.patch(&path(&licence), &json!({ "uncountedDomains": ["a.staging.*"] }));
+    assert_eq!(refused.problem(400, "INVALID_REQUEST")["field"], "uncountedDomains[0]");
+}

@@ -6,7 +6,7 @@ use countersign::id::LicenseId;
 use countersign::key::{self, Hint, Key, KeyHash, Prefix};
 use countersign::license::{ExpiryBasis, License};
 use countersign::limits::MAX_DOMAINS;
-use countersign::name::Product;
+use countersign::name::{Label, Product};
 use countersign::time::{End, Start, Timestamp};
 use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ pub(crate) struct Draft {
     policy: Option<String>,
     /// Merged into the policy's terms.
     terms: TermsPatch,
+    /// Added to the policy's features, where `features` would replace them.
+    added_features: Vec<Label>,
     domains: Vec<DomainRule>,
     not_before: Option<Timestamp>,
     /// `Some(None)` for no end; `None` to count from the duration.
@@ -68,7 +70,9 @@ impl Draft {
                 .parse("expiresAt")?
                 .map(|End(end)| Some(end)),
         };
+        let added_features = added_features(fields)?;
         Ok(Self {
+            added_features,
             product: fields.parse("product")?,
             policy: fields.text("policy")?,
             terms: Terms::take_patch(fields)?,
@@ -105,6 +109,7 @@ impl Draft {
 
         let of_policy = policy.map(|policy| policy.terms).unwrap_or_default();
         let mut terms = of_policy.patched(&self.terms).map_err(problem::refused)?;
+        terms.add_features(&self.added_features).map_err(problem::refused)?;
         if origin == Origin::New {
             terms = terms.strict_beside(&of_policy);
         }
@@ -179,6 +184,14 @@ pub(crate) fn existing_key(ask: &Ask<'_>, fields: &mut Fields, allows_weak: bool
 /// `allowWeakKeys`
 pub(crate) fn allows_weak_keys(fields: &mut Fields) -> Result<bool, FieldError> {
     Ok(fields.boolean("allowWeakKeys")?.unwrap_or_default())
+}
+
+/// `addFeatures`
+fn added_features(fields: &mut Fields) -> Result<Vec<Label>, FieldError> {
+    if fields.has("addFeatures") && fields.has("features") {
+        return Err(fields.error("addFeatures", "and `features` exclude each other; send one of them."));
+    }
+    Ok(fields.parse_all("addFeatures")?.unwrap_or_default())
 }
 
 /// `owner`

@@ -182,8 +182,9 @@ impl IssuedLicense {
             }
         }
         if self.record.to_json().len() > MAX_VALUE_BYTES {
+            let field = if self.record.users.len() > self.record.domains.len() { "users" } else { "domains" };
             let detail = format_args!("make the licence longer than {MAX_VALUE_BYTES} bytes; remove some.");
-            return Err(unprocessable("domains", detail));
+            return Err(unprocessable(field, detail));
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ const EXPORTED: [&str; 29] = [
 pub(super) const STATE: &str = "state";
 
 /// Columns that only an import has.
-const IMPORTED: [&str; 2] = ["key", "keyPrefix"];
+const IMPORTED: [&str; 3] = ["key", "keyPrefix", "addFeatures"];
 
 /// The columns, or fields, of a licence, and what other systems call them: in lower case, and
 /// without spaces, underscores and hyphens.
@@ -67,7 +67,10 @@ const SYNONYMS: [(&str, &[&str]); 14] = [
 
 /// Members that have a column of their own. Those of metadata have any name.
 const MEMBERS: [(&str, &[&str]); 2] = [
-    ("activation", &["per", "limit", "overage", "match", "leaseSeconds", "reviveSeconds", "strict", "manage"]),
+    (
+        "activation",
+        &["per", "limit", "overage", "match", "leaseSeconds", "reviveSeconds", "strict", "ignoreWww", "manage"],
+    ),
     ("versions", &["from", "below"]),
 ];
 
@@ -134,7 +137,7 @@ pub(super) fn kind(column: &str) -> Cell {
     match (term, column) {
         (Some((_, kind)), _) => *kind,
         (None, "id" | "key" | "keyHash" | "keyPrefix" | "hint" | "product" | "policy" | "owner") => Cell::Text,
-        (None, "domains") => Cell::List,
+        (None, "domains" | "addFeatures") => Cell::List,
         (None, "metadata") => Cell::Texts,
         (None, _) => Cell::Json,
     }
