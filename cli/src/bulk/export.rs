@@ -22,7 +22,8 @@ use crate::output::progress;
 ///
 /// ndjson, csv: all fields of each licence, with the hash of its key in place of
 /// the key. `import` reads them. In csv a cell that a spreadsheet would compute
-/// begins with an apostrophe, which `import` removes.
+/// begins with an apostrophe, which `import` removes. Keep them as you would keep
+/// the keys: the hash of a short key that you imported is as good as the key.
 ///
 /// The other formats copy the store of a data directory to another host:
 ///

@@ -44,6 +44,9 @@ pub(crate) struct Import {
     /// Generate keys for lines without one, and write them to this new file (mode 0600, ndjson)
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// Import keys even if they are easy to guess
+    #[arg(long)]
+    allow_weak_keys: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -106,6 +109,7 @@ impl Import {
             ("dryRun", when(self.dry_run)),
             // Nobody would see the keys.
             ("requireKeys", when(self.keys.is_none())),
+            ("allowWeakKeys", when(self.allow_weak_keys)),
         ];
         let content_type = match format {
             Format::Ndjson => "application/x-ndjson",

@@ -38,6 +38,9 @@ struct Sums {
     header: u64,
     /// Lines that begin within a quoted cell of the line before.
     continued: u64,
+    /// Of the imported licences, those whose key is easy to guess.
+    #[serde(skip_serializing_if = "is_zero")]
+    weak_keys: u64,
     dry_run: bool,
     propagated: bool,
 }
@@ -53,6 +56,8 @@ struct Taken {
 pub(super) struct Answer {
     results: Vec<Imported>,
     errors: Vec<Refused>,
+    #[serde(default, rename = "weakKeys")]
+    weak_keys: u64,
     #[serde(default = "yes")]
     propagated: bool,
 }
@@ -76,8 +81,8 @@ struct Refused {
 
 impl Report {
     pub(super) fn new(keys: Option<File>, dry_run: bool, bar: ProgressBar) -> Self {
-        let sums =
-            Sums { lines: 0, imported: 0, failed: 0, blank: 0, header: 0, continued: 0, dry_run, propagated: true };
+        let (lines, imported, failed, blank, header, continued, weak_keys) = (0, 0, 0, 0, 0, 0, 0);
+        let sums = Sums { lines, imported, failed, blank, header, continued, weak_keys, dry_run, propagated: true };
         let taken = dry_run.then(Taken::default);
         Self { sums, keys, taken, bar }
     }
@@ -96,7 +101,8 @@ impl Report {
         // Each record has exactly one result.
         let mut close =
             |line| open.remove(&line).ok_or_else(|| anyhow!("the server's answer is about a line that was not sent"));
-        let Answer { results, errors, propagated } = answer.unwrap_or_default();
+        let Answer { results, errors, weak_keys, propagated } = answer.unwrap_or_default();
+        self.sums.weak_keys += weak_keys;
         let mut keys = Vec::new();
         for imported in results {
             let span = close(imported.line)?;
@@ -173,7 +179,7 @@ impl Report {
     /// Prints the totals, and compares their sum with the number of the file's lines.
     pub(super) fn finish(mut self, lines: u64, as_json: bool) -> Result<ExitCode, CommandError> {
         self.sums.lines = lines;
-        let Sums { imported, failed, blank, header, continued, dry_run, propagated, .. } = self.sums;
+        let Sums { imported, failed, blank, header, continued, weak_keys, dry_run, propagated, .. } = self.sums;
         if as_json {
             print::json(&serde_json::to_vec(&self.sums).map_err(io::Error::from)?)?;
         } else {
@@ -185,6 +191,11 @@ impl Report {
                 }
             }
             writeln!(print::out(), "{sums}")?;
+            if weak_keys > 0 {
+                print::note(format_args!(
+                    "{weak_keys} of the keys are easy to guess; `rotate-key` gives a licence another one"
+                ));
+            }
             if !propagated {
                 print::note_delay();
             }
@@ -212,7 +223,7 @@ impl Answer {
 
 impl Default for Answer {
     fn default() -> Self {
-        Self { results: Vec::new(), errors: Vec::new(), propagated: true }
+        Self { results: Vec::new(), errors: Vec::new(), weak_keys: 0, propagated: true }
     }
 }
 
@@ -240,4 +251,8 @@ impl Taken {
 
 fn yes() -> bool {
     true
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -8,10 +8,11 @@ use countersign::limits::MAX_FIELD_NAME_BYTES;
 use crate::resources::terms::{Cell, Terms};
 
 /// The columns of an export, in their order. Terms that are not among them follow.
-const EXPORTED: [&str; 29] = [
+const EXPORTED: [&str; 30] = [
     "id",
     "keyHash",
     "hint",
+    "weakKey",
     "product",
     "policy",
     "status",
