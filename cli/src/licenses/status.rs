@@ -25,8 +25,9 @@ pub(crate) struct Revoke {
 /// `suspend` and `resume`, of one licence or of all that the filters find. Each may be repeated.
 #[derive(Debug, Args)]
 pub(crate) struct SetStatus {
-    #[command(flatten)]
-    license: Option<LicenseArg>,
+    /// The licence's id (`lic_…`) or key; `-` reads it from standard input
+    #[arg(value_name = "ID-OR-KEY")]
+    license: Option<String>,
     /// Print what would be changed, and change nothing
     #[arg(long, conflicts_with = "license")]
     dry_run: bool,
@@ -47,7 +48,7 @@ impl SetStatus {
         let filters = self.filters.parameters();
         let has_filters = filters.iter().any(|(_, value)| value.is_some());
         match self.license {
-            Some(license) if !has_filters => change(license, &self.connection, verb, &json!({})),
+            Some(license) if !has_filters => change(license.into(), &self.connection, verb, &json!({})),
             Some(_) => Err(CommandError::Input("name one licence, or filters, and not both".into())),
             None if !has_filters => Err(CommandError::Input(
                 "name a licence by its id or key, or several by a filter such as `--owner`".into(),

@@ -17,6 +17,12 @@ pub(crate) struct LicenseArg {
     license: String,
 }
 
+impl From<String> for LicenseArg {
+    fn from(license: String) -> Self {
+        Self { license }
+    }
+}
+
 impl LicenseArg {
     pub(crate) fn is_stdin(&self) -> bool {
         self.license == "-"
