@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::routes::{self, HEALTHZ, READYZ};
+use countersign::routes::{self, HEALTHZ, READYZ, canonical};
 use serde::Deserialize;
 
 use crate::bindings::service::{Request, Response};
@@ -61,7 +61,7 @@ impl App {
     /// checks, and those of a caller who has shown a right token.
     pub(super) fn is_privileged(&self, request: &Request) -> bool {
         match self {
-            Self::Validator(_) => [HEALTHZ, READYZ].contains(&request.path.as_str()),
+            Self::Validator(_) => [HEALTHZ, READYZ].contains(&canonical(&request.path)),
             Self::Registrar(registrar) => registrar.knows(request),
         }
     }

@@ -11,7 +11,7 @@ mod local;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::routes::OPENAPI;
+use countersign::routes::{OPENAPI, canonical};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
@@ -111,13 +111,11 @@ impl Registrar {
         let permit = timeout(REGISTRAR_DEADLINE, calls.acquire()).await.map_err(|_| Failure::Deadline)?;
         let answer = self.engine.call(request).await;
         drop(permit);
-        match &answer {
-            // Every path but this one needs a token, and fails without.
-            Ok(Response { status: 200..300, .. }) if request.path != OPENAPI => {
-                self.callers.note(&request.headers, true);
-            }
-            Ok(Response { status: 401, .. }) => self.callers.note(&request.headers, false),
-            _ => {}
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        if proves_token(&request.path, status) {
+            self.callers.note(&request.headers, true);
+        } else if status == 401 {
+            self.callers.note(&request.headers, false);
         }
         if request.method != "GET" {
             self.changed.notify_one();
@@ -182,4 +180,25 @@ fn token() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;
     Ok(countersign::hex::encode(&bits))
+}
+
+/// Whether an answer of this status proves that the request's token is right: every path but one
+/// needs a token, and fails without.
+fn proves_token(path: &str, status: u16) -> bool {
+    (200..300).contains(&status) && canonical(path) != OPENAPI
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_needs_no_token_proves_none() {
+        for path in ["/openapi.json", "/openapi.json/", "//openapi.json"] {
+            assert!(!proves_token(path, 200), "{path}");
+        }
+        let proven = |status| proves_token("/api/v1/products", status);
+        assert!([200, 201, 204].into_iter().all(proven));
+        assert!(![0, 400, 401, 403, 404, 429, 503].into_iter().any(proven));
+    }
 }
