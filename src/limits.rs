@@ -30,8 +30,8 @@ pub const MAX_FEATURES: usize = 64;
 /// take some 25 KiB; [`MAX_VALUE_BYTES`] bounds longer ones.
 pub const MAX_DOMAINS: usize = 1_000;
 
-/// Users who may use a licence. A thousand ids of usual length take some 40 KiB; [`MAX_VALUE_BYTES`]
-/// bounds longer ones.
+/// Users who may use a licence. A thousand ids of usual length take some 40 KiB;
+/// [`MAX_VALUE_BYTES`] bounds longer ones.
 pub const MAX_USERS: usize = 1_000;
 
 /// Names that take no seat: those of development and staging.

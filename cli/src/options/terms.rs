@@ -30,8 +30,8 @@ pub(crate) struct Terms {
     /// A user who may use the licence, by your own id; repeat for more [default: anyone]
     #[arg(long = "user", value_name = "ID")]
     users: Vec<Identifier>,
-    /// Names that take no seat where seats are per domain: `localhost`, `*.test`, `staging.*`; repeat
-    /// for more
+    /// Names that take no seat where seats are per domain: `localhost`, `*.test`, `staging.*`;
+    /// repeat for more
     #[arg(long = "uncounted-domain", value_name = "NAME")]
     uncounted_domains: Vec<UncountedName>,
     /// A field that every request must send: `product`, `domain` or `version`; repeat for more

@@ -218,7 +218,8 @@ fn data_that_is_as_its_events_say_has_no_fault() {
 fn data_that_was_changed_without_an_event_is_found() {
     let key = "1".repeat(64);
     let record = |id: &str| format!("(SELECT json_set(record, '$.status', 'active') FROM licenses WHERE id = '{id}')");
-    let cases: &[(&dyn Fn(&[String]) -> String, &str, Option<usize>)] = &[
+    type Tamper<'a> = &'a dyn Fn(&[String]) -> String;
+    let cases: &[(Tamper<'_>, &str, Option<usize>)] = &[
         (
             &|_| "UPDATE licenses SET record = json_set(record, '$.plan', 'max') WHERE owner = 'jane'".into(),
             "DIFFERS",

@@ -85,7 +85,7 @@ fn reconcile_all(registrar: &Registrar, options: &Value) -> (BTreeMap<String, u6
     let mut body = options.clone();
     loop {
         let mut report = registrar.post("/api/v1/reconcile", &body).expect(200);
-        items.extend(report["items"].as_array_mut().unwrap().drain(..));
+        items.append(report["items"].as_array_mut().unwrap());
         for (name, count) in report.as_object().unwrap() {
             *sums.entry(name.clone()).or_default() += count.as_u64().unwrap_or_default();
         }
