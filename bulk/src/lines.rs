@@ -121,6 +121,9 @@ pub enum OpenError {
     File(#[from] FileError),
 }
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
+
 impl FileError {
     pub(crate) const UTF_32: Self = Self::NotText { what: "text in UTF-32", cure: "save it as UTF-8" };
 }
@@ -175,9 +178,14 @@ impl<R: Read> Lines<R> {
             let refuse = |error| FileError::Header(self.number, error);
             let first = first_line(rest).ok_or(LineError::TooLong).map_err(refuse)?;
             let line = str::from_utf8(&rest[..first]).map_err(|_| refuse(LineError::NotUtf8))?;
-            if line.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';')).is_empty() {
+            if line.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | MARK)).is_empty() {
                 self.head.blank += 1;
                 self.consume(first);
+                continue;
+            }
+            if line.starts_with(MARK) {
+                // It is behind blank lines here, and would be at the beginning of a body.
+                self.text.consume(MARK.len_utf8());
                 continue;
             }
             if delimiter.is_none() {

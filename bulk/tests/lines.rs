@@ -103,6 +103,7 @@ fn padding_is_passed_over_and_nothing_else_is() {
     assert_eq!(rows(file), expected);
     let (_, reader) = read(file.as_bytes(), None).unwrap();
     assert_eq!((reader.head().line, reader.head().blank), (3, 2));
+    assert_eq!(read(b"\n\xef\xbb\xbfkey\na\n", None).unwrap().1.head().columns, ["key"]);
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn a_line_too_long_for_a_request_is_refused_alone() {
 
 #[test]
 fn an_empty_file_has_no_lines() {
-    for file in ["", "\u{feff}", "\n\r\n \n,,\n"] {
+    for file in ["", "\u{feff}", "\n\r\n \n,,\n", "\n\u{feff}", "\n\u{feff}\n"] {
         let (lines, reader) = read(file.as_bytes(), None).unwrap();
         assert!(lines.is_empty() && reader.head().columns.is_empty(), "{file:?}");
         assert_eq!(reader.counted(), reader.head().blank);

@@ -8,8 +8,9 @@ use crate::auth::token;
 use crate::resources::metadata;
 use crate::resources::terms::Terms;
 use crate::service::find;
+use crate::wire::etag::{self, Comparison};
+use crate::wire::page;
 use crate::wire::query::{Query, percent_decode};
-use crate::wire::{etag, page};
 
 /// Reads a path and a query. A path that has a route is one that hosts send here.
 pub fn target(path: &str, query: &str) {
@@ -33,7 +34,7 @@ pub fn header(value: &str) {
     if let Some(id) = token::id_of(value) {
         assert!(id.starts_with("tok_") && value.contains(&id["tok_".len()..]));
     }
-    if etag::matches(value, 7) == Ok(true) {
+    if etag::compare(value, 7) == Ok(Comparison::Current) {
         assert!(value.trim() == "*" || value.contains("\"7\""));
     }
     let _ = IdempotencyKey::parse(value);

@@ -13,6 +13,6 @@ pub(crate) mod retention;
 pub(crate) mod stats;
 pub(crate) mod tokens;
 
-mod metadata;
+pub(crate) mod metadata;
 mod term;
-mod terms;
+pub(crate) mod terms;
