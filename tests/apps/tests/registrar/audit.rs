@@ -356,8 +356,9 @@ fn a_page_of_events_looks_at_a_bounded_number() {
     let registrar = with_some_events();
     let database = registrar.database();
     let fill = "WITH RECURSIVE n (i) AS (SELECT 7 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
-        INSERT INTO events SELECT i, 'evt_' || i, 1795341600 + i / 5000, 'operator', 'product.updated', 'acme', 'req_1',
-            NULL, NULL, zeroblob(32), zeroblob(32) FROM n";
+        INSERT INTO events (number, id, at, actor, action, subject, request_id, previous, hash)
+        SELECT i, 'evt_' || i, 1795341600 + i / 5000, 'operator', 'product.updated', 'acme', 'req_1', zeroblob(32),
+            zeroblob(32) FROM n";
     database.execute(fill, []).unwrap();
     let count = |query: &str| {
         let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());

@@ -152,7 +152,7 @@ fn a_line_with_wrong_quotes_harms_no_other() {
     let open = body("QU-WRONG-AAAA,acme,pro,\"24 screen");
     let report = import(&registrar, "?dryRun=true", CSV, &open).expect(200);
     assert_eq!((&report["failed"], &report["errors"][30]["line"]), (&json!(131), &json!(32)), "each is there by now");
-    let report = import(&registrar, "", CSV, &body("QU-INCH-AAAA,acme,pro,24\" screen")).expect(200);
+    let report = import(&registrar, "", CSV, &body("QU-INCH1-AAAA,acme,pro,24\" screen")).expect(200);
     assert_eq!((&report["imported"], &report["failed"]), (&json!(1), &json!(130)));
     let id = report["results"][0]["id"].as_str().unwrap();
     let inch = registrar.get(&format!("/api/v1/licenses/{id}")).expect(200);

@@ -253,10 +253,10 @@ fn white_space_around_an_existing_key_does_not_matter() {
         let again = json!({ "product": "acme", "plan": "pro", "key": key });
         registrar.post("/api/v1/licenses", &again).problem(409, "KEY_TAKEN");
     }
-    let long = "k".repeat(8_192);
+    let long = "kept".repeat(2_048);
     issue(&registrar, json!({ "key": long }));
     assert_eq!(code(&registrar, &json!(long)), "VALID");
-    let longer = json!({ "product": "acme", "plan": "pro", "key": "k".repeat(8_193) });
+    let longer = json!({ "product": "acme", "plan": "pro", "key": format!("{long}s") });
     assert_eq!(registrar.post("/api/v1/licenses", &longer).problem(400, "INVALID_REQUEST")["field"], "key");
 }
 
