@@ -207,7 +207,10 @@ fn settle(path: &Path, original: &Path, check: Check) -> Result<(), BackupError>
         }
         other => BackupError::Sqlite(original.to_owned(), other),
     };
-    let database = open(path)?;
+    let database = open(path).map_err(|error| match error {
+        BackupError::Sqlite(_, error) => fault(error),
+        other => other,
+    })?;
     database.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
     if let Some(pragma) = match check {
         Check::None => None,

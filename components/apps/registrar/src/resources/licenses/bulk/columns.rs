@@ -8,7 +8,7 @@ use countersign::limits::MAX_FIELD_NAME_BYTES;
 use crate::resources::terms::{Cell, Terms};
 
 /// The columns of an export, in their order. Terms that are not among them follow.
-const EXPORTED: [&str; 30] = [
+const EXPORTED: [&str; 32] = [
     "id",
     "keyHash",
     "hint",
@@ -29,6 +29,8 @@ const EXPORTED: [&str; 30] = [
     "features",
     "domains",
     "maxDomains",
+    "uncountedDomains",
+    "users",
     "versions",
     "requires",
     "activation",
