@@ -1,5 +1,6 @@
 //! What the fuzz targets call: the readers of all that a caller sends, besides its JSON.
 
+use countersign::form::percent_decode;
 use countersign::name::IdempotencyKey;
 use countersign::routes::{OPENAPI, is_vendors};
 use countersign_app_common::fields::Fields;
@@ -10,7 +11,7 @@ use crate::resources::terms::Terms;
 use crate::service::find;
 use crate::wire::etag::{self, Comparison};
 use crate::wire::page;
-use crate::wire::query::{Query, percent_decode};
+use crate::wire::query::Query;
 
 /// Reads a path and a query. A path that has a route is one that hosts send here.
 pub fn target(path: &str, query: &str) {
