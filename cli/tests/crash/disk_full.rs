@@ -146,7 +146,7 @@ impl Holders {
         let body = json!({
             "product": "acme",
             "plan": "pro",
-            "activation": { "per": "machine", "limit": 1_000 },
+            "activation": { "per": "machine", "limit": 1_000, "manage": "all" },
             "allowances": [{ "name": "reports", "limit": 1_000_000 }],
         });
         let asked = Asked { path: "/api/v1/licenses".into(), body, idempotency_key: name.into() };

@@ -118,8 +118,11 @@ fn answers_stay_true_after_the_server_is_killed() {
         serde_json::from_str::<Value>(&issued).unwrap()["key"].as_str().unwrap().to_owned()
     };
     let credits = ["--allowance", "credits=1000000"];
-    let keys =
-        Keys { seats: issue(&["--seats", &SEATS.to_string()]), credits: issue(&credits), keyed: issue(&credits) };
+    let keys = Keys {
+        seats: issue(&["--seats", &SEATS.to_string(), "--manage", "all"]),
+        credits: issue(&credits),
+        keyed: issue(&credits),
+    };
     let known = Mutex::new(Known::default());
     for round in 0..ROUNDS {
         let mut server = Server::start(data);

@@ -192,6 +192,8 @@ pub(crate) fn check(server: &Server, workers: &[Worker], round: u64) {
             // A key that was rotated.
             None => (json!("REVOKED"), None),
             Some((status, end)) if status == "active" => (json!("VALID"), Some(end.clone())),
+            // A revoked licence tells nothing else.
+            Some((status, _)) if status == "revoked" => (json!("REVOKED"), None),
             Some((status, end)) => (json!(status.as_str().unwrap().to_uppercase()), Some(end.clone())),
         };
         let verdict = server.expect("POST", "/api/v1/validate", &json!({ "key": key }));
