@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 pub use self::wasmtime::entry as wasmtime_entry;
 use crate::artifacts;
+use crate::client;
 use crate::process::Process;
 use crate::store::{Capabilities, Expect, Outcome, Store};
 
@@ -173,6 +174,10 @@ impl Host {
                 self.fill(path, &setup.entries)?;
                 let process = native::start(&component, setup, path)?;
                 native::break_store(setup, path)?;
+                if setup.fault.is_some() {
+                    // The store is open since the start. It is opened again after a first call failed.
+                    let _ = client::send(process.address, "GET", "/readyz", &[], b"");
+                }
                 process
             }
             Self::Wasmtime => wasmtime::start(&component, setup, path)?,
