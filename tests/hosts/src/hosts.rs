@@ -176,7 +176,10 @@ impl Host {
                 native::break_store(setup, path)?;
                 if setup.fault.is_some() {
                     // The store is open since the start. It is opened again after a first call failed.
-                    let _ = client::send(process.address, "GET", "/readyz", &[], b"");
+                    let call = br#"{"op":"get","key":"x"}"#;
+                    for (method, path, body) in [("GET", "/readyz", &b""[..]), ("POST", "/store", call)] {
+                        let _ = client::send(process.address, method, path, &[], body);
+                    }
                 }
                 process
             }
