@@ -225,7 +225,7 @@ fn exported_licences_validate(vendor: &Vendor, host: Host, format: &str) -> Resu
 }
 
 fn seats_are_taken_and_released(vendor: &Vendor, host: Host) -> Result<()> {
-    let issued = vendor.issue_with("--seats 2 --lease 1h")?;
+    let issued = vendor.issue_with("--seats 2 --lease 1h --manage all")?;
     let there = There::with_licenses(vendor, host)?;
     let ask = |verb: &str, machine: &str| there.ask(verb, json!({ "key": issued.key, "fingerprint": machine }), None);
     let first = ask("activate", "the first machine")?;
@@ -245,7 +245,11 @@ fn seats_are_taken_and_released(vendor: &Vendor, host: Host) -> Result<()> {
     ensure!(listed["seats"] == seats && listed["activations"].as_array().is_some_and(|all| all.len() == 2), "{listed}");
     if host == Host::Native {
         let printed: Value = serde_json::from_str(&vendor.output(&["activations", "--json", &issued.id])?)?;
-        ensure!(printed["activations"] == listed["activations"] && printed["seats"] == seats, "{printed}");
+        // The vendor sees more of a seat than its holder does.
+        let ids = |seating: &Value| -> Vec<Value> {
+            seating["activations"].as_array().into_iter().flatten().map(|seat| seat["id"].clone()).collect()
+        };
+        ensure!(ids(&printed) == ids(&listed) && printed["seats"] == seats, "{printed}");
         no_machine_is_named(vendor)?;
     }
     Ok(())
