@@ -106,7 +106,7 @@ fn fill(limit_kib: u64) {
     workers.extend(vendors.into_iter().map(|vendor| vendor.worker));
     check(&server, &workers, 0);
     drop(server);
-    for (words, found) in [(["reconcile", "--json"], "\"repaired\":0"), (["audit", "verify"], "none changed")] {
+    for (words, found) in [(["reconcile", "--json"], "\"repaired\":0"), (["audit", "verify"], "none was changed")] {
         let (code, out, err) = run(&data, &words);
         assert!(code == 0 && out.contains(found), "{words:?}: {out}{err}");
     }
