@@ -84,7 +84,7 @@ proptest! {
     fn a_time_begins_once(
         mut license in licenses(), before in states(), request in requests(), act in select(&ACTS[..]), now in moments(),
     ) {
-        // Whoever names such a domain is no holder.
+        // Such a name does not make a holder.
         license.uncounted_domains.clear();
         let mut after = before.clone();
         let verdict = act(&Case::new(&license, &request), &mut after, now);

@@ -175,7 +175,7 @@ impl Host {
                 let process = native::start(&component, setup, path)?;
                 native::break_store(setup, path)?;
                 if setup.fault.is_some() {
-                    // The store is open since the start. It is opened again after a first call failed.
+                    // The store is open since the start, and opened again after a call failed.
                     let call = br#"{"op":"get","key":"x"}"#;
                     for (method, path, body) in [("GET", "/readyz", &b""[..]), ("POST", "/store", call)] {
                         let _ = client::send(process.address, method, path, &[], body);
