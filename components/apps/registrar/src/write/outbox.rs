@@ -91,7 +91,8 @@ struct Delivery {
 }
 
 /// Delivers rows page by page. A row that fails holds back the later ones of its licence, so that
-/// they arrive in order; a store that fails holds back all.
+/// they arrive in order; a store that fails holds back all. A wish holds back no record: the state
+/// may be unreadable for good, and a revocation must arrive all the same.
 fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Result<Delivery, Problem> {
     let delivering = Stopwatch::start();
     let mut delivery = Delivery { count: 0, is_complete: true };
@@ -103,18 +104,18 @@ fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Resu
         let mut continues = !rows.is_empty();
         for row in &rows {
             after = row.integer(0)?;
-            let license = row.text(1)?;
-            if !continues || held_back.contains(license) {
+            let (license, key, record) = (row.text(1)?, row.text(2)?, row.text(4)?.as_bytes());
+            let is_wish = key.starts_with(STATE);
+            if !continues || held_back.contains(license) || (is_wish && held_back.contains(key)) {
                 delivery.is_complete = false;
                 continue;
             }
-            let (key, record) = (row.text(2)?, row.text(4)?.as_bytes());
-            let put = if key.starts_with(STATE) { fulfil(key, record) } else { put(key, row.count(3)?, record) };
+            let put = if is_wish { fulfil(key, record) } else { put(key, row.count(3)?, record) };
             match put {
                 Ok(()) => delivered.push(after),
                 Err(failure) => {
                     delivery.is_complete = false;
-                    held_back.insert(license.to_owned());
+                    held_back.insert(if is_wish { key } else { license }.to_owned());
                     continues = failure == Failure::OfThisRow;
                 }
             }

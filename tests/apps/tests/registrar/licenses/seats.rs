@@ -67,7 +67,7 @@ fn a_vendor_releases_one_seat_those_of_a_holder_or_all() {
     // Again is not an error.
     assert_eq!(registrar.delete(&at(&format!("/{id}"))).expect(200)["released"], json!([]));
 
-    let released = registrar.delete(&at("?fingerprint=desktop")).expect(200);
+    let released = registrar.delete(&at("?fingerprint=desktop%20")).expect(200);
     assert_eq!(released["released"].as_array().unwrap().len(), 1);
     assert_eq!(registrar.delete(&at("?user=server")).expect(200)["released"], json!([]), "it counts machines");
     assert_eq!(count(&registrar, &licence), 2);
@@ -131,6 +131,21 @@ fn a_vendor_sets_and_resets_usage() {
     let reader = registrar.token("reader");
     let asking = registrar.request("POST", &format!("{}/usage", path(&licence))).token(&reader);
     asking.json(&json!({ "allowance": "credits", "used": 0 })).send().problem(403, "FORBIDDEN");
+}
+
+#[test]
+fn a_wish_that_cannot_be_fulfilled_holds_back_no_revocation() {
+    let registrar = start();
+    let licence = licence(&registrar, "machine", json!({}));
+    holder(&registrar, "activate", &licence, json!({ "fingerprint": "laptop" }));
+    registrar.world().store_faults = [None, Some(Fault::NotMade)].into();
+    let release = registrar.delete(&format!("{}/activations", path(&licence)));
+    assert_eq!(release.expect(200)["propagated"], false);
+    registrar.world().store_faults.clear();
+    let state_key = format!("state:{}", licence["id"].as_str().unwrap());
+    registrar.world().write(&state_key, b"no state".to_vec());
+    registrar.post(&format!("{}/revoke", path(&licence)), &json!({})).expect(200);
+    assert_eq!(holder(&registrar, "validate", &licence, json!({ "fingerprint": "laptop" })), "REVOKED");
 }
 
 /// A wish reaches the state once, whenever the store answers again, and harms nothing that happened
