@@ -182,7 +182,11 @@ fn respond(request: &Request, request_id: &str, note: &mut journal::Request<'_>)
         idempotency_key: if request.method == "POST" { idempotency_key(&request.headers)? } else { None },
         now,
     };
-    (route.handler)(&ask)
+    let response = (route.handler)(&ask)?;
+    if route.method != "GET" {
+        retention::after_write(&ask);
+    }
+    Ok(response)
 }
 
 /// The route for a method and a path, with the path's parameters, still percent-encoded.

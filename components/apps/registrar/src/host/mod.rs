@@ -2,4 +2,5 @@
 
 pub(crate) mod journal;
 pub(crate) mod random;
+pub(crate) mod settings;
 pub(crate) mod store;

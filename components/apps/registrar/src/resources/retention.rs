@@ -12,12 +12,12 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use countersign::time::Timestamp;
-use countersign_app_common::settings;
 use serde_json::json;
 
 use super::events::{self, has_personal};
 use crate::ask::Ask;
-use crate::limits::{CLEAN_AT_ONCE, KEEP_ANSWER_HOURS, KEEP_VALIDATION_DAYS, MAX_RETENTION, RETENTION_PAUSE_SECONDS};
+use crate::host::settings::kept;
+use crate::limits::{CLEAN_AT_ONCE, KEEP_VALIDATION_DAYS, RETENTION_PAUSE_SECONDS};
 use crate::sql::db::{self, integer, moment, optional};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -25,7 +25,6 @@ use crate::wire::problem::{Problem, corrupt};
 use crate::write::change::{Change, run};
 use crate::write::idempotency;
 
-const HOUR: u32 = 3_600;
 const DAY: u32 = 86_400;
 
 // Where personal data stays for ever, the moment is `NULL`, and no event is before that.
@@ -63,6 +62,7 @@ struct Bounds {
 pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
     ask.optional_fields()?.finish()?;
     ask.query.finish()?;
+    LOOKED.store(ask.now.unix(), Ordering::Relaxed);
     clean(ask)
 }
 
@@ -117,7 +117,7 @@ impl Bounds {
         let personal = kept("keep_personal_days")?;
         Ok(Self {
             day: now.unix().div_euclid(i64::from(DAY)) - i64::from(days),
-            answers: answers_until(now)?,
+            answers: idempotency::answers_until(now)?,
             personal: personal.map(|days| now.minus_seconds(days.saturating_mul(DAY))),
         })
     }
@@ -126,24 +126,5 @@ impl Bounds {
     fn is_exceeded(&self) -> Result<bool, Problem> {
         let parameters = vec![integer(self.day), moment(self.answers), optional(self.personal, moment)];
         Ok(db::query_one(LOOK, parameters)?.ok_or_else(corrupt)?.integer(0)? != 0)
-    }
-}
-
-/// The last moment whose answers are no longer stored.
-pub(crate) fn answers_until(now: Timestamp) -> Result<Timestamp, Problem> {
-    let hours = kept("keep_answer_hours")?.unwrap_or(KEEP_ANSWER_HOURS);
-    Ok(now.minus_seconds(hours.saturating_mul(HOUR)))
-}
-
-/// A setting: a whole number, 1 or more. Some hosts cannot leave a setting out, so an empty one
-/// counts as absent.
-fn kept(name: &str) -> Result<Option<u32>, Problem> {
-    let invalid = || Problem::unavailable("settings");
-    match settings::get(name).map_err(|_| invalid())? {
-        Some(value) if !value.is_empty() => {
-            let number = value.parse().ok().filter(|number| (1..=MAX_RETENTION).contains(number));
-            number.map(Some).ok_or_else(invalid)
-        }
-        _ => Ok(None),
     }
 }

@@ -21,7 +21,6 @@ use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::{self, Error, Outcome, Statement};
 use crate::host::random::random;
 use crate::limits::{CHANGE_BOUND, MAX_CHANGE_BYTES};
-use crate::resources::retention;
 use crate::sql::db::{self, blob, integer, moment, statement, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -190,9 +189,7 @@ pub(crate) fn change(
     build: &mut dyn FnMut() -> Result<(Change, Answer), Problem>,
 ) -> Result<Response, Problem> {
     ask.query.finish()?;
-    let response = run(ask, Operation::of(ask)?.as_ref(), build)?;
-    retention::after_write(ask);
-    Ok(response)
+    run(ask, Operation::of(ask)?.as_ref(), build)
 }
 
 /// As [`change`], for this operation or none.

@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use crate::ask::Ask;
 use crate::bindings::countersign::license::sql::Statement;
 use crate::host::random::random;
-use crate::limits::FORGET_ANSWERS;
-use crate::resources::retention;
+use crate::host::settings::kept;
+use crate::limits::{FORGET_ANSWERS, KEEP_ANSWER_HOURS};
 use crate::sql::db::{self, blob, integer, moment, optional, statement, text};
 use crate::wire::answer::Answer;
 use crate::wire::problem::{Problem, corrupt};
@@ -81,7 +81,7 @@ impl Operation {
             asked: hash(&[method, path.as_bytes(), query, &value(body)]),
             sent: hash(&[method, ask.http.path.as_bytes(), query, body]),
             seal: hash(&[b"countersign answer", secret, key.as_str().as_bytes()]),
-            forgotten: retention::answers_until(ask.now)?,
+            forgotten: answers_until(ask.now)?,
         }))
     }
 
@@ -135,6 +135,12 @@ fn value(body: &[u8]) -> Cow<'_, [u8]> {
         Ok(fields) => Cow::Owned(encode(&fields.into_members())),
         Err(_) => Cow::Borrowed(body),
     }
+}
+
+/// The last moment whose answers are no longer stored.
+pub(crate) fn answers_until(now: Timestamp) -> Result<Timestamp, Problem> {
+    let hours = kept("keep_answer_hours")?.unwrap_or(KEEP_ANSWER_HOURS);
+    Ok(now.minus_seconds(hours.saturating_mul(3_600)))
 }
 
 /// The statements that delete answers of this moment and earlier, `most` of them at most.
