@@ -12,7 +12,6 @@ use crate::{
     id::{ActivationId, LicenseId},
     limits::MAX_COMPONENTS,
     name::{Identifier, NameError},
-    typed::trim,
 };
 use alloc::{string::String, vec::Vec};
 
@@ -75,21 +74,21 @@ impl Fingerprint {
     ///
     /// [`FingerprintError`] if there are not 1 to 5 components, two are equal, or one is invalid.
     pub fn parse(components: &[String]) -> Result<Self, FingerprintError> {
-        Self::read(components, |component| component)
+        Self::read(components, Identifier::parse)
     }
 
     /// As [`parse`](Self::parse), without what programs leave at a component's ends, such as a line
     /// end.
     pub(crate) fn parse_trimmed(components: &[String]) -> Result<Self, FingerprintError> {
-        Self::read(components, trim)
+        Self::read(components, Identifier::parse_trimmed)
     }
 
-    fn read(components: &[String], text: fn(&str) -> &str) -> Result<Self, FingerprintError> {
+    fn read(components: &[String], parse: fn(&str) -> Result<Identifier, NameError>) -> Result<Self, FingerprintError> {
         if !(1..=MAX_COMPONENTS).contains(&components.len()) {
             return Err(FingerprintError::Count);
         }
         let component = |(at, component): (usize, &String)| {
-            Identifier::parse(text(component)).map_err(|error| FingerprintError::Component(at, error))
+            parse(component).map_err(|error| FingerprintError::Component(at, error))
         };
         let parsed: Vec<_> = components.iter().enumerate().map(component).collect::<Result<_, _>>()?;
         let is_repeated = |(at, component)| parsed[..at].contains(component);

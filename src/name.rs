@@ -4,6 +4,7 @@
 use crate::limits::{
     MAX_DISPLAY_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_NONCE_BYTES,
 };
+use crate::typed::trim;
 use alloc::{borrow::ToOwned, string::String};
 use core::fmt;
 
@@ -89,6 +90,18 @@ name! {
     /// A user's id or one component of a fingerprint: 1 to 256 bytes of any kind. Compared byte for
     /// byte.
     Identifier, MAX_IDENTIFIER_BYTES, |_| true, ""
+}
+
+impl Identifier {
+    /// Takes the text without what programs leave at its ends, such as a line end. Holders and
+    /// vendors are read by this, so that both name the same user.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_trimmed(text: &str) -> Result<Self, NameError> {
+        Self::parse(trim(text))
+    }
 }
 
 name! {

@@ -455,7 +455,7 @@ impl Fields {
                     FingerprintError::Component(at, error) => in_list("fingerprint", at, error),
                     error => FieldError::new("fingerprint", format_args!("{error}.")),
                 })?,
-            user: verified("user", self.user, |user| Identifier::parse(trim(user)))?,
+            user: verified("user", self.user, Identifier::parse_trimmed)?,
             untrimmed,
             activation: verified("activation", self.activation, ActivationId::parse)?,
             allowance: verified("allowance", self.allowance, Label::parse)?,

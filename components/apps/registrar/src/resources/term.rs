@@ -49,7 +49,12 @@ impl Term for Vec<Requirement> {
 
 impl Term for Vec<Identifier> {
     fn read(fields: &mut Fields, name: &str) -> Result<Self, FieldError> {
-        Ok(fields.parse_all(name)?.unwrap_or_default())
+        let given: Vec<Identifier> = fields.parse_all(name)?.unwrap_or_default();
+        let trimmed = |(at, user): (usize, &Identifier)| {
+            let trimmed = Identifier::parse_trimmed(user.as_str());
+            trimmed.map_err(|error| fields.error(&format!("{name}[{at}]"), format_args!("{error}.")))
+        };
+        given.iter().enumerate().map(trimmed).collect()
     }
 }
 

@@ -360,10 +360,17 @@ fn a_licence_is_for_the_users_that_its_vendor_names() {
     assert_eq!((code("ada"), code("eve")), (json!("VALID"), json!("USER_MISMATCH")));
     registrar.patch(&path(&licence), &json!({ "users": ["eve"] })).expect(200);
     assert_eq!((code("ada"), code("eve")), (json!("USER_MISMATCH"), json!("VALID")));
+    // Each side may leave a line end or a space.
+    assert_eq!(registrar.patch(&path(&licence), &json!({ "users": ["ada\r\n"] })).expect(200)["users"], json!(["ada"]));
+    assert_eq!((code("ada"), code("ada "), code("eve")), (json!("VALID"), json!("VALID"), json!("USER_MISMATCH")));
     registrar.patch(&path(&licence), &json!({ "users": null })).expect(200);
     assert_eq!((code("ada"), code("eve")), (json!("VALID"), json!("VALID")));
-    for (users, field) in [(json!(["ada", "ada"]), "users"), (json!(["ada", ""]), "users[1]"), (json!("ada"), "users")]
-    {
+    for (users, field) in [
+        (json!(["ada", "ada"]), "users"),
+        (json!(["ada", ""]), "users[1]"),
+        (json!(["ada", " "]), "users[1]"),
+        (json!("ada"), "users"),
+    ] {
         let refused = registrar.patch(&path(&licence), &json!({ "users": users })).problem(400, "INVALID_REQUEST");
         assert_eq!(refused["field"], field);
     }

@@ -38,7 +38,7 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
 /// names as `domain`, `user` or a part of a `fingerprint`.
 pub(crate) fn release_all(ask: &Ask<'_>) -> Result<Response, Problem> {
     let domain = |text: &str| Domain::parse(text).map(|domain| domain.as_str().to_owned());
-    let identifier = |text: &str| Identifier::parse(text).map(|name| name.as_str().to_owned());
+    let identifier = |text: &str| Identifier::parse_trimmed(text).map(|name| name.as_str().to_owned());
     let names = [
         ask.query.parse_one("domain", domain)?.map(|name| (Per::Domain, name)),
         ask.query.parse_one("user", identifier)?.map(|name| (Per::User, name)),
