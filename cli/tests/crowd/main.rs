@@ -9,11 +9,11 @@ mod hostile;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use countersign_host::http::make_room_for;
-use support::{PATIENCE, components, countersign, first_line, receive, run, until};
+use support::{PATIENCE, first_line, receive, serve_licence, until};
 use tempfile::TempDir;
 
 use crate::hostile::Crowd;
@@ -68,27 +68,11 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().join("data");
-        let registrar = components().join("countersign-registrar-native.wasm");
-        let registrar = ["--registrar", registrar.to_str().unwrap()];
-        let (code, issued, error) =
-            run(&data, &[&["issue", "--json", "--product", "acme", "--plan", "pro"], &registrar[..]].concat());
-        assert_eq!(code, 0, "{error}");
-        let issued: serde_json::Value = serde_json::from_str(&issued).unwrap();
-        let mut child = countersign(&data, &["serve", "--listen", "127.0.0.1:0"])
-            .args(registrar)
-            .arg("--component")
-            .arg(components().join("countersign-native.wasm"))
-            .arg("--journal")
-            .arg(directory.path().join("journal"))
-            .env("COUNTERSIGN_ADMIN_TOKEN", TOKEN)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let (key, mut serve) = serve_licence(directory.path(), TOKEN, &[]);
+        let mut child = serve.spawn().unwrap();
         let line = first_line(child.stdout.take().unwrap());
         let address = line.strip_prefix("listening on http://").unwrap().parse().unwrap();
-        Self { child, address, key: issued["key"].as_str().unwrap().to_owned(), directory }
+        Self { child, address, key, directory }
     }
 
     /// The 99th percentile of the time from request to answer: of validations and of health checks

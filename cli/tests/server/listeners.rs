@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, components, countersign, lines, receive, run, until};
+use crate::support::{PATIENCE, lines, receive, serve_licence, until};
 
 const TOKEN: &str = "an-administrator-of-these-tests-alone-1234";
 
@@ -30,29 +30,14 @@ impl Drop for Serving {
 impl Serving {
     fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().join("data");
-        let registrar = components().join("countersign-registrar-native.wasm");
-        let registrar = ["--registrar", registrar.to_str().unwrap()];
-        let issue = [&["issue", "--json", "--product", "acme", "--plan", "pro"], &registrar[..]].concat();
-        let (code, issued, error) = run(&data, &issue);
-        assert_eq!(code, 0, "{error}");
-        let issued: Value = serde_json::from_str(&issued).unwrap();
-        let listen = ["serve", "--listen", "127.0.0.1:0", "--vendor-listen", "127.0.0.1:0"];
-        let mut child = countersign(&data, &[&listen, &registrar[..], arguments].concat())
-            .arg("--component")
-            .arg(components().join("countersign-native.wasm"))
-            .arg("--journal")
-            .arg(directory.path().join("journal"))
-            .env("COUNTERSIGN_ADMIN_TOKEN", TOKEN)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let arguments = [&["--vendor-listen", "127.0.0.1:0"], arguments].concat();
+        let (key, mut serve) = serve_licence(directory.path(), TOKEN, &arguments);
+        let mut child = serve.spawn().unwrap();
         let out = lines(child.stdout.take().unwrap());
         let address =
             |start: &str| until(start, || out.recv_timeout(PATIENCE).unwrap().strip_prefix(start).map(str::to_owned));
         let (public, vendors) = (address("listening on http://"), address("vendor API on http://"));
-        Self { child, public, vendors, key: issued["key"].as_str().unwrap().to_owned(), directory }
+        Self { child, public, vendors, key, directory }
     }
 
     /// The lines of the journal about refusals for this reason, once there is one.

@@ -38,6 +38,28 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
+/// Issues a licence in this directory's `data`. Returns its key, and `serve` with both apps and this
+/// token of an administrator.
+pub(crate) fn serve_licence(directory: &Path, token: &str, arguments: &[&str]) -> (String, Command) {
+    let data = directory.join("data");
+    let registrar = components().join("countersign-registrar-native.wasm");
+    let registrar = ["--registrar", registrar.to_str().unwrap()];
+    let issue = [&["issue", "--json", "--product", "acme", "--plan", "pro"], &registrar[..]].concat();
+    let (code, issued, error) = run(&data, &issue);
+    assert_eq!(code, 0, "{error}");
+    let issued: serde_json::Value = serde_json::from_str(&issued).unwrap();
+    let mut serve = countersign(&data, &[&["serve", "--listen", "127.0.0.1:0"], &registrar[..], arguments].concat());
+    serve
+        .arg("--component")
+        .arg(components().join("countersign-native.wasm"))
+        .arg("--journal")
+        .arg(directory.join("journal"))
+        .env("COUNTERSIGN_ADMIN_TOKEN", token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    (issued["key"].as_str().unwrap().to_owned(), serve)
+}
+
 /// A running `countersign serve`, killed on drop. Its guest, `guest.wat`, does what the path says.
 pub(crate) struct Server {
     pub(crate) child: Child,
