@@ -103,7 +103,7 @@ proptest! {
         mut license in open_licenses(), before in states(), request in open_requests(), now in moments(),
     ) {
         license.seat_policy.iter_mut().for_each(|policy| (policy.matching, policy.ignore_www) = (Matching::All, false));
-        // Such a name takes no seat, so there is none to release.
+        // Such a name takes no seat that could be released.
         license.uncounted_domains.clear();
         // Another seat may have all that the request names, and more.
         let holder = license.seat_policy.and_then(|policy| request.holder(policy.per, &license.id));

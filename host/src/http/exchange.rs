@@ -111,7 +111,7 @@ fn headers(headers: &HeaderMap) -> Vec<service::Header> {
     headers.iter().filter(|(name, _)| is_passed_header(name.as_str())).map(header).collect()
 }
 
-/// The guest's answer for HTTP. If its status or a header is not valid, there is none.
+/// The guest's answer for HTTP, or a 503 if its status or a header is not valid.
 fn translate(response: service::Response) -> Response<Full<Bytes>> {
     try_translate(response).unwrap_or_else(|| {
         tracing::error!("the app's answer has an invalid status or header");

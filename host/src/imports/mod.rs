@@ -4,9 +4,10 @@
 //! # Design decisions
 //! - A component that imports anything else, such as files, sockets, an environment or output, does
 //!   not load.
-//! - What an app may do is data ([`Grants`]). Each app writes its own part of the store: the
-//!   registrar writes licences, the validator writes their usage state. Only the registrar may read
-//!   the settings that are tokens, and only for it the interface `sql` is linked at all.
+//! - What an app may do is data ([`Grants`]). Each app writes its own part of the store:
+//!   only the registrar writes licences, and only the validator writes operations. Only the
+//!   registrar may read the settings that are secrets, and only for it the interface `sql` is linked
+//!   at all.
 
 pub mod counts;
 mod grants;

@@ -1,5 +1,5 @@
 //! The two records of a licence: the vendor's terms, which this app reads, and the usage state,
-//! which only this app writes.
+//! which it writes.
 
 use std::time::Duration;
 
