@@ -76,7 +76,7 @@ def filter_case(context, case):
     # Days that do not exist. And features replace those of a policy, or are added to them.
     if leaves_out.get(case.path) or "0000-00-00" in body.values() or {"features", "addFeatures"} <= body.keys():
         return False
-    # `null` is a field that is left out. In a PATCH it is a field that is removed, but not in an array.
+    # `null` is a field that is left out. In a PATCH it removes the field, but not in an array.
     if case.method == "PATCH":
         return not any(has_null(value) for value in body.values() if isinstance(value, list))
     return case.method != "POST" or not has_null(case.body)

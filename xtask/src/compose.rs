@@ -1,6 +1,11 @@
 //! Builds the components and composes them: a shell over an app over the host's adapters.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -107,14 +112,18 @@ pub(crate) fn packages(set: Set) -> Vec<&'static str> {
 pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
     target::ensure()?;
     let built = target_directory()?.join(TARGET).join("component");
+    let home = home();
+    let paths: Vec<&Path> = home.as_deref().into_iter().chain([root()]).collect();
     fs::create_dir_all(directory().join("parts"))?;
     fs::create_dir_all(directory().join("tests"))?;
     // One by one: packages that are built together share the features of their dependencies, so the
     // validator's bytes would depend on the set.
     for package in packages(set) {
-        run(cargo().args(["build", "--profile", "component", "--target", TARGET, "--package", package]))?;
+        let build = ["build", "--profile", "component", "--target", TARGET, "--package", package];
+        run(reproducible(&mut cargo()).args(build))?;
         let module = built.join(package.replace('-', "_")).with_extension("wasm");
         let module = fs::read(&module).with_context(|| format!("{} cannot be read", module.display()))?;
+        check_paths(package, &module, &paths)?;
         let component = ComponentEncoder::default().module(&module).and_then(|encoder| encoder.encode());
         fs::write(path_of(package), component.with_context(|| format!("{package} is not a component"))?)?;
     }
@@ -130,6 +139,37 @@ pub(crate) fn compose(set: Set, bless: bool) -> Result<()> {
         println!("target/components/{}.wasm  {} bytes", composition.file, bytes.len());
     }
     Ok(())
+}
+
+/// Lets rustc write the same bytes for whoever builds: panics have the paths of their sources,
+/// those of dependencies below cargo's home.
+fn reproducible(cargo: &mut Command) -> &mut Command {
+    let flags = home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display()));
+    // Other flags would be other bytes.
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.unwrap_or_default())
+}
+
+/// Fails if a module has one of these paths, which are this machine's. Apart from paths a build
+/// depends on sources, lock file and toolchain only, so this replaces building twice in two places.
+fn check_paths(package: &str, module: &[u8], paths: &[&Path]) -> Result<()> {
+    for path in paths {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if module.windows(bytes.len()).any(|window| window == bytes) {
+            bail!(
+                "{package} contains the path {}, so another machine would build other bytes; \
+                 `reproducible` in xtask/src/compose.rs must map it",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Cargo's home, which has the sources of dependencies.
+fn home() -> Option<PathBuf> {
+    let set = env::var_os("CARGO_HOME").filter(|home| !home.is_empty());
+    // As cargo does, from the directory where it runs.
+    set.map(|home| root().join(home)).or_else(|| Some(env::home_dir()?.join(".cargo")))
 }
 
 fn chosen(set: Set) -> impl Iterator<Item = &'static Composition> {
@@ -182,4 +222,30 @@ fn check_world(name: &str, bytes: &[u8], bless: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_with_a_path_of_the_machine_is_refused() {
+        let paths = [Path::new("/home/jane/.cargo"), Path::new("/home/jane/countersign")];
+        let check = |module: &str| check_paths("a package", module.as_bytes(), &paths);
+        assert!(check("\0asm/cargo/registry/src/idna/src/lib.rs, src/license.rs, /rustc/1/library/core").is_ok());
+        for path in ["/home/jane/.cargo/registry/src/idna/src/lib.rs", "/home/jane/countersign/src/license.rs"] {
+            let error = check(&format!("\0asm/cargo/{path}\0")).unwrap_err().to_string();
+            assert!(error.contains("another machine would build other bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_build_maps_the_sources_of_dependencies_and_takes_no_other_flags() {
+        let mut command = cargo();
+        let variables: Vec<_> = reproducible(&mut command).get_envs().collect();
+        let flags = variables.iter().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS").unwrap().1.unwrap();
+        let expected = format!("--remap-path-prefix={}=/cargo", home().unwrap().display());
+        assert_eq!(flags, expected.as_str());
+        assert!(variables.contains(&("RUSTFLAGS".as_ref(), None)));
+    }
 }

@@ -38,8 +38,8 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// Issues a licence in this directory's `data`. Returns its key, and `serve` with both apps and this
-/// token of an administrator.
+/// Issues a licence in this directory's `data`. Returns its key, and `serve` with both apps and
+/// this token of an administrator.
 pub(crate) fn serve_licence(directory: &Path, token: &str, arguments: &[&str]) -> (String, Command) {
     let data = directory.join("data");
     let registrar = components().join("countersign-registrar-native.wasm");

@@ -6,8 +6,8 @@
 //!   not load.
 //! - What an app may do is data ([`Grants`]). Each app writes its own part of the store:
 //!   only the registrar writes licences, and only the validator writes operations. Only the
-//!   registrar may read the settings that are secrets, and only for it the interface `sql` is linked
-//!   at all.
+//!   registrar may read the settings that are secrets, and only for it the interface `sql` is
+//!   linked at all.
 
 pub mod counts;
 mod grants;
