@@ -53,7 +53,12 @@ fn tighten(license: &mut License, state: &mut State, sent: &mut Sent, how: usize
             let holder = Holder::named(&license_id(), "somebody else");
             state.seats.insert(0, Seat { holder, since: Timestamp::MIN, until: None });
         }
-        16 => license.seat_policy.iter_mut().for_each(|policy| policy.matching = Matching::All),
+        // Of the other ways none is stricter than another for every request.
+        16 => license
+            .seat_policy
+            .iter_mut()
+            .filter(|policy| policy.matching == Matching::Any)
+            .for_each(|policy| policy.matching = Matching::All),
         17 => license.seat_policy.iter_mut().for_each(|policy| policy.overage = Overage::None),
         18 => license.seat_policy.iter_mut().for_each(|policy| policy.limit = 1),
         19 => license.allowances.iter_mut().for_each(|allowance| allowance.overage = Overage::None),
