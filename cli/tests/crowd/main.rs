@@ -95,7 +95,8 @@ impl Server {
             kept.write_all(request.as_bytes()).unwrap();
             let (status, answer) = receive(&mut kept).expect("a client that behaves gets an answer");
             times.push(started.elapsed());
-            assert_eq!(status, 200, "{answer}");
+            let log = || std::fs::read_to_string(self.directory.path().join("log")).unwrap();
+            assert_eq!(status, 200, "{answer}\n{}", log());
         }
         times.sort_unstable();
         times[times.len() * 99 / 100]

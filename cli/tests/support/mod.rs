@@ -5,6 +5,7 @@
 pub(crate) mod place;
 pub(crate) mod vendors;
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
 }
 
 /// Issues a licence in this directory's `data`. Returns its key, and `serve` with both apps and
-/// this token of an administrator.
+/// this token of an administrator. It logs to the directory's `log`.
 pub(crate) fn serve_licence(directory: &Path, token: &str, arguments: &[&str]) -> (String, Command) {
     let data = directory.join("data");
     let registrar = components().join("countersign-registrar-native.wasm");
@@ -56,7 +57,7 @@ pub(crate) fn serve_licence(directory: &Path, token: &str, arguments: &[&str]) -
         .arg(directory.join("journal"))
         .env("COUNTERSIGN_ADMIN_TOKEN", token)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+        .stderr(File::create(directory.join("log")).unwrap());
     (issued["key"].as_str().unwrap().to_owned(), serve)
 }
 
