@@ -1,14 +1,16 @@
 //! Delivers committed records to the store, and wishes to the state of licences: rows in order,
 //! each of which stays until it is delivered.
 //!
-//! A record that the database does not know, and that is not older, is never overwritten: the
+//! A record that the database does not know, and that is not older, is not overwritten: the
 //! database was restored from an old copy, and has forgotten a change. Rows of that licence wait
-//! until a reconciliation has decided about it.
+//! until a reconciliation has decided about it. Only the end of a licence does not wait: whatever
+//! was forgotten, a revoked or deleted licence must not be valid.
 
 use std::collections::BTreeSet;
 
 use countersign::id::LicenseId;
-use countersign::license::License;
+use countersign::license::{License, Status};
+use countersign::limits::MAX_COUNTED;
 use countersign::state::State;
 use countersign::store_keys::STATE;
 use countersign::wish::Wish;
@@ -36,6 +38,11 @@ const AFTER_CHANGE: &str = "
 const LAST: &str = "
     SELECT COALESCE(keys.retired, licenses.record)
     FROM keys LEFT JOIN licenses ON licenses.key_hash = keys.hash WHERE keys.hash = ?1";
+
+/// Whether a licence may still be used.
+const IS_IN_USE: &str = "SELECT 1 FROM licenses WHERE id = ?1 AND status <> 'revoked'";
+
+const FORGET_EARLIER: &str = "DELETE FROM outbox WHERE license = ?1 AND key = ?2 AND number < ?3";
 
 const OF_CHANGE: &str = "SELECT number FROM outbox WHERE change = ?1 LIMIT 1";
 const OF_LICENSE: &str = "SELECT number FROM outbox WHERE license = ?1 LIMIT 1";
@@ -106,11 +113,20 @@ fn deliver(mut rows_after: impl FnMut(i64) -> Result<Vec<Row>, Problem>) -> Resu
             after = row.integer(0)?;
             let (license, key, record) = (row.text(1)?, row.text(2)?, row.text(4)?.as_bytes());
             let is_wish = key.starts_with(STATE);
-            if !continues || held_back.contains(license) || (is_wish && held_back.contains(key)) {
+            if !continues || (is_wish && (held_back.contains(license) || held_back.contains(key))) {
                 delivery.is_complete = false;
                 continue;
             }
-            let put = if is_wish { fulfil(key, record) } else { put(key, row.count(3)?, record) };
+            let put = if is_wish {
+                fulfil(key, record)
+            } else if held_back.contains(license) {
+                end(after, key, record)
+            } else {
+                match put(key, row.count(3)?, record) {
+                    Err(Failure::OfThisRow) => end(after, key, record),
+                    done => done,
+                }
+            };
             match put {
                 Ok(()) => delivered.push(after),
                 Err(failure) => {
@@ -182,6 +198,40 @@ fn follows(present: &License, key: &str, generation: u64, record: &[u8]) -> Resu
     let last = last.and_then(|row| License::from_json(row.text(0).ok()?.as_bytes()).ok());
     let is_known = |last: License| last.generation > present.generation || last == *present;
     if last.is_some_and(is_known) { Ok(()) } else { Err(Failure::OfThisRow) }
+}
+
+/// Ends a licence that was revoked or deleted: its record, here that of row `number`, replaces one
+/// that the database does not know, with a generation after it. Earlier rows of the key are then
+/// obsolete. Any other record fails.
+///
+/// A tombstone that the database does not know stays: its key is refused already. Another key may
+/// have taken its place, which is not known either, so the row stays too, to tell of it.
+fn end(number: i64, key: &str, record: &[u8]) -> Result<(), Failure> {
+    let is_end = |record: &License| record.status == Status::Revoked;
+    let record = License::from_json(record).ok().filter(is_end).ok_or(Failure::OfThisRow)?;
+    let id = text(record.id.as_str());
+    if db::query_one(IS_IN_USE, vec![id.clone()]).map_err(|_| Failure::OfTheStore)?.is_some() {
+        return Err(Failure::OfThisRow);
+    }
+    let mut present = store::get(key).map_err(failure)?;
+    for _ in 0..MAX_CONFLICTS {
+        let known = present.as_ref().and_then(|entry| License::from_json(&entry.value).ok());
+        if known.as_ref().is_some_and(|known| *known == known.retired() && *known != record) {
+            return Err(Failure::OfThisRow);
+        }
+        let after = known.map_or(0, |known| known.generation.saturating_add(1).min(MAX_COUNTED));
+        let record = License { generation: record.generation.max(after), ..record.clone() };
+        let expect = present.map_or(Expectation::Absent, |entry| Expectation::Matches(entry.version));
+        match store::put(key, record.to_json().as_bytes(), expect, None).map_err(failure)? {
+            Outcome::Stored(_) => {
+                // If this fails, they wait for a reconciliation.
+                let _ = db::execute(FORGET_EARLIER, vec![id, text(key), integer(number)]);
+                return Ok(());
+            }
+            Outcome::Conflict(current) => present = current,
+        }
+    }
+    Err(Failure::OfThisRow)
 }
 
 /// Fulfils a wish about a licence's state, as the validator changes it: by the core's rules, and on

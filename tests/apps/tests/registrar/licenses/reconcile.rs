@@ -397,6 +397,92 @@ fn a_forgotten_change_is_dropped() {
     }
 }
 
+/// The number of rows that wait for the store.
+fn waiting(registrar: &Registrar) -> Value {
+    registrar.get("/api/v1/stats").expect(200)["outbox"]["depth"].take()
+}
+
+#[test]
+fn a_revocation_reaches_the_store_whatever_the_database_forgot() {
+    let cases = FORGOTTEN.iter().flat_map(|forgotten| [(forgotten, false), (forgotten, true)]);
+    for ((forgotten, is_changed_since), is_store_down) in
+        cases.flat_map(|forgotten| [(forgotten, false), (forgotten, true)])
+    {
+        let (registrar, licence, changed) = forget(forgotten);
+        let name = format!("{}, {is_changed_since}, {is_store_down}", forgotten.name);
+        if is_changed_since {
+            for feature in ["b", "c", "d"] {
+                registrar.patch(&path(&licence), &json!({ "features": [feature] })).expect(200);
+            }
+        }
+        registrar.world().is_store_down = is_store_down;
+        let revoked = verb(&registrar, &licence, "revoke", json!({}));
+        registrar.world().is_store_down = false;
+        registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+        assert_eq!(code(&registrar, &licence["key"]), "REVOKED", "{name}");
+        // In place of a tombstone another key may be in use, of which the vendor must learn.
+        let is_ended = ["a deletion", "a new key"].iter().any(|other| forgotten.name.starts_with(other));
+        assert_eq!(waiting(&registrar) == 0, !is_ended, "{name}");
+        assert_eq!(revoked["propagated"], !is_ended && !is_store_down, "{name}");
+
+        if !is_ended {
+            registrar.delete(&path(&licence)).expect(204);
+            let stored = registrar.stored(licence["key"].as_str().unwrap()).unwrap();
+            assert_eq!((stored.retired(), waiting(&registrar)), (stored, json!(0)), "{name}");
+        }
+        reconcile_all(&registrar, &json!({ "adopt": true }));
+        for key in [&licence["key"], &changed["key"]].into_iter().filter(|key| key.is_string()) {
+            assert_eq!(code(&registrar, key), "REVOKED", "{name}: revoking is final");
+        }
+        assert_eq!(waiting(&registrar), 0, "{name}");
+        check_audit(&registrar);
+    }
+}
+
+#[test]
+fn a_deletion_reaches_the_store_whatever_the_database_forgot() {
+    for forgotten in &FORGOTTEN {
+        let (registrar, licence, _) = forget(forgotten);
+        let name = forgotten.name;
+        registrar.patch(&path(&licence), &json!({ "features": ["b"] })).expect(200);
+        registrar.delete(&path(&licence)).expect(204);
+        assert_eq!(code(&registrar, &licence["key"]), "REVOKED", "{name}");
+        let stored = registrar.stored(licence["key"].as_str().unwrap()).unwrap();
+        assert_eq!(stored, stored.retired(), "{name}");
+        reconcile_all(&registrar, &json!({ "drop": true }));
+        assert_eq!((code(&registrar, &licence["key"]), waiting(&registrar)), ("REVOKED".into(), json!(0)), "{name}");
+        check_audit(&registrar);
+    }
+}
+
+#[test]
+fn a_new_key_undoes_nothing_that_the_database_forgot_until_it_is_revoked() {
+    let (registrar, licence, _) = forget(&FORGOTTEN[0]);
+    let rotated = verb(&registrar, &licence, "rotate-key", json!({}));
+    assert_eq!(rotated["propagated"], false);
+    let codes = || [&licence["key"], &rotated["key"]].map(|key| code(&registrar, key));
+    assert_eq!(codes(), ["SUSPENDED", "NOT_FOUND"]);
+    assert_eq!(verb(&registrar, &licence, "revoke", json!({}))["propagated"], true);
+    assert_eq!(codes(), ["REVOKED", "REVOKED"]);
+    assert_eq!(waiting(&registrar), 0);
+    check_audit(&registrar);
+}
+
+#[test]
+fn a_revocation_wins_over_a_record_that_none_can_follow() {
+    let registrar = start();
+    let licence = issue(&registrar, json!({}));
+    let store_key = key::read(licence["key"].as_str().unwrap()).unwrap().store_key();
+    let record = registrar.stored(licence["key"].as_str().unwrap()).unwrap();
+    let forged = License { generation: u64::MAX, ..record };
+    registrar.world().write(&store_key, forged.to_json().into_bytes());
+    assert_eq!(verb(&registrar, &licence, "suspend", json!({}))["propagated"], false);
+    assert_eq!(code(&registrar, &licence["key"]), "VALID");
+    assert_eq!(verb(&registrar, &licence, "revoke", json!({}))["propagated"], true);
+    assert_eq!((code(&registrar, &licence["key"]), waiting(&registrar)), ("REVOKED".into(), json!(0)));
+    assert_eq!(registrar.stored(licence["key"].as_str().unwrap()).unwrap().generation, (1 << 53) - 1);
+}
+
 #[test]
 fn a_licence_that_only_the_store_has_is_dropped() {
     let from = start();

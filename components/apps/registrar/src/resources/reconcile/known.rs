@@ -172,6 +172,10 @@ impl Comparison<'_> {
                     after.record.status = Status::Revoked;
                 } else {
                     after.record = present.clone();
+                    // Revoking is final.
+                    if before.record.status == Status::Revoked {
+                        after.record.status = Status::Revoked;
+                    }
                 }
                 let domains = after.record.domains.len() as u32;
                 after.max_domains = after.max_domains.map(|most| most.max(domains));

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign::id::LicenseId;
 use countersign::key::KeyHash;
 use countersign::license::{License, Status};
 use countersign::limits::MAX_COUNTED;
@@ -30,6 +31,8 @@ const DROPPED: &str = "license.dropped";
 const KNOWN_KEYS: &str = "SELECT hash FROM keys WHERE hash IN (SELECT value FROM json_each(?1))";
 /// Ids that a licence has or had.
 const KNOWN_IDS: &str = "SELECT license FROM keys WHERE license IN (SELECT value FROM json_each(?1))";
+const WAS_REVOKED: &str = "SELECT 1 FROM events \
+    WHERE subject = ?1 AND action <> ?2 AND json_extract(after, '$.status') = 'revoked' LIMIT 1";
 
 /// Keys that are listed at a time: with their records they take some megabytes at most.
 const LIST_AT_ONCE: u32 = 50;
@@ -146,6 +149,9 @@ impl Finds<'_> {
             (Choice::Adopt, Find::Rotated(before)) => {
                 self.adopted += 1;
                 let mut after = IssuedLicense { key: issued.key, record: issued.record, ..(*before).clone() };
+                if before.record.status == Status::Revoked && was_revoked(&before.record.id)? {
+                    after.record.status = Status::Revoked;
+                }
                 after.update(&before, &mut self.change, ACTION, self.step.ask.now)?;
             }
             (Choice::Drop, find) => {
@@ -217,6 +223,12 @@ fn read(store_key: &str, record: &[u8], now: Timestamp) -> Option<IssuedLicense>
     let record = License::from_json(record).ok().filter(|record| (1..=MAX_COUNTED).contains(&record.generation))?;
     let issued = IssuedLicense::of_record(key, record, now);
     issued.check().is_ok().then_some(issued)
+}
+
+/// Whether a licence was revoked on purpose, which is final, and not only by the tombstone of its
+/// old key, which a reconciliation adopts first.
+fn was_revoked(id: &LicenseId) -> Result<bool, Problem> {
+    Ok(db::query_one(WAS_REVOKED, vec![text(id.as_str()), text(ACTION)])?.is_some())
 }
 
 fn find(query: &str, given: &Value) -> Result<BTreeSet<String>, Problem> {
