@@ -6,7 +6,7 @@ use clap::Command;
 
 /// Every command, in the order in which a newcomer needs it.
 const GROUPS: [(&str, &[&str]); 6] = [
-    ("Server", &["serve", "backup", "restore"]),
+    ("Server", &["serve", "backup", "restore", "measure"]),
     (
         "Licences",
         &[
@@ -38,7 +38,8 @@ const GROUPS: [(&str, &[&str]); 6] = [
 /// Wrapped at 80 columns by hand: clap would not indent the lines that it wraps.
 pub(crate) const AFTER: &str = "\
 Where commands work:
-  Every command but `serve` works on a data directory or on a server:
+  `measure` works on servers. Every other command but `serve` works on a data
+  directory or on a server:
     --data DIR      a data directory, in this process
     --server URL    a server; the token is in $COUNTERSIGN_TOKEN or --token-file
     --profile NAME  a server and its token, from a file of yours
@@ -54,7 +55,8 @@ Where commands work:
 Exit codes:
   0    success; `validate`: the licence is valid
   1    `validate`: the licence is not valid; `import`: some lines failed;
-       `audit verify`, `reconcile`: the data is not as its events say
+       `measure`: some requests failed; `audit verify`, `reconcile`: the data is
+       not as its events say
   2    the command line, a value or a key is invalid
   3    could not be done or checked: the store, a record, a file, an address or
        the server is at fault

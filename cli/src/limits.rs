@@ -36,6 +36,25 @@ pub(crate) const MAX_TOKEN_FILE_BYTES: u64 = 4 * 1024;
 /// Bytes of the file of profiles.
 pub(crate) const MAX_PROFILES_BYTES: u64 = 256 * 1024;
 
+/// Requests a second to a server that is measured, if no rate is given.
+pub(crate) const MEASURE_POLITE_RATE: u32 = 200;
+
+/// How long no request goes to a measured server that answers 429 and does not say how long.
+pub(crate) const MEASURE_DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The time in failed requests and in pauses that it asked for after which a server is not asked
+/// again.
+pub(crate) const MAX_MEASURE_LOSS: Duration = Duration::from_secs(30);
+
+/// How long an interrupted measurement waits for the last answers.
+pub(crate) const MEASURE_STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes of a measured answer: a few times those of a verdict.
+pub(crate) const MAX_MEASURED_ANSWER_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of a code in a measured answer.
+pub(crate) const MAX_MEASURED_CODE_BYTES: usize = 60;
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;

@@ -15,6 +15,7 @@ mod help;
 mod input;
 mod licenses;
 mod limits;
+mod measure;
 mod options;
 mod output;
 mod restore;
@@ -80,6 +81,7 @@ enum Command {
     Usage(usage::Usage),
     Delete(delete::Delete),
     Validate(validate::Validate),
+    Measure(Box<measure::Measure>),
     Import(import::Import),
     Export(export::Export),
     /// Manage products
@@ -124,6 +126,7 @@ impl Cli {
             Command::Usage(usage) => usage.run(),
             Command::Delete(delete) => delete.run(),
             Command::Validate(validate) => validate.run(),
+            Command::Measure(measure) => measure.run(),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
             Command::Product(product) => product.run(),

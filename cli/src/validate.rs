@@ -15,6 +15,7 @@ use crate::input::given_or_stdin;
 use crate::input::now;
 use crate::options::body::body;
 use crate::options::connection::Connection;
+use crate::options::question::Question;
 use crate::output::print;
 use crate::output::text::{member, plain, text};
 
@@ -23,34 +24,12 @@ use crate::output::text::{member, plain, text};
 /// On a data directory this changes nothing: a duration that begins with the first validation does
 /// not begin. A server is asked without a token, and the duration begins.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Validate {
     /// The key; `-` reads it from standard input
     key: String,
-    /// The product that is running
-    #[arg(long)]
-    product: Option<String>,
-    /// The domain it runs on
-    #[arg(long)]
-    domain: Option<String>,
-    /// Its version
-    #[arg(long)]
-    version: Option<String>,
-    /// When that version was released: a date, or a date and time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    released_at: Option<String>,
-    /// A feature that the licence must include; repeat for more
-    #[arg(long = "feature", value_name = "NAME")]
-    features: Vec<String>,
-    /// A component of the machine's fingerprint; repeat for more
-    #[arg(long = "fingerprint", value_name = "TEXT")]
-    fingerprint: Vec<String>,
-    /// The user who runs it
-    #[arg(long, value_name = "TEXT")]
-    user: Option<String>,
-    /// An allowance that must not be used up
-    #[arg(long, value_name = "NAME")]
-    allowance: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    question: Question,
     #[command(flatten)]
     #[serde(skip)]
     connection: Connection,

@@ -50,7 +50,7 @@ impl ApiError {
         if (300..400).contains(&answer.status) {
             let to = plain(answer.header("location").unwrap_or("another address"));
             return Self::Unusable(format!(
-                "the server redirects to {to}, and tokens do not follow redirects; give that address with `--server`"
+                "the server redirects to {to}, and tokens and keys do not follow redirects; give that address instead"
             ));
         }
         match serde_json::from_slice::<Problem>(&answer.body) {
@@ -67,6 +67,24 @@ impl ApiError {
                 problem.status == 503 && problem.reason.as_deref().is_none_or(|reason| !LASTING.contains(&reason))
             }
             Self::Unusable(_) | Self::Foreign(_) | Self::NoRandomness => false,
+        }
+    }
+
+    /// The problem's code and reason, in a few words.
+    pub(crate) fn code(&self) -> Option<String> {
+        let Self::Problem(problem) = self else { return None };
+        let reason = problem.reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        Some(plain(&format!("{}{reason}", problem.code)))
+    }
+
+    /// The same error with the server's address, and without a secret that the server repeats.
+    pub(crate) fn of_server(self, url: &str, secret: &str) -> Self {
+        match self {
+            Self::Problem(problem) => {
+                let detail = format!("{url}: {}", problem.detail.replace(secret, "…"));
+                Self::Problem(Problem { detail, ..problem })
+            }
+            error => error,
         }
     }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub(crate) use error::ApiError;
 pub(crate) use local::LocalApi;
 pub(crate) use path::{path, percent_encode, query};
-pub(crate) use remote::{Remote, Token};
+pub(crate) use remote::{Bounds, Remote, Token};
 
 /// Where requests go.
 pub(crate) enum Api {
@@ -30,7 +30,7 @@ pub(crate) struct Request {
     method: &'static str,
     path: String,
     body: Option<Body>,
-    /// Every POST has one: sending it twice has one effect.
+    /// Every change by POST has one: sending it twice has one effect.
     idempotency_key: Option<String>,
 }
 
@@ -76,6 +76,12 @@ impl Request {
         Ok(Self { method: "POST", path, body: Some(Body { content_type, bytes }), idempotency_key })
     }
 
+    /// A POST of a licence holder's program. Sending it twice changes nothing more.
+    pub(crate) fn of_holder(path: String, body: &Value) -> Self {
+        let body = Body { content_type: "application/json", bytes: body.to_string().into_bytes() };
+        Self { method: "POST", path, body: Some(body), idempotency_key: None }
+    }
+
     /// Whether the request may be sent twice. A second DELETE would report that nothing is there.
     fn can_repeat(&self) -> bool {
         self.method != "DELETE"
@@ -92,6 +98,16 @@ impl Request {
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The verdict on a licence, if this is one.
+    pub(crate) fn verdict(&self) -> Option<Value> {
+        let is_status_of_verdicts = matches!(self.status, 200 | 404);
+        self.json().ok().filter(|json| is_status_of_verdicts && json["valid"].is_boolean())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -125,8 +141,7 @@ impl Api {
 
     /// Asks for a verdict. An unknown key has one too, with status 404.
     pub(crate) fn verdict(&self, path: String, body: &Value) -> Result<Answer, ApiError> {
-        let is_verdict = |answer: &Answer| answer.json().is_ok_and(|json| json["valid"].is_boolean());
-        self.send_for(&Request::post(path, body)?, is_verdict)
+        self.send_for(&Request::of_holder(path, body), |answer| answer.verdict().is_some())
     }
 
     fn send_for(&self, request: &Request, is_wanted: impl Fn(&Answer) -> bool) -> Result<Answer, ApiError> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::limits::{API_ANSWER_TIMEOUT, API_CONNECT_TIMEOUT, MAX_API_ANSWER_BYTES};
 use ureq::http::header::AUTHORIZATION;
@@ -18,6 +19,14 @@ pub(crate) struct Remote {
     /// Scheme, host and the prefix of all paths, without a slash at the end.
     base: Arc<str>,
     token: Option<Token>,
+    bounds: Bounds,
+}
+
+/// What an answer may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) time: Duration,
+    pub(crate) bytes: u64,
 }
 
 /// A bearer token. It is never printed: there is no `Debug`.
@@ -37,6 +46,12 @@ impl Token {
 impl Remote {
     /// A server by its URL. Plain HTTP is for this machine, unless `allow_plain` is set.
     pub(crate) fn new(url: &str, token: Option<Token>, allow_plain: bool) -> Result<Self, String> {
+        let bounds = Bounds { time: API_ANSWER_TIMEOUT, bytes: MAX_API_ANSWER_BYTES };
+        Self::within(bounds, url, token, allow_plain)
+    }
+
+    /// The same, with other bounds.
+    pub(crate) fn within(bounds: Bounds, url: &str, token: Option<Token>, allow_plain: bool) -> Result<Self, String> {
         let uri: Uri = url
             .parse()
             .map_err(|_| "the server address is not a valid URL; write it as https://licences.example.com")?;
@@ -50,7 +65,9 @@ impl Remote {
             _ => return Err("the server address must begin with https:// or http://".into()),
         };
         if is_plain && !allow_plain && !is_loopback(host) {
-            return Err("plain HTTP would expose the token; use https://, or allow it with `--insecure-http`".into());
+            return Err(
+                "plain HTTP would expose the token or key; use https://, or allow it with `--insecure-http`".into()
+            );
         }
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
@@ -62,13 +79,18 @@ impl Remote {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(API_CONNECT_TIMEOUT))
-            .timeout_global(Some(API_ANSWER_TIMEOUT))
+            .timeout_global(Some(bounds.time))
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
         if is_plain {
-            // A proxy could read the token.
+            // A proxy could read the token or key.
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().into(), base: url.trim_end_matches('/').into(), token })
+        Ok(Self { agent: config.build().into(), base: url.trim_end_matches('/').into(), token, bounds })
+    }
+
+    /// Scheme, host and the prefix of all paths, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Sends a request once.
@@ -91,6 +113,11 @@ impl Remote {
             Error::Io(error) if is_of_tls(&error) => {
                 ApiError::Unusable(format!("cannot connect to {}: {error}", self.base))
             }
+            Error::BodyExceedsLimit(bytes) => ApiError::Foreign(format!(
+                "{} does not look like a Countersign server: it answered with more than {bytes} bytes; check the \
+                 address",
+                self.base
+            )),
             Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed | Error::Protocol(_) => {
                 ApiError::NoAnswer(format!("{} did not answer: {error}", self.base))
             }
@@ -105,7 +132,7 @@ impl Remote {
         Ok(Answer {
             status: response.status().as_u16(),
             headers: headers.collect(),
-            body: response.body_mut().with_config().limit(MAX_API_ANSWER_BYTES).read_to_vec()?,
+            body: response.body_mut().with_config().limit(self.bounds.bytes).read_to_vec()?,
             server: Some(self.base.clone()),
         })
     }

@@ -10,6 +10,12 @@ pub(crate) fn bytes(total: u64) -> ProgressBar {
     )
 }
 
+/// A bar over a number of items.
+pub(crate) fn of(total: u64, items: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    styled(bar, "{bar:32} {human_pos} of {human_len} {msg}, {eta} left").with_message(items)
+}
+
 /// A count of items whose total is unknown.
 pub(crate) fn items(of: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

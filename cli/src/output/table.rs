@@ -13,12 +13,17 @@ use crate::error::CommandError;
 /// The fields that identify a resource: they come first.
 const FIRST: [&str; 4] = ["code", "id", "name", "product"];
 
-pub(crate) fn print_table(mut table: Table) -> Result<(), CommandError> {
+pub(crate) fn print_table(table: Table) -> Result<(), CommandError> {
+    Ok(print::out().write_all(columns(table).as_bytes())?)
+}
+
+/// The lines of a table.
+pub(crate) fn columns(mut table: Table) -> String {
     table.load_style(TableStyle::new());
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    Ok(writeln!(print::out(), "{}", table.trim_fmt())?)
+    table.trim_fmt() + "\n"
 }
 
 /// Prints a product or a policy, one field a line, without empty fields.

@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod bulk;
 mod https;
+mod measure;
 mod remote;
 mod scripts;
 mod steps;
