@@ -49,6 +49,7 @@ pub mod hex;
 pub mod id;
 
 pub mod event;
+pub mod forwarded;
 pub mod limiter;
 pub mod limits;
 pub mod routes;

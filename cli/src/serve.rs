@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
 use countersign::limiter::FREE_KEYS;
 use countersign_host::engine::{Bounds, Machine};
-use countersign_host::http::{self, Apps};
+use countersign_host::http::{self, Apps, Proxies, Proxy};
 use countersign_host::imports::counts::Counts;
 use countersign_host::imports::journal::{Destination, Journal};
 use countersign_host::imports::settings::{
@@ -63,9 +63,19 @@ pub(crate) struct Serve {
     /// Connections at once; then the one that has waited longest makes room for the next
     #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS, value_parser = at_least_10)]
     max_connections: usize,
-    /// Connections of one address at once; behind a proxy, all come from one
+    /// Connections of one address at once; a trusted proxy may have any number
     #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_10)]
     max_connections_per_address: usize,
+    /// Believe what this proxy says of its callers' addresses, in `Forwarded` or `X-Forwarded-For`:
+    /// an address, or a network of proxies such as 10.0.0.0/8; repeat for more
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "COUNTERSIGN_TRUSTED_PROXY",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Proxy>,
     /// Unknown keys that an address may send until each further one gets a 429 for a while; 0 for
     /// any number
     #[arg(long, value_name = "N", default_value_t = FREE_KEYS)]
@@ -156,6 +166,7 @@ impl Serve {
         };
 
         let limiter = Arc::new(Limiter::new(self.free_unknown_keys));
+        let proxies = Arc::new(Proxies::new(self.trusted_proxies));
         let mut bounds = http::Bounds {
             connections: self.max_connections,
             per_address: self.max_connections_per_address,
@@ -194,7 +205,7 @@ impl Serve {
                 // Nothing is sent: the sender is dropped.
                 let _: Result<(), watch::error::RecvError> = stops.changed().await;
             };
-            http::serve(listener, Arc::new(apps), bounds, journal.clone(), stop)
+            http::serve(listener, Arc::new(apps), bounds, proxies.clone(), journal.clone(), stop)
         };
         match vendor_listener {
             None => serve(listener, bounds, registrar).await,

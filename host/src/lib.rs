@@ -51,7 +51,8 @@
 //!     keep_alive: limits::KEEP_ALIVE,
 //! };
 //! let listener = http::bind("127.0.0.1:3000".parse()?)?;
-//! http::serve(listener, Arc::new(apps), bounds, journal, std::future::pending()).await;
+//! let proxies = Arc::new(http::Proxies::default());
+//! http::serve(listener, Arc::new(apps), bounds, proxies, journal, std::future::pending()).await;
 //! # Ok(())
 //! # }
 //! ```

@@ -10,13 +10,14 @@ use tempfile::TempDir;
 
 use crate::support::{PATIENCE, lines, receive, serve_licence, until};
 
-const TOKEN: &str = "an-administrator-of-these-tests-alone-1234";
+pub(crate) const TOKEN: &str = "an-administrator-of-these-tests-alone-1234";
 
-struct Serving {
+/// A server with a licence and two listeners, killed on drop.
+pub(crate) struct Serving {
     child: Child,
-    public: String,
-    vendors: String,
-    key: String,
+    pub(crate) public: String,
+    pub(crate) vendors: String,
+    pub(crate) key: String,
     directory: TempDir,
 }
 
@@ -28,7 +29,7 @@ impl Drop for Serving {
 }
 
 impl Serving {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let arguments = [&["--vendor-listen", "127.0.0.1:0"], arguments].concat();
         let (key, mut serve) = serve_licence(directory.path(), TOKEN, &arguments);
@@ -40,14 +41,19 @@ impl Serving {
         Self { child, public, vendors, key, directory }
     }
 
-    /// The lines of the journal about refusals for this reason, once there is one.
-    fn refusals(&self, reason: &str) -> Vec<Value> {
-        until(reason, || {
+    /// The lines of the journal for which this holds, once there is one.
+    pub(crate) fn told(&self, what: &str, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
+        until(what, || {
             let journal = fs::read_to_string(self.directory.path().join("journal")).unwrap();
             let lines = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found: Vec<_> = lines.filter(|line| line["event"] == "refusals" && line["reason"] == reason).collect();
+            let found: Vec<_> = lines.filter(&is_meant).collect();
             (!found.is_empty()).then_some(found)
         })
+    }
+
+    /// The lines of the journal about refusals for this reason, once there is one.
+    pub(crate) fn refusals(&self, reason: &str) -> Vec<Value> {
+        self.told(reason, |line| line["event"] == "refusals" && line["reason"] == reason)
     }
 }
 

@@ -8,4 +8,5 @@ mod support;
 mod guests;
 mod http;
 mod listeners;
+mod proxies;
 mod secrets;

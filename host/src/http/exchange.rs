@@ -1,9 +1,9 @@
 //! One request and its answer: `service.handle` by HTTP.
 
-use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use countersign::limiter::Network;
 use countersign::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use countersign::seam::is_passed_header;
 use countersign::time::Timestamp;
@@ -30,12 +30,7 @@ const CONNECTION_HEADERS: [header::HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-pub(super) async fn answer(
-    apps: &Apps,
-    place: &Place,
-    client: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+pub(super) async fn answer(apps: &Apps, place: &Place, request: Request<Incoming>) -> Response<Full<Bytes>> {
     place.note_head();
     if !host::is_right(request.version(), request.headers()) {
         return problem::bad_host();
@@ -43,21 +38,23 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     let body = read(body).await;
     let ends_connection = !matches!(body, service::Body::Complete(_));
+    let caller = place.caller(&head.headers).to_canonical();
+    let network = Network::of(caller);
     let app = apps.of(head.uri.path());
     let request = service::Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         authority: authority(&head.uri, &head.headers),
-        client: app.sees_client().then(|| client.ip().to_canonical().to_string()),
+        client: app.sees_client().then(|| caller.to_string()),
         headers: headers(&head.headers),
         body,
     };
-    let Some(turn) = place.begin(|| app.is_privileged(&request)) else { return problem::unavailable() };
+    let Some(turn) = place.begin(network, || app.is_privileged(&request)) else { return problem::unavailable() };
     let answered = app.call(&request).await;
     drop(turn);
     let mut response = match answered {
-        Ok(response) if app.is_unknown_key(&response) => slow_down(apps, place, response),
+        Ok(response) if app.is_unknown_key(&response) => slow_down(apps, place, network, response),
         Ok(response) => translate(response),
         Err(error) => {
             tracing::error!(%error, "the app gave no answer");
@@ -71,12 +68,12 @@ pub(super) async fn answer(
 }
 
 /// The answer for an unknown key, unless the address has sent too many of them.
-fn slow_down(apps: &Apps, place: &Place, response: service::Response) -> Response<Full<Bytes>> {
+fn slow_down(apps: &Apps, place: &Place, caller: Network, response: service::Response) -> Response<Full<Bytes>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    match apps.limiter().add_failure(place.network(), Timestamp::from_unix(now.cast_signed())) {
+    match apps.limiter().add_failure(caller, Timestamp::from_unix(now.cast_signed())) {
         Ok(()) => translate(response),
         Err(seconds) => {
-            place.note(Refusal::UnknownKey);
+            place.note(Refusal::UnknownKey, caller);
             problem::too_many_unknown_keys(seconds)
         }
     }

@@ -9,18 +9,22 @@
 //! - Fewer requests are answered at once than there are places. So the rest of the places always
 //!   has connections that wait, and can make room, or requests that are let in beyond that bound:
 //!   health checks, and callers who have shown a right token.
+//! - A trusted proxy has the connections of many callers, and makes room only if nobody else can.
 //! - A request costs a few atomic writes to its own connection, and no lock. Whoever looks for a
 //!   connection to close looks at all of one address.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use countersign::limiter::Network;
+use hyper::HeaderMap;
 use tokio::task::AbortHandle;
 
 use super::notices::{Notices, Refusal};
+use super::proxies::Proxies;
 use crate::limits::{HEADER_TIMEOUT, MAX_CONNECTIONS, RESERVED_SHARE, WRITE_TIMEOUT};
 
 /// The bounds on a listener's connections.
@@ -41,14 +45,22 @@ pub(super) struct Places {
     open: Mutex<Open>,
     /// Requests that are being answered, without those beyond the bound.
     answering: AtomicUsize,
+    proxies: Arc<Proxies>,
     notices: Notices,
     started: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    by_address: HashMap<Network, Vec<Arc<Visit>>>,
+    by_address: HashMap<Peer, Vec<Arc<Visit>>>,
     count: usize,
+}
+
+/// Who has connections: those of one address, or of 64 bits of IPv6, count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Peer {
+    network: Network,
+    is_proxy: bool,
 }
 
 /// One connection.
@@ -74,7 +86,8 @@ const CLOSED: u64 = u64::MAX - 1;
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    network: Network,
+    address: IpAddr,
+    peer: Peer,
     visit: Arc<Visit>,
 }
 
@@ -86,11 +99,12 @@ pub(super) struct Turn<'a> {
 }
 
 impl Places {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, proxies: Arc<Proxies>) -> Self {
         Self {
             bounds,
             open: Mutex::default(),
             answering: AtomicUsize::new(0),
+            proxies,
             notices: Notices::default(),
             started: Instant::now(),
         }
@@ -98,18 +112,19 @@ impl Places {
 
     /// A place for a connection of this address; `None` if all are taken by requests that are being
     /// answered.
-    pub(super) fn take(self: &Arc<Self>, network: Network) -> Option<Place> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let peer = Peer { network: Network::of(address), is_proxy: self.proxies.trust(address) };
         let mut open = self.open();
-        let of_address = open.by_address.get(&network).map_or(0, Vec::len);
-        let has_room = if of_address >= self.bounds.per_address {
-            self.close_one_of(&mut open, network)
+        let of_address = open.by_address.get(&peer).map_or(0, Vec::len);
+        let has_room = if of_address >= self.bounds.per_address && !peer.is_proxy {
+            self.close_one_of(&mut open, peer)
         } else if open.count >= self.bounds.connections {
             self.close_one(&mut open)
         } else {
             true
         };
         if !has_room {
-            self.notices.add(Refusal::NoPlace, network);
+            self.notices.add(Refusal::NoPlace, peer.network);
             return None;
         }
         let now = self.now();
@@ -120,10 +135,10 @@ impl Places {
             is_blocked: AtomicBool::new(false),
             task: OnceLock::new(),
         });
-        open.by_address.entry(network).or_default().push(visit.clone());
+        open.by_address.entry(peer).or_default().push(visit.clone());
         open.count += 1;
         drop(open);
-        Some(Place { places: self.clone(), network, visit })
+        Some(Place { places: self.clone(), address, peer, visit })
     }
 
     /// Closes the connections whose client took too long.
@@ -144,22 +159,23 @@ impl Places {
     }
 
     /// Closes the connection that has waited longest, of the address that has the most among those
-    /// with a connection that waits. Returns whether there was one.
+    /// with a connection that waits; a trusted proxy counts as the least. Returns whether there was
+    /// one.
     fn close_one(&self, open: &mut Open) -> bool {
         loop {
-            let mut chosen: Option<(Network, usize, u64)> = None;
-            for (network, visits) in &open.by_address {
-                let is_heavier = |(_, count, _): &(Network, usize, u64)| visits.len() >= *count;
-                if chosen.as_ref().is_none_or(is_heavier)
+            let mut chosen: Option<(Peer, usize, u64)> = None;
+            for (peer, visits) in &open.by_address {
+                let count = if peer.is_proxy { 0 } else { visits.len() };
+                if chosen.as_ref().is_none_or(|(_, most, _)| count >= *most)
                     && let Some(since) = visits.iter().filter_map(|visit| visit.waits_since()).min()
-                    && chosen.is_none_or(|(_, count, least)| visits.len() > count || since < least)
+                    && chosen.is_none_or(|(_, most, least)| count > most || since < least)
                 {
-                    chosen = Some((*network, visits.len(), since));
+                    chosen = Some((*peer, count, since));
                 }
             }
             match chosen {
                 None => return false,
-                Some((network, ..)) if self.close_one_of(open, network) => return true,
+                Some((peer, ..)) if self.close_one_of(open, peer) => return true,
                 // Its request has arrived in the meantime.
                 Some(_) => {}
             }
@@ -167,16 +183,16 @@ impl Places {
     }
 
     /// Closes the connection of an address that has waited longest. Returns whether there was one.
-    fn close_one_of(&self, open: &mut Open, network: Network) -> bool {
-        let Some(visits) = open.by_address.get(&network) else { return false };
+    fn close_one_of(&self, open: &mut Open, peer: Peer) -> bool {
+        let Some(visits) = open.by_address.get(&peer) else { return false };
         let mut waiting: Vec<_> =
             visits.iter().enumerate().filter_map(|(index, visit)| Some((visit.waits_since()?, index))).collect();
         waiting.sort_unstable();
         let Some((_, index)) = waiting.into_iter().find(|(since, index)| visits[*index].close(*since)) else {
             return false;
         };
-        open.remove_at(network, index);
-        self.notices.add(Refusal::MadeRoom, network);
+        open.remove_at(peer, index);
+        self.notices.add(Refusal::MadeRoom, peer.network);
         true
     }
 
@@ -196,12 +212,12 @@ impl Places {
 }
 
 impl Open {
-    fn remove_at(&mut self, network: Network, index: usize) {
-        if let Some(visits) = self.by_address.get_mut(&network) {
+    fn remove_at(&mut self, peer: Peer, index: usize) {
+        if let Some(visits) = self.by_address.get_mut(&peer) {
             visits.swap_remove(index);
             self.count -= 1;
             if visits.is_empty() {
-                self.by_address.remove(&network);
+                self.by_address.remove(&peer);
             }
         }
     }
@@ -232,12 +248,13 @@ impl Place {
         }
     }
 
-    pub(super) const fn network(&self) -> Network {
-        self.network
+    /// The address that a request with these headers came from, as far as it can be known.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> IpAddr {
+        if self.peer.is_proxy { self.places.proxies.caller(self.address, headers) } else { self.address }
     }
 
-    pub(super) fn note(&self, refusal: Refusal) {
-        self.places.notices.add(refusal, self.network);
+    pub(super) fn note(&self, refusal: Refusal, caller: Network) {
+        self.places.notices.add(refusal, caller);
     }
 
     /// Bytes have arrived.
@@ -265,7 +282,7 @@ impl Place {
 
     /// Begins to answer a request, which has arrived whole. `is_privileged` says whether it may be
     /// answered beyond the bound. `None` if it may not be answered now.
-    pub(super) fn begin(&self, is_privileged: impl FnOnce() -> bool) -> Option<Turn<'_>> {
+    pub(super) fn begin(&self, caller: Network, is_privileged: impl FnOnce() -> bool) -> Option<Turn<'_>> {
         let answering = &self.places.answering;
         let is_counted = answering.fetch_add(1, Ordering::Relaxed) < self.places.ordinary();
         // Dropped also if the connection was closed in this moment.
@@ -273,7 +290,7 @@ impl Place {
         if !is_counted {
             answering.fetch_sub(1, Ordering::Relaxed);
             if !is_privileged() {
-                self.note(Refusal::Busy);
+                self.note(Refusal::Busy, caller);
                 return None;
             }
         }
@@ -301,12 +318,12 @@ impl Drop for Turn<'_> {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.places.open();
-        let index = open.by_address.get(&self.network).and_then(|visits| {
+        let index = open.by_address.get(&self.peer).and_then(|visits| {
             // Absent if it made room.
             visits.iter().position(|visit| Arc::ptr_eq(visit, &self.visit))
         });
         if let Some(index) = index {
-            open.remove_at(self.network, index);
+            open.remove_at(self.peer, index);
         }
     }
 }
@@ -324,18 +341,24 @@ mod tests {
 
     use super::*;
 
+    /// Places of a listener that trusts the address 0.
     fn places(connections: usize, per_address: usize) -> Arc<Places> {
-        Arc::new(Places::new(Bounds { connections, per_address, keep_alive: Duration::from_secs(75) }))
+        let bounds = Bounds { connections, per_address, keep_alive: Duration::from_secs(75) };
+        Arc::new(Places::new(bounds, Arc::new(Proxies::new(vec![address(0).to_string().parse().unwrap()]))))
     }
 
-    fn network(number: u8) -> Network {
-        Network::of(IpAddr::V4(Ipv4Addr::new(192, 0, 2, number)))
+    fn address(number: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, number))
+    }
+
+    fn begin(place: &Place, is_privileged: bool) -> Option<Turn<'_>> {
+        place.begin(place.peer.network, || is_privileged)
     }
 
     /// A connection that ends when it is closed, and then drops the sender.
     fn connect(places: &Arc<Places>, address: u8) -> oneshot::Receiver<()> {
         let (sender, ended) = oneshot::channel();
-        places.take(network(address)).unwrap().spawn(|place| async move {
+        places.take(self::address(address)).unwrap().spawn(|place| async move {
             let _held = (place, sender);
             pending().await
         });
@@ -369,35 +392,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_trusted_proxy_makes_room_last() {
+        let places = places(4, 2);
+        let mut proxy: Vec<_> = (0..3).map(|_| connect(&places, 0)).collect();
+        let other = connect(&places, 1);
+        proxy.push(connect(&places, 0));
+        assert!(other.await.is_err(), "any other address makes room first");
+        assert!(proxy.iter_mut().all(|kept| kept.try_recv() == Err(TryRecvError::Empty)));
+        let _other = connect(&places, 1);
+        assert!(proxy.remove(0).await.is_err(), "if there is nobody else, a proxy does");
+        assert!(proxy.iter_mut().all(|kept| kept.try_recv() == Err(TryRecvError::Empty)));
+    }
+
+    #[tokio::test]
     async fn a_request_that_is_being_answered_keeps_its_place() {
         let places = places(10, 2);
-        let (first, second) = (places.take(network(1)).unwrap(), places.take(network(1)).unwrap());
-        let turn = first.begin(|| false).unwrap();
-        let _other = second.begin(|| false).unwrap();
-        assert!(places.take(network(1)).is_none());
+        let (first, second) = (places.take(address(1)).unwrap(), places.take(address(1)).unwrap());
+        let turn = begin(&first, false).unwrap();
+        let _other = begin(&second, false).unwrap();
+        assert!(places.take(address(1)).is_none());
         drop(turn);
-        assert!(places.take(network(1)).is_some(), "the first waits for a next request, and makes room");
-        assert!(first.begin(|| false).is_none(), "which comes too late");
+        assert!(places.take(address(1)).is_some(), "the first waits for a next request, and makes room");
+        assert!(begin(&first, false).is_none(), "which comes too late");
     }
 
     #[tokio::test]
     async fn a_part_of_the_places_is_for_the_privileged() {
         let places = places(20, 20);
-        let taken: Vec<_> = (0..20).map(|number| places.take(network(number)).unwrap()).collect();
-        let turns: Vec<_> = taken[..18].iter().filter_map(|place| place.begin(|| false)).collect();
+        let taken: Vec<_> = (1..=20).map(|number| places.take(address(number)).unwrap()).collect();
+        let turns: Vec<_> = taken[..18].iter().filter_map(|place| begin(place, false)).collect();
         assert_eq!(turns.len(), 18);
-        assert!(taken[18].begin(|| false).is_none());
-        let privileged = taken[18].begin(|| true).unwrap();
+        assert!(begin(&taken[18], false).is_none());
+        let privileged = begin(&taken[18], true).unwrap();
         drop(privileged);
         drop(turns);
-        assert!(taken[19].begin(|| false).is_some());
+        assert!(begin(&taken[19], false).is_some());
     }
 
     #[tokio::test]
     async fn a_place_is_free_again_once_its_connection_ends() {
         let places = places(2, 2);
         for _ in 0..10 {
-            let place = places.take(network(1)).unwrap();
+            let place = places.take(address(1)).unwrap();
             assert_eq!(places.open().count, 1);
             drop(place);
             let open = places.open();
@@ -408,14 +444,14 @@ mod tests {
     #[tokio::test]
     async fn who_takes_too_long_is_closed() {
         let places = places(10, 10);
-        let late = places.take(network(1)).unwrap();
+        let late = places.take(address(1)).unwrap();
         late.visit.until.store(0, Ordering::Relaxed);
-        let reading = places.take(network(1)).unwrap();
+        let reading = places.take(address(1)).unwrap();
         reading.note_head();
         places.close_late();
         assert_eq!((late.visit.waits_since(), reading.visit.waits_since().is_some()), (None, true));
         // Another request may take as long as the first.
-        drop(reading.begin(|| false));
+        drop(begin(&reading, false));
         assert!(reading.visit.until.load(Ordering::Relaxed) >= micros(Duration::from_secs(75)));
         reading.note_bytes();
         assert!(reading.visit.until.load(Ordering::Relaxed) < micros(Duration::from_secs(75)));

@@ -10,7 +10,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::limiter::Network;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use socket2::SockRef;
@@ -22,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::apps::Apps;
 use super::exchange::answer;
 use super::places::{Bounds, Place, Places};
+use super::proxies::Proxies;
 use super::stream::Stream;
 use crate::imports::journal::Journal;
 use crate::limits::{
@@ -44,15 +44,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` resolves, then gives requests in flight [`STOP_TIMEOUT`] to finish. The
-/// journal tells who was refused.
+/// proxies say whose requests they pass on, and the journal tells who was refused.
 pub async fn serve(
     listener: TcpListener,
     apps: Arc<Apps>,
     bounds: Bounds,
+    proxies: Arc<Proxies>,
     journal: Journal,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Places::new(bounds));
+    let places = Arc::new(Places::new(bounds, proxies));
     let (stopping, _) = watch::channel(false);
     let mut watches = interval(WATCH_PAUSE);
     watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,10 +69,10 @@ pub async fn serve(
             accepted = accept(&listener) => accepted,
         };
         // Without a place the connection is closed: nobody would answer it in time.
-        let Some(place) = places.take(Network::of(client.ip())) else { continue };
+        let Some(place) = places.take(client.ip()) else { continue };
         let (apps, stopping) = (apps.clone(), stopping.subscribe());
         place.spawn(|place| async move {
-            if let Err(error) = serve_connection(stream, client, &place, &apps, stopping).await {
+            if let Err(error) = serve_connection(stream, &place, &apps, stopping).await {
                 tracing::debug!(%error, "connection ended early");
             }
         });
@@ -98,14 +99,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 async fn serve_connection(
     stream: TcpStream,
-    client: SocketAddr,
     place: &Place,
     apps: &Apps,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))?;
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(apps, place, client, request).await) });
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(apps, place, request).await) });
     let mut connection = http1::Builder::new()
         .header_read_timeout(None) // the place bounds this wait, and those between requests
         .max_buf_size(MAX_HEADER_BYTES)
