@@ -9,6 +9,7 @@ mod erasure;
 mod faults;
 mod licenses;
 mod matrix;
+mod migration;
 mod repeats;
 mod resources;
 mod retention;

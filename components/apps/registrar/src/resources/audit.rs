@@ -393,10 +393,9 @@ fn find(id: &str) -> Result<Option<Option<Value>>, Problem> {
     Ok(Some(view.map(Value::Object)))
 }
 
-/// Whether two states of a resource are the same. A token's last use does not count, and a
-/// licence's terms are compared as this version reads them: an older one may have written them in
-/// another way.
-/// Personal data is not compared if it was erased from one.
+/// Whether two states of a resource are the same. A token's last use does not count, and the terms
+/// of a licence or policy are compared as this version reads them: an older one may have written
+/// them in another way. Personal data is not compared if it was erased from one.
 fn is_same(one: Option<&Value>, other: Option<&Value>, is_erased: bool) -> bool {
     one == other
         || one.zip(other).is_some_and(|(one, other)| {
@@ -413,7 +412,7 @@ fn is_same(one: Option<&Value>, other: Option<&Value>, is_erased: bool) -> bool 
 
 fn normal(mut state: Map<String, Value>) -> Map<String, Value> {
     state.remove("lastUsedAt");
-    if let Some(terms) = IssuedLicense::normal_record(&state) {
+    if let Some(terms) = IssuedLicense::normal_record(&state).or_else(|| policies::normal_terms(&state)) {
         state.extend(terms);
     }
     state

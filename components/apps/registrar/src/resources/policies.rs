@@ -87,6 +87,13 @@ pub(crate) fn view_of(id: &str) -> Result<Option<Map<String, Value>>, Problem> {
     Ok(Policy::load(id)?.map(|policy| policy.view()))
 }
 
+/// The members of a view that are terms, as this version writes them; `None` if the view is not a
+/// policy's.
+pub(crate) fn normal_terms(view: &Map<String, Value>) -> Option<Map<String, Value>> {
+    view.get("id")?.as_str()?.strip_prefix(PREFIX)?;
+    Some(Terms::read(&mut Fields::new(view.clone())).ok()?.to_json())
+}
+
 /// `GET /api/v1/policies`
 pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     let (limit, cursor) = (ask.query.limit()?, ask.query.cursor()?);
