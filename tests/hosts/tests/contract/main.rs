@@ -5,6 +5,7 @@
 //! and only an atomic compare-and-swap is raced.
 
 mod claims;
+mod expiry;
 mod races;
 
 use std::process::ExitCode;
@@ -47,6 +48,11 @@ fn main() -> Result<ExitCode> {
         }
     }
     drop(served);
+    let expires = || expiry::expired_entries_are_deleted_a_few_at_a_time().map_err(|error| format!("{error:#}").into());
+    trials.push(
+        Trial::test("spin-sqlite::expired-entries-are-deleted-a-few-at-a-time", expires)
+            .with_ignored_flag(!Host::SpinSqlite.is_there()),
+    );
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 

@@ -3,7 +3,7 @@
 //! The condition is part of the statement that writes. SQLite runs a statement as a whole or not at
 //! all, so exactly one of any number of writers wins. The table is created when a statement first
 //! misses it. A row past its `expires` counts as absent, for readers and for conditions. A write to
-//! its key overwrites it, and a write of a row that expires deletes a few others that have expired.
+//! its key overwrites it, and some writes of rows that expire delete others that have expired.
 
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
 use countersign::seam::{is_store_key, page};
@@ -22,7 +22,8 @@ mod export {
 
 /// Every write generates a random `version` of 64 bits. So a key that was deleted or has expired,
 /// and is created again, has a version that no earlier reader holds, and no counter needs to
-/// outlive the row. `expires` is in seconds since 1970, or null for never.
+/// outlive the row. `expires` is in seconds since 1970, or null for never. One statement a line, as
+/// Spin runs one at a time.
 const CREATE: &str = include_str!("../table.sql");
 
 const GET: &str = "SELECT value, version FROM countersign_store \
@@ -51,12 +52,12 @@ const DELETE_EXPIRED: &str = "DELETE FROM countersign_store WHERE key IN \
     (SELECT key FROM countersign_store INDEXED BY countersign_store_expires \
     WHERE expires <= unixepoch() ORDER BY expires LIMIT ?1)";
 
-/// Tables of earlier versions have no index.
-const CREATE_INDEX: &str = "CREATE INDEX IF NOT EXISTS countersign_store_expires ON countersign_store (expires) \
-    WHERE expires IS NOT NULL";
+/// Of this many writes of an entry that expires, one deletes. A deletion is a commit of its own,
+/// for which others wait: readers too, in SQLite's own journal mode.
+const WRITES_PER_DELETION: u64 = 8;
 
-/// Expired rows that a write deletes: a few more than it adds.
-const EXPIRED_PER_WRITE: i64 = 4;
+/// Expired rows that one deletion deletes: a few more than all those writes add.
+const EXPIRED_PER_DELETION: i64 = 32;
 
 /// Reads only the range that begins at the cursor or the prefix. `~` sorts after every character of
 /// a key. The `+` keeps SQLite from using the exclusion of the cursor as the range.
@@ -99,14 +100,14 @@ impl Guest for Adapter {
             }
         };
         let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(Self::get(key)?)) };
-        if expires {
-            // The entry is written, and the next write tries this again.
+        let [Value::Integer(version)] = columns(row)? else { return Err(foreign()) };
+        let version = version.cast_unsigned();
+        // Versions are random.
+        if expires && version.is_multiple_of(WRITES_PER_DELETION) {
+            // The entry is written, and a later write tries this again.
             let _ = delete_expired();
         }
-        match columns(row)? {
-            [Value::Integer(version)] => Ok(Outcome::Stored(Some(version.cast_unsigned()))),
-            _ => Err(foreign()),
-        }
+        Ok(Outcome::Stored(Some(version)))
     }
 
     fn delete(key: String) -> Result<(), Error> {
@@ -142,27 +143,40 @@ impl Guest for Adapter {
 }
 
 fn delete_expired() -> Result<(), Error> {
-    let most = [Value::Integer(EXPIRED_PER_WRITE)];
-    match execute(DELETE_EXPIRED, &most) {
-        Err(Error::Unavailable(text)) if text.contains("no such index") => {
-            execute(CREATE_INDEX, &[])?;
-            execute(DELETE_EXPIRED, &most).map(drop)
+    let database = open()?;
+    let most = [Value::Integer(EXPIRED_PER_DELETION)];
+    match database.execute(DELETE_EXPIRED, &most) {
+        // A table of an earlier version.
+        Err(sqlite::Error::Io(text)) if text.contains("no such index: countersign_store_expires") => {
+            create(&database)?;
+            database.execute(DELETE_EXPIRED, &most)
         }
-        result => result.map(drop),
+        result => result,
     }
+    .map_err(error)
+    .map(drop)
 }
 
 /// Runs one statement. If the table does not exist, creates it and runs the statement again.
 fn execute(statement: &str, parameters: &[Value]) -> Result<Vec<RowResult>, Error> {
-    let database = Connection::open(&store_label()?).map_err(error)?;
+    let database = open()?;
     let result = match database.execute(statement, parameters) {
         Err(sqlite::Error::Io(text)) if text.contains("no such table: countersign_store") => {
-            database.execute(CREATE, &[]).map_err(error)?;
+            create(&database)?;
             database.execute(statement, parameters)
         }
         result => result,
     };
     Ok(result.map_err(error)?.rows)
+}
+
+/// Creates what is not there of the table and its index.
+fn create(database: &Connection) -> Result<(), Error> {
+    CREATE.lines().try_for_each(|statement| database.execute(statement, &[]).map_err(error).map(drop))
+}
+
+fn open() -> Result<Connection, Error> {
+    Connection::open(&store_label()?).map_err(error)
 }
 
 fn columns<const N: usize>(row: RowResult) -> Result<[Value; N], Error> {
