@@ -51,6 +51,14 @@ fn main() -> Result<ExitCode> {
     ] {
         trials.push(Trial::test(format!("native::{name}"), move || run().map_err(failed)));
     }
+    for (name, run) in [
+        ("a-client-cannot-choose-its-address", a_client_cannot_choose_its_address as fn() -> Result<()>),
+        ("a-weak-token-is-not-taken-and-the-log-says-why", a_weak_token_is_not_taken),
+        ("what-was-written-is-there-after-a-restart", what_was_written_is_there_after_a_restart),
+    ] {
+        let trial = Trial::test(format!("spin::{name}"), move || run().map_err(failed));
+        trials.push(trial.with_ignored_flag(!Host::Spin.is_there()));
+    }
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
@@ -243,6 +251,52 @@ fn an_operator_may_set_a_token() -> Result<()> {
     let answer = client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?;
     ensure!(answer.status == 401, "a setting has replaced the host's own token");
     Ok(())
+}
+
+/// Spin tells a component the address in a header, which clients may send too.
+fn a_client_cannot_choose_its_address() -> Result<()> {
+    let running = spin(OPERATOR)?;
+    let mut statuses = Vec::new();
+    for number in 1..=20 {
+        let address = format!("192.0.2.{number}:1");
+        let headers = [("authorization", "Bearer wrong"), ("spin-client-addr", &address)];
+        statuses.push(client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?.status);
+    }
+    ensure!(statuses[0] == 401 && statuses[19] == 429, "{statuses:?}");
+    ensure!(!running.process.log().contains("192.0.2."), "the log has an address that a client chose");
+    Ok(())
+}
+
+fn a_weak_token_is_not_taken() -> Result<()> {
+    let weak = "a-token-that-is-too-short";
+    let running = spin(weak)?;
+    let authorization = format!("Bearer {weak}");
+    let headers = [("authorization", authorization.as_str())];
+    let answer = client::send(running.address(), "GET", "/api/v1/tokens", &headers, b"")?;
+    ensure!(answer.status == 401, "{}", answer.text());
+    let log = running.process.log_when(|log| log.contains("weak-setting"));
+    ensure!(log.contains("weak-setting") && log.contains("admin_token") && !log.contains(weak), "{log}");
+    Ok(())
+}
+
+fn what_was_written_is_there_after_a_restart() -> Result<()> {
+    let running = spin(OPERATOR)?;
+    let (key, id) = issue(&running, OPERATOR)?;
+    let Running { process, directory } = running;
+    process.stop()?;
+    let settings = vec![("admin_token".into(), OPERATOR.into())];
+    let again = Host::Spin.start_on(directory, &Setup { app: App::Registrar, settings, ..Setup::default() })?;
+    let found = ask(&again, OPERATOR, "GET", &format!("/api/v1/licenses/{id}"), "")?;
+    ensure!(found["status"] == "active", "{found}");
+    let body = json!({ "key": key, "domain": "a.example" }).to_string();
+    let verdict = client::send(again.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?.json()?;
+    ensure!(verdict["code"] == "VALID", "{verdict}");
+    Ok(())
+}
+
+fn spin(token: &str) -> Result<Running> {
+    let settings = vec![("admin_token".into(), token.into())];
+    Host::Spin.start(&Setup { app: App::Registrar, settings, ..Setup::default() })
 }
 
 /// The key and the id of a licence for `a.example`.
