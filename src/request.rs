@@ -440,10 +440,10 @@ impl Fields {
         }
         Ok(Request {
             key,
-            product: verified("product", self.product, Product::parse)?,
-            domain: verified("domain", self.domain, Domain::parse)?,
-            version: verified("version", self.version, Version::parse)?,
-            released_at: verified("releasedAt", self.released_at, Timestamp::parse_start)?,
+            product: verified("product", self.product, |text| Product::parse(trim(text)))?,
+            domain: verified("domain", self.domain, |text| Domain::parse(trim(text)))?,
+            version: verified("version", self.version, |text| Version::parse(trim(text)))?,
+            released_at: verified("releasedAt", self.released_at, |text| Timestamp::parse_start(trim(text)))?,
             features: (features.iter().enumerate())
                 .map(|(at, name)| Label::parse(name).map_err(|error| in_list("features", at, error)))
                 .collect::<Result<_, _>>()?,
