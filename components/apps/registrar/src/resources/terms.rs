@@ -26,6 +26,8 @@ use crate::resources::term::Term;
 pub(crate) enum Cell {
     /// A text, taken as it is.
     Text,
+    /// A text, or `null`.
+    Word,
     /// Texts, separated by semicolons.
     List,
     /// JSON. Each member has a column of its own too, and is a text.

@@ -198,6 +198,36 @@ fn files_of_other_programs_are_imported() {
 }
 
 #[test]
+fn a_column_that_means_something_else_is_refused_and_not_passed_over() {
+    let registrar = start();
+    let body = "key,product,plan,state\nSTATE-0001-AAAA,acme,pro,suspended\nSTATE-0002-AAAA,acme,pro,CA\n\
+        STATE-0003-AAAA,acme,pro,\nSTATE-0004-AAAA,acme,pro,NULL\n";
+    let report = import(&registrar, "", CSV, body).expect(200);
+    assert_eq!(errors(&report), ["2 INVALID_REQUEST state", "3 INVALID_REQUEST state"]);
+    assert_eq!(code(&registrar, &json!("STATE-0001-AAAA")), "NOT_FOUND");
+    let body = "key,product,plan,features\nCOMMA-0001-AAAA,acme,pro,\"export, sync\"\n";
+    assert_eq!(errors(&import(&registrar, "", CSV, body).expect(200)), ["2 INVALID_REQUEST features"]);
+}
+
+#[test]
+fn a_table_that_other_programs_saved_again_is_imported() {
+    let registrar = start();
+    let body = "Licence No.,Product,Edition,Status,Purchase Date,End Date,Domains,activation.per,maxMachines,activation.strict\n\
+        SAVED-0001-AAAA,acme,pro,SUSPENDED,2026-01-02,NULL,NULL,machine,5.0,FALSE\n";
+    let report = import(&registrar, "", CSV, body).expect(200);
+    assert_eq!(report["imported"], 1, "{report}");
+    let license = registrar.get(&path(&report["results"][0])).expect(200);
+    assert_eq!((&license["status"], &license["issuedAt"]), (&json!("suspended"), &json!("2026-01-02T00:00:00Z")));
+    assert_eq!((license.get("expiresAt"), &license["domains"]), (None, &json!([])));
+    let seats = &license["activation"];
+    assert_eq!((&seats["limit"], &seats["strict"]), (&json!(5), &json!(false)));
+    let serial = "key,product,plan,expires\nSAVED-0002-AAAA,acme,pro,46053\n";
+    let report = import(&registrar, "", CSV, serial).expect(200);
+    let error = &report["errors"][0];
+    assert_eq!((&error["field"], error["detail"].as_str().unwrap().contains("RFC 3339")), (&json!("expiresAt"), true));
+}
+
+#[test]
 fn what_is_wrong_with_a_whole_file_is_named() {
     let registrar = start();
     for (body, detail) in [

@@ -49,23 +49,30 @@ pub(super) const STATE: &str = "state";
 /// Columns that only an import has.
 const IMPORTED: [&str; 3] = ["key", "keyPrefix", "addFeatures"];
 
-/// The columns, or fields, of a licence, and what other systems call them: in lower case, and
-/// without spaces, underscores and hyphens.
-const SYNONYMS: [(&str, &[&str]); 14] = [
-    ("key", &["licensekey", "licencekey", "activationkey", "productkey", "serial", "serialkey", "serialnumber"]),
-    ("keyHash", &["keysha256", "licensekeyhash"]),
-    ("id", &["licenseid", "licenceid"]),
-    ("product", &["productcode", "productname"]),
-    ("policy", &["policyid"]),
-    ("plan", &["planname", "edition", "tier", "licensetype", "licencetype"]),
-    ("owner", &["email", "emailaddress", "mail", "customer", "customeremail", "user", "useremail", "licensee"]),
-    ("expiresAt", &["expires", "expireson", "expiry", "expirydate", "expiration", "expirationdate", "validuntil"]),
-    ("notBefore", &["validfrom", "startsat", "startdate"]),
-    ("issuedAt", &["issued", "issuedon", "issuedate", "purchasedate", "purchasedat"]),
-    ("createdAt", &["created", "createdon", "datecreated"]),
-    ("domains", &["domain", "site", "sites", "website", "siteurl"]),
-    ("features", &["feature", "entitlements"]),
-    ("activation.limit", &["seats", "activationlimit", "maxactivations", "activationslimit"]),
+/// The columns, or fields, of a licence, and what other systems call them, without case: letters
+/// and digits alone.
+const SYNONYMS: [(&str, &str); 21] = [
+    ("key", "license licence licensekey licencekey licensecode licencecode licensenumber licencenumber licenseno"),
+    ("key", "licenceno activationkey activationcode productkey registrationkey registrationcode unlockkey unlockcode"),
+    ("key", "cdkey serial serialkey serialnumber serialno serialcode"),
+    ("keyHash", "keysha256 licensekeyhash"),
+    ("id", "licenseid licenceid"),
+    ("product", "productcode productname productid sku"),
+    ("policy", "policyid"),
+    ("status", "licensestatus licencestatus"),
+    ("plan", "planname edition tier licensetype licencetype package variant"),
+    ("owner", "email emailaddress mail customer customeremail user useremail licensee licenseholder licenceholder"),
+    ("owner", "holder buyer buyeremail purchaser purchaseemail billingemail contactemail licensedto registeredto"),
+    ("expiresAt", "expire expires expireson expiredate expiry expirydate expirytime expiration expirationdate"),
+    ("expiresAt", "expiresutc expiresatutc endsat endson enddate validto validtill validuntil"),
+    ("notBefore", "validfrom activefrom startsat startson startdate"),
+    ("issuedAt", "issued issuedon issuedate dateissued purchased purchasedate purchasedat purchasedon orderdate"),
+    ("createdAt", "created createdon datecreated creationdate"),
+    ("domains", "domain site sites website siteurl"),
+    ("features", "feature entitlements"),
+    ("activation.limit", "seats seatcount seatlimit maxseats numberofseats activationlimit activationslimit"),
+    ("activation.limit", "maxactivations allowedactivations activationsallowed timesactivatedmax"),
+    ("activation.limit", "maxmachines machinelimit allowedmachines maxdevices devicelimit alloweddevices"),
 ];
 
 /// Members that have a column of their own. Those of metadata have any name.
@@ -85,11 +92,11 @@ pub(super) fn exported(with_state: bool) -> impl Iterator<Item = &'static str> {
 }
 
 /// The column of this name, as a licence's field is called: with a dot before the member, if it is
-/// one. Case, spaces, underscores and hyphens do not matter, but in the names of metadata.
+/// one. Only letters and digits count, without case, but in the names of metadata.
 pub(super) fn find(name: &str) -> Option<Cow<'static, str>> {
     let plain = || exported(true).chain(IMPORTED);
-    if let Some((object, member)) = name.split_once('.') {
-        let object = plain().find(|column| is_same(column, object) && has_members(column))?;
+    let object = |object| plain().find(|column| is_same(column, object) && has_members(column));
+    if let Some((object, member)) = name.split_once('.').and_then(|(name, member)| Some((object(name)?, member))) {
         let members = MEMBERS.iter().find(|(of, _)| *of == object).map_or(&[][..], |(_, members)| *members);
         let known = members.iter().find(|known| is_same(known, member));
         // Names of metadata have no spaces.
@@ -101,7 +108,8 @@ pub(super) fn find(name: &str) -> Option<Cow<'static, str>> {
         return Some(column.into());
     }
     let folded = fold(name);
-    let synonym = || SYNONYMS.iter().find(|(_, names)| names.contains(&&*folded)).map(|(column, _)| *column);
+    let is_synonym = |names: &str| names.split(' ').any(|name| name == folded);
+    let synonym = || SYNONYMS.iter().find(|(_, names)| is_synonym(names)).map(|(column, _)| *column);
     plain().find(|column| fold(column) == folded).or_else(synonym).map(Cow::from)
 }
 
@@ -140,6 +148,7 @@ pub(super) fn kind(column: &str) -> Cell {
     match (term, column) {
         (Some((_, kind)), _) => *kind,
         (None, "id" | "key" | "keyHash" | "keyPrefix" | "hint" | "product" | "policy" | "owner") => Cell::Text,
+        (None, "status" | "issuedAt" | "notBefore" | "expiresAt" | "createdAt") => Cell::Word,
         (None, "domains" | "addFeatures") => Cell::List,
         (None, "metadata") => Cell::Texts,
         (None, _) => Cell::Json,
@@ -155,8 +164,7 @@ fn is_same(known: &str, given: &str) -> bool {
 }
 
 fn fold(name: &str) -> String {
-    let kept = name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'));
-    kept.flat_map(char::to_lowercase).collect()
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -176,10 +184,10 @@ mod tests {
         let mut names: Vec<_> = columns.iter().map(|column| fold(column)).collect();
         for (column, synonyms) in SYNONYMS {
             assert!(find(column).is_some_and(|found| found == column), "{column}");
-            for synonym in synonyms {
-                assert_eq!(fold(synonym), *synonym);
+            for synonym in synonyms.split(' ') {
+                assert_eq!(fold(synonym), synonym);
                 assert_eq!(find(synonym).as_deref(), Some(column));
-                names.push((*synonym).to_owned());
+                names.push(synonym.to_owned());
             }
         }
         let count = names.len();
@@ -192,12 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn case_spaces_underscores_and_hyphens_do_not_matter() {
+    fn only_letters_and_digits_count_without_case() {
         for (name, column) in [
             ("License Key", "key"),
             ("license_key", "key"),
             ("licenseKey", "key"),
             ("KEY", "key"),
+            ("License Key:", "key"),
+            ("Licence No.", "key"),
+            ("Serial #", "key"),
+            ("CD-Key", "key"),
+            ("Licence/Key", "key"),
+            ("\u{200b}key\u{a0}", "key"),
+            ("License Status", "status"),
+            ("Expires At (UTC)", "expiresAt"),
+            ("valid_till", "expiresAt"),
+            ("maxMachines", "activation.limit"),
             ("expires_at", "expiresAt"),
             ("Expiry-Date", "expiresAt"),
             ("E-Mail", "owner"),

@@ -10,7 +10,7 @@ use countersign::field::FieldError;
 use countersign::id::LicenseId;
 use countersign::key::{Hint, KeyHash};
 use countersign::license::Status;
-use countersign::time::Timestamp;
+use countersign::time::{Start, Timestamp};
 use countersign_app_common::fields::Fields;
 use countersign_bulk::lines::OpenError;
 use countersign_bulk::{Content, FileError, Format, Lines, csv};
@@ -110,7 +110,8 @@ impl Body {
                 Ok(Content::Record(text)) => match format {
                     Format::Ndjson => Fields::from_json(text.as_bytes()).and_then(named),
                     Format::Csv => {
-                        csv::cells(&text, delimiter).map(|cells| table::fields(&columns, &cells)).map_err(refuse)
+                        let cells = csv::cells(&text, delimiter).map_err(refuse);
+                        cells.and_then(|cells| table::fields(&columns, &cells))
                     }
                 },
                 Err(error) => Err(refuse(error)),
@@ -222,15 +223,20 @@ impl Entry {
             draft: Draft::read(&mut fields)?,
             key,
             id: fields.parse("id")?,
-            status: fields.parse("status")?,
-            issued_at: fields.parse("issuedAt")?,
-            created_at: fields.parse("createdAt")?,
+            status: status(&mut fields)?,
+            issued_at: fields.parse("issuedAt")?.map(|Start(at)| at),
+            created_at: fields.parse("createdAt")?.map(|Start(at)| at),
             generation,
             renewal_day: renewal_day(&mut fields)?,
         };
         // An export has these, but the imported licence begins its own.
-        for name in ["updatedAt", "revision", STATE] {
+        for name in ["updatedAt", "revision"] {
             fields.take(name);
+        }
+        if fields.take_some(STATE).is_some_and(|state| !state.is_object()) {
+            let detail =
+                "must be an object, as an export has it; leave it out, or name it `status` or `metadata.state`.";
+            return Err(FieldError::new(STATE, detail).into());
         }
         fields.finish()?;
         Ok(entry)
@@ -250,6 +256,12 @@ impl Entry {
         taken.add(&issued).map_err(|problem| guesses::refuse(ask, problem))?;
         Ok((issued, key))
     }
+}
+
+/// A licence's status, in upper or lower case.
+fn status(fields: &mut Fields) -> Result<Option<Status>, FieldError> {
+    let status = fields.text("status")?.map(|text| text.to_ascii_lowercase().parse()).transpose();
+    status.map_err(|error| fields.error("status", format_args!("{error}.")))
 }
 
 /// `renewalDay`, as an export has it.

@@ -4,11 +4,15 @@
 //! member of an object may have a column of its own: `activation.limit`, `metadata.order`. An empty
 //! cell leaves the field out. `null` is JSON's null, except in a cell that is always a text.
 //!
+//! Other programs save such a table again: spreadsheets write `TRUE`, data frames `5.0`, databases
+//! `NULL` and `\\N`. These are read as what they were.
+//!
 //! Spreadsheets compute a cell that begins as a formula does, and owners come from customers. So
 //! such a cell gets an apostrophe, which reading removes again.
 
 use std::borrow::Cow;
 
+use countersign::field::FieldError;
 use countersign_app_common::fields::Fields;
 use serde_json::{Map, Value};
 
@@ -33,11 +37,14 @@ pub(super) fn write(license: &Map<String, Value>, with_state: bool) -> String {
 }
 
 /// The fields of a row, whose cells are in these columns.
-pub(super) fn fields(columns: &[Option<Cow<'static, str>>], cells: &[Cow<'_, str>]) -> Fields {
+///
+/// # Errors
+/// If a list has a comma: it may be part of an entry or be between two.
+pub(super) fn fields(columns: &[Option<Cow<'static, str>>], cells: &[Cow<'_, str>]) -> Result<Fields, FieldError> {
     let mut fields = Map::new();
     for (column, cell) in columns.iter().zip(cells) {
         let Some(column) = column.as_deref().filter(|_| !cell.is_empty()) else { continue };
-        let value = value(column, unguarded(cell));
+        let value = value(column, unguarded(cell))?;
         match column.split_once('.') {
             None => fields.insert(column.to_owned(), value),
             Some((object, member)) => {
@@ -46,16 +53,36 @@ pub(super) fn fields(columns: &[Option<Cow<'static, str>>], cells: &[Cow<'_, str
             }
         };
     }
-    Fields::new(fields)
+    Ok(Fields::new(fields))
 }
 
-fn value(column: &str, cell: &str) -> Value {
-    match columns::kind(column) {
+fn value(column: &str, cell: &str) -> Result<Value, FieldError> {
+    Ok(match columns::kind(column) {
         Cell::Text => cell.into(),
-        Cell::List if !cell.starts_with('[') && cell != "null" => {
+        _ if cell.eq_ignore_ascii_case("null") || cell == "\\N" => Value::Null,
+        Cell::Word => cell.into(),
+        Cell::List if !cell.starts_with('[') && cell.contains(',') => {
+            let detail =
+                "has a comma; separate its entries by semicolons, or write them as JSON, such as [\"a\",\"b\"].";
+            return Err(FieldError::new(column, detail));
+        }
+        Cell::List if !cell.starts_with('[') => {
             cell.split(SEPARATOR).map(str::trim).filter(|entry| !entry.is_empty()).collect()
         }
-        Cell::List | Cell::Texts | Cell::Json => serde_json::from_str(cell).unwrap_or_else(|_| cell.into()),
+        Cell::List | Cell::Texts | Cell::Json => json(cell),
+    })
+}
+
+/// JSON, with `TRUE` for `true` and `5.0` for `5`; any other text is a string.
+fn json(cell: &str) -> Value {
+    match cell {
+        _ if cell.eq_ignore_ascii_case("true") => true.into(),
+        _ if cell.eq_ignore_ascii_case("false") => false.into(),
+        _ => {
+            let whole = cell.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0'));
+            let number = whole.and_then(|(number, _)| number.parse::<u64>().ok()).map(Value::from);
+            number.unwrap_or_else(|| serde_json::from_str(cell).unwrap_or_else(|_| cell.into()))
+        }
     }
 }
 
@@ -65,8 +92,9 @@ fn cell(column: &str, value: &Value) -> String {
         Value::Array(entries) if columns::kind(column) == Cell::List => {
             let texts: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
             let joined = texts.join(SEPARATOR);
-            // JSON if the list is empty, or an entry contains a semicolon or begins as JSON does.
-            if !texts.is_empty() && self::value(column, &joined) == *value { joined } else { value.to_string() }
+            // JSON if the list is empty, or an entry contains a separator or begins as JSON does.
+            let is_plain = !texts.is_empty() && self::value(column, &joined).is_ok_and(|read| read == *value);
+            if is_plain { joined } else { value.to_string() }
         }
         _ => value.to_string(),
     }
@@ -103,7 +131,7 @@ mod tests {
 
     fn read(line: &str) -> Value {
         let columns: Vec<_> = columns::exported(false).map(|name| Some(name.into())).collect();
-        Value::Object(fields(&columns, &cells(line, b',').unwrap()).into_members())
+        Value::Object(fields(&columns, &cells(line, b',').unwrap()).unwrap().into_members())
     }
 
     #[test]
@@ -113,6 +141,7 @@ mod tests {
                 "metadata": {"a": "x\r\ny,\"z\""}, "owner": "=1;2"}),
             json!({"features": ["a;b", "c"], "domains": ["[::1]"], "requires": ["domain"], "versions": {"from": "1.0"}}),
             json!({"features": ["[x"], "expiresAt": "2027-01-01T00:00:00Z", "activation": null}),
+            json!({"features": ["a,b", "c"], "users": ["NULL"], "requires": ["\\N"], "plan": "NULL"}),
             json!({"features": ["=a", "b"], "owner": " \u{a0}padded ", "hint": "'-12", "plan": "\"quoted\""}),
         ] {
             assert_eq!(read(&write(license.as_object().unwrap(), false)), license);
@@ -146,6 +175,28 @@ mod tests {
         let cells = ["k-1", "machine", "5", "17", "1.0", "a; b ;", ""].map(Cow::from);
         let expected = json!({"key": "k-1", "activation": {"per": "machine", "limit": 5}, "metadata": {"order": "17"},
             "versions": {"from": "1.0"}, "features": ["a", "b"]});
-        assert_eq!(Value::Object(fields(&columns, &cells).into_members()), expected);
+        assert_eq!(Value::Object(fields(&columns, &cells).unwrap().into_members()), expected);
+    }
+
+    #[test]
+    fn what_other_tools_make_of_a_cell_is_read_as_what_it_was() {
+        for (column, cell, expected) in [
+            ("weakKey", "TRUE", json!(true)),
+            ("activation.strict", "False", json!(false)),
+            ("activation.limit", "5.0", json!(5)),
+            ("graceSeconds", "86400.00", json!(86_400)),
+            ("graceSeconds", "1.5", json!(1.5)),
+            ("domains", "NULL", Value::Null),
+            ("expiresAt", "\\N", Value::Null),
+            ("expiresAt", "46053", json!("46053")),
+            ("plan", "NULL", json!("NULL")),
+            ("owner", "TRUE", json!("TRUE")),
+            ("versions.from", "5.0", json!("5.0")),
+            ("features", "a;b", json!(["a", "b"])),
+            ("features", "[\"a, b\"]", json!(["a, b"])),
+        ] {
+            assert_eq!(value(column, cell).ok(), Some(expected), "{column} {cell}");
+        }
+        assert!(value("features", "a, b").is_err() && value("domains", "example.com,example.org").is_err());
     }
 }
