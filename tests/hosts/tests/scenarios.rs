@@ -133,8 +133,15 @@ fn is_as_documented(scenario: &Scenario, answer: &Answer) -> Result<()> {
     if scenario.answer.is_some() && scenario.method == "POST" && !scenario.is_form() {
         let body = scenario.request_body();
         let mut body: Value = serde_json::from_str(countersign::body::text(&body).map_err(|error| anyhow!(error))?)?;
-        // `null` is the same as a field that is left out.
-        body.as_object_mut().context("not an object")?.retain(|_, value| !value.is_null());
+        let fields = body.as_object_mut().context("not an object")?;
+        // As the document says, `null` is the same as a field that is left out, and white space at
+        // the ends of these fields does not matter.
+        fields.retain(|_, value| !value.is_null());
+        for name in ["product", "domain", "version", "releasedAt"] {
+            if let Some(Value::String(text)) = fields.get_mut(name) {
+                *text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').into();
+            }
+        }
         document.check_request("POST", &scenario.path, &body)?;
     }
     Ok(())
