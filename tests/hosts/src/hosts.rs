@@ -138,7 +138,7 @@ impl Host {
             // Spin refuses to start with a label that its configuration lacks, and denies all
             // others.
             Self::Spin | Self::SpinSqlite | Self::Spin3 => {
-                &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied")]
+                &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied"), (Fault::Corrupt, "other")]
             }
         }
     }

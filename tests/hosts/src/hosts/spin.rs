@@ -18,12 +18,18 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
     if !setup.repository_manifest {
         fs::write(&manifest, toml::to_string(&self::manifest(component, setup)?)?)?;
     }
-    let logs = directory.join("logs");
+    let (state, logs) = (directory.join("state"), directory.join("logs"));
+    if setup.fault == Some(Fault::Corrupt) {
+        fs::create_dir_all(&state)?;
+        for database in ["sqlite_key_value.db", "sqlite_db.db"] {
+            fs::write(state.join(database), "not a database")?;
+        }
+    }
     Process::start(&logs, |address| {
         let mut command = Command::new(&binary);
         command.arg("up").arg("--from").arg(&manifest).arg("--listen").arg(address.to_string());
         // Without `--quiet`, a component's output is in the log directory and in Spin's output.
-        command.arg("--quiet").arg("--state-dir").arg(directory.join("state")).arg("--log-dir").arg(&logs);
+        command.arg("--quiet").arg("--state-dir").arg(&state).arg("--log-dir").arg(&logs);
         command.args(setup.exported.lines()).args(&setup.arguments);
         command
     })

@@ -23,7 +23,7 @@ pub(crate) fn of(host: Host) -> &'static [(Fault, &'static str)] {
     match host {
         Host::Native => &[(Fault::Unknown, "no-such-database"), (Fault::Corrupt, "other")],
         // Spin refuses to start with a label that its configuration lacks, and denies all others.
-        _ => &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied")],
+        _ => &[(Fault::Unknown, "access-denied"), (Fault::Denied, "access-denied"), (Fault::Corrupt, "other")],
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the store adapters for Spin share: `settings` from Spin's variables, `journal` to standard
-//! output, and the label of the store.
+//! output, the label of the store, and what its errors mean.
 //!
 //! An adapter implements `store` for its type and exports the type with [`bindings`]. The other two
 //! interfaces are implemented here.
@@ -56,6 +56,15 @@ impl<Adapter: store::Guest> journal::Guest for Adapter {
 pub fn store_label() -> Result<String, store::Error> {
     let label = variable("store").map_err(store::Error::Unavailable)?;
     Ok(label.unwrap_or_else(|| "default".into()))
+}
+
+/// The error of a store that failed with this text of Spin's. A retry may help, except where the
+/// store's file is damaged.
+#[must_use]
+pub fn failure(text: String) -> store::Error {
+    // SQLite's messages for `SQLITE_NOTADB` and `SQLITE_CORRUPT`.
+    let is_damaged = ["file is not a database", "malformed"].iter().any(|message| text.contains(message));
+    if is_damaged { store::Error::Other(text) } else { store::Error::Unavailable(text) }
 }
 
 /// The value of a variable, if it is set. An empty value counts as not set, because a manifest must

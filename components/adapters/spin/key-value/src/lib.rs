@@ -14,7 +14,7 @@ use countersign_adapter_spin_common::bindings::exports::countersign::license::st
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
 use countersign_adapter_spin_common::spin::fermyon::spin::key_value::{self, Store};
-use countersign_adapter_spin_common::store_label;
+use countersign_adapter_spin_common::{failure, store_label};
 
 #[allow(unsafe_code)]
 mod export {
@@ -109,6 +109,6 @@ fn error(error: key_value::Error) -> Error {
         key_value::Error::StoreTableFull => Error::Unavailable("too many stores are open".into()),
         // Spin's limit on concurrent calls has no variant of its own.
         key_value::Error::Other(text) if text == "too many requests" => Error::Throttled,
-        key_value::Error::Other(text) => Error::Unavailable(text),
+        key_value::Error::Other(text) => failure(text),
     }
 }

@@ -11,7 +11,7 @@ use countersign_adapter_spin_common::bindings::exports::countersign::license::st
     Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
 };
 use countersign_adapter_spin_common::spin::fermyon::spin::sqlite::{self, Connection, RowResult, Value};
-use countersign_adapter_spin_common::store_label;
+use countersign_adapter_spin_common::{failure, store_label};
 
 #[allow(unsafe_code)]
 mod export {
@@ -193,6 +193,6 @@ fn error(error: sqlite::Error) -> Error {
         sqlite::Error::AccessDenied => Error::AccessDenied,
         sqlite::Error::InvalidConnection => Error::Unavailable("the connection was closed".into()),
         sqlite::Error::DatabaseFull => Error::Other("the database is full".into()),
-        sqlite::Error::Io(text) => Error::Unavailable(text),
+        sqlite::Error::Io(text) => failure(text),
     }
 }
