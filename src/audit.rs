@@ -21,6 +21,10 @@ pub const BEGINNING: [u8; 32] = [0; 32];
 /// `rest`, in hexadecimal.
 pub const ERASED: &str = "audit.erased";
 
+/// The member of an event's `after` with the [`check`] of a secret that was generated for its
+/// subject.
+pub const CHECK: &str = "check";
+
 /// The members of a licence that are personal data of its owner.
 pub const PERSONAL: [&str; 2] = ["owner", "metadata"];
 
@@ -68,6 +72,15 @@ pub fn take_personal(action: &str, before: &mut Value, after: &mut Value) -> Opt
 /// The commitment to personal data, given in its canonical form: its hash with a random salt.
 pub fn commit(salt: &[u8; 16], personal: &str) -> [u8; 32] {
     sha256([b"countersign personal data".as_slice(), salt, personal.as_bytes()])
+}
+
+/// What an event says of a key or token that was generated for its subject, so that another hash in
+/// its place is noticed. It is a hash of the secret's hash.
+///
+/// Nobody finds a secret of 128 random bits from this. Of a key from elsewhere, which may be a
+/// short one, no event has a check: whoever reads events could try all such keys.
+pub fn check(subject: &str, hash: &[u8; 32]) -> [u8; 32] {
+    sha256([b"countersign generated secret", subject.as_bytes(), hash])
 }
 
 /// The content that an event was hashed with, of an event as the API shows it. `None` if its
@@ -143,6 +156,13 @@ mod tests {
         );
         let commitment = crate::hex::encode(&commit(&[7; 16], &personal.to_string()));
         assert_eq!(commitment, "9b9f537b9461496bc424958244067fa74b5acfc8957cde1e86e452b1f7b770fe");
+    }
+
+    /// Nor does this one.
+    #[test]
+    fn a_check_is_the_same_in_every_version() {
+        let check = crate::hex::encode(&check("lic_00000000000000000000000000", &[7; 32]));
+        assert_eq!(check, "e4f7bd0a9d63adeeaffe22285056139d7f3b73e7acb26dc33ef9cb116a43d2dd");
     }
 
     #[test]

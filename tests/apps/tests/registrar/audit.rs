@@ -214,6 +214,33 @@ fn data_that_is_as_its_events_say_has_no_fault() {
     }
 }
 
+/// Gives a licence another key, wherever the database has it.
+fn another_key(hash: &str, id: &str) -> String {
+    format!(
+        "UPDATE keys SET hash = '{hash}' WHERE hash = (SELECT key_hash FROM licenses WHERE id = '{id}');
+         UPDATE licenses SET key_hash = '{hash}' WHERE id = '{id}'"
+    )
+}
+
+#[test]
+fn events_tell_nothing_of_a_secret_that_could_be_tried() {
+    let (registrar, ids) = varied();
+    let own = json!({ "product": "acme", "plan": "pro", "key": "123456", "allowWeakKeys": true });
+    let imported = registrar.post("/api/v1/licenses", &own).expect(201);
+    let at = |id: &str| format!("/api/v1/licenses/{id}/rotate-key");
+    registrar.post(&at(&ids[1]), &json!({ "key": "654321", "allowWeakKeys": true })).expect(200);
+    let (all, _) = events(&registrar, 100);
+    let checks = |id: &Value| -> Vec<&Value> {
+        all.iter().filter(|event| event["subject"] == *id).filter_map(|event| event["after"].get("check")).collect()
+    };
+    assert!(checks(&imported["id"]).is_empty());
+    let rotated = checks(&json!(ids[1]));
+    assert!(matches!(rotated[..], [Value::String(_), Value::String(_), Value::Null]), "{rotated:?}");
+    for limit in [2, 500] {
+        assert_eq!(faults(&registrar, limit), []);
+    }
+}
+
 #[test]
 fn data_that_was_changed_without_an_event_is_found() {
     let key = "1".repeat(64);
@@ -238,6 +265,10 @@ fn data_that_was_changed_without_an_event_is_found() {
         (&|ids| format!("UPDATE tokens SET role = 'admin' WHERE id = '{}'", ids[5]), "DIFFERS", Some(5)),
         (&|ids| format!("UPDATE tokens SET products = '[\"x\"]' WHERE id = '{}'", ids[5]), "DIFFERS", Some(5)),
         (&|ids| format!("DELETE FROM tokens WHERE id = '{}'", ids[5]), "MISSING", Some(5)),
+        // Another secret in the place of one that was generated.
+        (&|ids| format!("UPDATE tokens SET hash = zeroblob(32) WHERE id = '{}'", ids[5]), "DIFFERS", Some(5)),
+        (&|ids| another_key(&key, &ids[0]), "DIFFERS", Some(0)),
+        (&|ids| another_key(&key, &ids[1]), "DIFFERS", Some(1)),
         (&|_| "UPDATE tokens SET revoked_at = NULL".into(), "DIFFERS", None),
         (
             &|_| {

@@ -5,10 +5,11 @@
 //! event. So each event's `before` is compared with the `after` of the event before it on the same
 //! resource, the last `after` with the resource, and each resource and key with its events.
 //!
-//! Not compared are the hashes of keys and tokens, which are in no event, and what
-//! does not belong to a resource: counts of validations, stored answers, terms of the search.
+//! The hashes of keys and tokens are in no event, but a check of those that were generated is. Not
+//! compared are the hashes of other keys, and what does not belong to a resource: counts of
+//! validations, stored answers, terms of the search.
 
-use countersign::audit::{BEGINNING, ERASED, PERSONAL, content, link, rest};
+use countersign::audit::{BEGINNING, CHECK, ERASED, PERSONAL, check, content, link, rest};
 use countersign::crockford;
 use countersign::hex;
 use countersign::id::LicenseId;
@@ -46,15 +47,21 @@ const HISTORY: &str = "
 const LAST: &str = "
     SELECT before, after, personal, erased FROM events
     WHERE subject = ?1 AND +action NOT IN (SELECT value FROM json_each(?2)) ORDER BY number DESC LIMIT 1";
-/// Tables of resources other than licences: each row's id, and whether it has an event.
+/// Tables of resources other than licences: each row's id, whether it has an event, and of tokens
+/// the check in their events and the hash that it is of.
 const ROWS: [&str; 3] = [
-    "SELECT number, code, EXISTS (SELECT 1 FROM events WHERE subject = code) FROM products
+    "SELECT number, code, EXISTS (SELECT 1 FROM events WHERE subject = code), NULL FROM products
      WHERE number > ?1 ORDER BY number LIMIT ?2",
-    "SELECT number, id, EXISTS (SELECT 1 FROM events WHERE subject = policies.id) FROM policies
+    "SELECT number, id, EXISTS (SELECT 1 FROM events WHERE subject = policies.id), NULL FROM policies
      WHERE number > ?1 ORDER BY number LIMIT ?2",
-    "SELECT number, id, EXISTS (SELECT 1 FROM events WHERE subject = tokens.id) FROM tokens
-     WHERE number > ?1 ORDER BY number LIMIT ?2",
+    "SELECT number, id, EXISTS (SELECT 1 FROM events WHERE subject = tokens.id),
+        (SELECT json_extract(after, '$.check') FROM events WHERE subject = tokens.id ORDER BY number LIMIT 1), hash
+     FROM tokens WHERE number > ?1 ORDER BY number LIMIT ?2",
 ];
+/// The check of a licence's key in its events. That of a key which cannot be checked is `null`.
+const LAST_CHECK: &str = "
+    SELECT json_extract(after, '$.check') FROM events
+    WHERE subject = ?1 AND json_type(after, '$.check') IS NOT NULL ORDER BY number DESC LIMIT 1";
 /// Each key, with the licence that has it now, and whether the licence has an event.
 const KEYS: &str = "
     SELECT keys.hash, keys.license, keys.retired, licenses.id,
@@ -151,7 +158,17 @@ pub(crate) fn accounts_for(issued: &IssuedLicense) -> Result<bool, Problem> {
     let row = db::query_one(LAST, vec![text(id), of_state()])?;
     let Some(row) = row else { return Ok(false) };
     let ([_, last], is_erased) = (events::states(&row, [0, 1, 2])?, row.optional_integer(3)?.is_some());
-    Ok(last.is_some_and(|last| is_same(Some(&last), Some(&Value::Object(issued.view())), is_erased)))
+    if !last.is_some_and(|last| is_same(Some(&last), Some(&Value::Object(issued.view())), is_erased)) {
+        return Ok(false);
+    }
+    let check = db::query_one(LAST_CHECK, vec![text(id)])?;
+    let check = check.as_ref().map(|row| row.optional_text(0)).transpose()?.flatten();
+    Ok(is_checked(check, id, issued.key.as_bytes()))
+}
+
+/// Whether a hash is the one that the events tell of, if they do.
+fn is_checked(told: Option<&str>, id: &str, hash: &[u8; 32]) -> bool {
+    told.is_none_or(|told| told == hex::encode(&check(id, hash)))
 }
 
 fn of_state() -> db::Value {
@@ -303,9 +320,12 @@ impl Report {
         let Some(query) = ROWS.get(table) else { return self.licenses(after, limit) };
         let rows = db::query(query, vec![integer(after), integer(limit)])?;
         for row in &rows {
+            let id = row.text(1)?;
+            let check = row.optional_text(3)?;
             if row.integer(2)? == 0 {
-                let id = row.text(1)?;
                 self.add("NO_EVENT", id, None, format!("{id} has no event."));
+            } else if check.is_some() && !is_checked(check, id, &row.hash(4)?) {
+                self.add("DIFFERS", id, None, format!("{id} is another token than its events tell of."));
             }
         }
         self.checked += rows.len() as u32;
@@ -336,6 +356,8 @@ impl Report {
                     self.add("DIFFERS", id, None, format!("Columns of {id} are not as its record says."));
                 } else if row.integer(column + 5)? == 0 {
                     self.add("DIFFERS", id, None, format!("The key of {id} is not among its keys."));
+                } else if !is_checked(row.optional_text(column + 6)?, id, issued.key.as_bytes()) {
+                    self.add("DIFFERS", id, None, format!("The key of {id} is another one than its events tell of."));
                 }
             }
             self.checked += rows.len() as u32;
@@ -412,6 +434,8 @@ fn is_same(one: Option<&Value>, other: Option<&Value>, is_erased: bool) -> bool 
 
 fn normal(mut state: Map<String, Value>) -> Map<String, Value> {
     state.remove("lastUsedAt");
+    // Of the events that tell of a secret only.
+    state.remove(CHECK);
     if let Some(terms) = IssuedLicense::normal_record(&state).or_else(|| policies::normal_terms(&state)) {
         state.extend(terms);
     }

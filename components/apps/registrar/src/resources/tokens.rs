@@ -1,6 +1,8 @@
 //! Tokens: who may do what. The database has only their hashes; a token itself is shown once.
 
+use countersign::audit::{self, CHECK};
 use countersign::field::FieldError;
+use countersign::hex;
 use countersign::name::{DisplayName, Product};
 use countersign::time::{End, Timestamp};
 use serde_json::{Map, Value, json};
@@ -95,7 +97,9 @@ pub(crate) fn create(ask: &Ask<'_>) -> Result<Response, Problem> {
         ]);
         view.extend(expires_at.map(|end| ("expiresAt".into(), json!(end))));
         view.extend(products.clone().map(|products| ("products".into(), products)));
-        change.event("token.created", &id, None, Some(Value::Object(view.clone())));
+        let mut told = view.clone();
+        told.insert(CHECK.into(), json!(hex::encode(&audit::check(&id, &token::hash(&token)))));
+        change.event("token.created", &id, None, Some(Value::Object(told)));
         view.insert("token".into(), json!(token));
         Ok((change, Answer::created(format!("/api/v1/tokens/{id}"), Value::Object(view), 1)))
     })

@@ -735,8 +735,8 @@ fn a_record_that_none_can_follow_is_counted_and_left_alone() {
 #[test]
 fn a_licence_that_is_not_as_its_events_say_is_not_the_truth() {
     let registrar = start();
-    let licences = [issue(&registrar, json!({})), issue(&registrar, json!({})), issue(&registrar, json!({}))];
-    let [forged, deleted, honest] = &licences;
+    let licences = [0; 4].map(|_| issue(&registrar, json!({})));
+    let [forged, deleted, honest, rekeyed] = &licences;
     registrar.post(&format!("{}/suspend", path(forged)), &json!({})).expect(200);
     registrar.post(&format!("{}/suspend", path(honest)), &json!({})).expect(200);
     let database = registrar.database();
@@ -746,6 +746,11 @@ fn a_licence_that_is_not_as_its_events_say_is_not_the_truth() {
         WHERE id = ?1";
     database.execute(resume, (id(forged), generation)).unwrap();
     database.execute("DELETE FROM licenses WHERE id = ?1", [id(deleted)]).unwrap();
+    // Another key in the place of the one that was generated.
+    let rekey = "UPDATE keys SET hash = ?2 WHERE license = ?1; UPDATE licenses SET key_hash = ?2 WHERE id = ?1";
+    for statement in rekey.split("; ") {
+        database.execute(statement, (id(rekeyed), "2".repeat(64))).unwrap();
+    }
     // A key of nobody, with a record that would be valid.
     let record = "SELECT json_set(record, '$.generation', 99) FROM licenses WHERE id = ?1";
     let record: String = database.query_row(record, [id(forged)], |row| row.get(0)).unwrap();
@@ -753,13 +758,15 @@ fn a_licence_that_is_not_as_its_events_say_is_not_the_truth() {
     for dry_run in [true, false] {
         let report = registrar.post("/api/v1/reconcile", &json!({ "dryRun": dry_run })).expect(200);
         let named: BTreeSet<_> = report["unaccounted"].as_array().unwrap().iter().map(id_of).collect();
-        assert_eq!(named, BTreeSet::from([id(forged), id(deleted)]));
+        assert_eq!(named, BTreeSet::from([id(forged), id(deleted), id(rekeyed)]));
         assert_eq!(report["repaired"], 0);
     }
     assert_eq!(code(&registrar, &forged["key"]), "SUSPENDED");
     assert_eq!(code(&registrar, &deleted["key"]), "VALID");
     assert_eq!(code(&registrar, &honest["key"]), "SUSPENDED");
-    assert!(!registrar.world().entries.contains_key(&format!("license:{}", "1".repeat(64))));
+    for forged in ["1", "2"] {
+        assert!(!registrar.world().entries.contains_key(&format!("license:{}", forged.repeat(64))));
+    }
 }
 
 fn id_of(id: &Value) -> String {

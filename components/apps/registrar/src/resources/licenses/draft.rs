@@ -137,6 +137,7 @@ impl Draft {
             owner: self.owner.clone(),
             metadata: self.metadata.clone(),
             weak_key: key.is_weak,
+            is_key_generated: key.generated.is_some(),
             ..IssuedLicense::of_record(key.hash, record, ask.now)
         };
         issued.set_terms(&terms);

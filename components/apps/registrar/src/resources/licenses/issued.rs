@@ -1,5 +1,7 @@
 //! A licence as its vendor knows it: the record that validators read, and what only vendors need.
 
+use countersign::audit::{self, CHECK};
+use countersign::hex;
 use countersign::key::{KeyHash, Reading};
 use countersign::license::{Format, License, RecordError};
 use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
@@ -46,6 +48,8 @@ pub(crate) struct IssuedLicense {
     pub(crate) key: KeyHash,
     /// Whether the key may be guessed over the network: its vendor allowed it.
     pub(crate) weak_key: bool,
+    /// Whether the key is being generated: the event that tells of it has its check.
+    pub(crate) is_key_generated: bool,
     pub(crate) record: License,
     pub(crate) policy: Option<String>,
     pub(crate) max_domains: Option<u32>,
@@ -64,6 +68,7 @@ impl IssuedLicense {
             number: 0,
             key,
             weak_key: false,
+            is_key_generated: false,
             record,
             policy: None,
             max_domains: None,
@@ -116,6 +121,7 @@ impl IssuedLicense {
             updated_at: row.moment(8)?,
             revision: row.count(9)?,
             weak_key: row.integer(10)? != 0,
+            is_key_generated: false,
         })
     }
 
@@ -133,6 +139,15 @@ impl IssuedLicense {
         view.extend(self.policy.as_ref().map(|policy| ("policy".into(), json!(policy))));
         view.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
         view.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
+        view
+    }
+
+    /// The licence as the event that gives it its key shows it. A key that is not checked has the
+    /// check `null`, which takes the place of an earlier one.
+    fn view_with_check(&self) -> Map<String, Json> {
+        let mut view = self.view();
+        let check = || hex::encode(&audit::check(self.record.id.as_str(), self.key.as_bytes()));
+        view.insert(CHECK.into(), json!(self.is_key_generated.then(check)));
         view
     }
 
@@ -201,7 +216,8 @@ impl IssuedLicense {
         change.run(INSERT, self.columns());
         change.run(INSERT_TERMS, self.terms_of(DOMAIN, self.domains()));
         change.run(INSERT_TERMS, self.terms_of(SEARCH, self.search_terms()));
-        change.event(action, self.record.id.as_str(), None, Some(Json::Object(self.view())));
+        let view = if self.is_key_generated { self.view_with_check() } else { self.view() };
+        change.event(action, self.record.id.as_str(), None, Some(Json::Object(view)));
     }
 
     /// Replaces the licence as it was `before`. Does nothing if both are equal.
@@ -239,7 +255,8 @@ impl IssuedLicense {
         if is_delivered {
             change.deliver(&self.record.id, &self.key, &self.record);
         }
-        let (before, after) = (Json::Object(before.view()), Json::Object(self.view()));
+        let after = if is_rotated { self.view_with_check() } else { self.view() };
+        let (before, after) = (Json::Object(before.view()), Json::Object(after));
         change.event(action, self.record.id.as_str(), Some(before), Some(after));
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         let mut after = before.clone();
         after.key = key.hash;
         after.weak_key = key.is_weak;
+        after.is_key_generated = key.generated.is_some();
         after.record.hint = key.hint;
         let (change, mut answer) = replace(ask, "license.key-rotated", &before, after)?;
         if let (Some(text), Value::Object(body)) = (key.generated, &mut answer.body) {

@@ -91,12 +91,15 @@ pub(crate) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM licenses AS
 pub(crate) const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.key_hash = ?1");
 
 /// Those after the number `?1`, at most `?2`, with copies of members of the record, the id, whether
-/// there is an event, and whether the key is known as the licence's.
+/// there is an event, whether the key is known as the licence's, and the check of the key, if it
+/// was generated.
 pub(crate) const FOR_AUDIT: &str = concat!(
     "SELECT ",
     columns!(),
     ", l.product, l.status, l.expires_at, l.id, EXISTS (SELECT 1 FROM events WHERE subject = l.id),",
-    " EXISTS (SELECT 1 FROM keys WHERE hash = l.key_hash AND license = l.id AND retired IS NULL)",
+    " EXISTS (SELECT 1 FROM keys WHERE hash = l.key_hash AND license = l.id AND retired IS NULL),",
+    " (SELECT json_extract(after, '$.check') FROM events WHERE subject = l.id",
+    " AND json_type(after, '$.check') IS NOT NULL ORDER BY number DESC LIMIT 1)",
     " FROM licenses AS l WHERE l.number > ?1 ORDER BY l.number LIMIT ?2"
 );
 
