@@ -1,6 +1,7 @@
 //! The decision on a request: a function of the licence, its usage state, the request and a moment.
 
 use crate::{
+    domain::Domain,
     holder::{Holder, Per},
     license::{ExpiryBasis, ExpiryStrategy, License, Requirement, Status},
     request::Request,
@@ -46,8 +47,11 @@ impl<'a> Case<'a> {
     pub fn new(license: &'a License, request: &'a Request) -> Self {
         let policy = license.seat_policy.as_ref();
         let domain = request.domain().filter(|_| policy.is_some_and(|policy| policy.per == Per::Domain));
-        let is_uncounted =
-            domain.is_some_and(|domain| license.uncounted_domains.iter().any(|name| name.covers(domain)));
+        let is_uncounted = |domain: &Domain| license.uncounted_domains.iter().any(|name| name.covers(domain));
+        let ignores_www = policy.is_some_and(|policy| policy.ignore_www) && !license.uncounted_domains.is_empty();
+        let is_uncounted = domain.is_some_and(|domain| {
+            is_uncounted(domain) || ignores_www && domain.without_www().is_some_and(|bare| is_uncounted(&bare))
+        });
         let holder = match (policy, domain) {
             _ if is_uncounted => None,
             (Some(policy), Some(domain)) if policy.ignore_www => Some(Holder::site(&license.id, domain)),

@@ -153,9 +153,16 @@ impl Domain {
         if self.kind == Kind::Address {
             return (self.text.clone(), None);
         }
+        let bare = self.without_www().map_or_else(|| self.text.clone(), |bare| bare.text);
+        let www = format!("www.{bare}");
+        (bare, Some(www))
+    }
+
+    /// The name of its site without the leading `www.` that this one has.
+    pub(crate) fn without_www(&self) -> Option<Self> {
         // `www.com` is a name of its own, and not one of the site `com`.
-        let bare = self.text.strip_prefix("www.").filter(|bare| bare.contains('.')).unwrap_or(&self.text);
-        (bare.to_owned(), Some(format!("www.{bare}")))
+        let bare = self.text.strip_prefix("www.").filter(|bare| bare.contains('.'))?;
+        Some(Self { text: bare.to_owned(), kind: Kind::Name })
     }
 
     fn ipv6(address: Ipv6Addr) -> Self {

@@ -111,7 +111,8 @@ impl Reading {
         Ok(Self {
             hash: KeyHash::of(text.as_bytes()),
             untrimmed: (text.len() < given.len()).then(|| KeyHash::of(given.as_bytes())),
-            looks_mistyped: resembles_printed_shape(text),
+            // A label may be pasted with it: `Key: ACME-…`.
+            looks_mistyped: text.rsplit([':', '=']).next().is_some_and(resembles_printed_shape),
         })
     }
 

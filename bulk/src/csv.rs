@@ -34,7 +34,7 @@ pub fn delimiter(header: &str) -> u8 {
         header.bytes().filter(is_found).count()
     };
     // Of equal counts the last wins.
-    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
+    [b'|', b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
 /// Where the cells of a record are, and where it ends.

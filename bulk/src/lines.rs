@@ -178,7 +178,7 @@ impl<R: Read> Lines<R> {
             let refuse = |error| FileError::Header(self.number, error);
             let first = first_line(rest).ok_or(LineError::TooLong).map_err(refuse)?;
             let line = str::from_utf8(&rest[..first]).map_err(|_| refuse(LineError::NotUtf8))?;
-            if line.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | MARK)).is_empty() {
+            if line.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | MARK)).is_empty() {
                 self.head.blank += 1;
                 self.consume(first);
                 continue;

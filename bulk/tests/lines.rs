@@ -111,7 +111,9 @@ fn the_delimiter_is_recognised() {
     for (file, delimiter) in [
         ("key;plan\na;1,5\n", b';'),
         ("key\tplan\na\t1,5\n", b'\t'),
+        ("key|plan\na|1,5\n", b'|'),
         ("\"key;x\",plan\na,\"1,5\"\n", b','),
+        ("key|x,plan\na,\"1,5\"\n", b','),
         ("sep=;\nkey;plan\na;1,5\n", b';'),
         ("\"sep=|\"\r\nkey|plan\r\na|1,5\r\n", b'|'),
         ("sep=\t\nkey\tplan\na\t1,5\n", b'\t'),
@@ -211,7 +213,7 @@ fn saved() -> impl Strategy<Value = Saved> {
     let rows = (2usize..5).prop_flat_map(move |columns| {
         prop::collection::vec((prop::collection::vec(cell.clone(), columns), style.clone()), 0..12)
     });
-    (prop_oneof![Just(','), Just(';'), Just('\t')], 0u8..4, rows, any::<bool>()).prop_map(
+    (prop_oneof![Just(','), Just(';'), Just('\t'), Just('|')], 0u8..4, rows, any::<bool>()).prop_map(
         |(delimiter, encoding, rows, ends_with_line_end)| Saved { delimiter, encoding, rows, ends_with_line_end },
     )
 }

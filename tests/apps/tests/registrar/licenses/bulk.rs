@@ -221,6 +221,12 @@ fn a_table_that_other_programs_saved_again_is_imported() {
     assert_eq!((license.get("expiresAt"), &license["domains"]), (None, &json!([])));
     let seats = &license["activation"];
     assert_eq!((&seats["limit"], &seats["strict"]), (&json!(5), &json!(false)));
+    let body = "key|product|plan\n=\"SAVED-0003-AAAA\"|acme|pro\n\"=\"\"SAVED-0004-AAAA\"\"\"|acme|pro\n";
+    let report = import(&registrar, "", CSV, body).expect(200);
+    assert_eq!(report["imported"], 2, "{report}");
+    for key in ["SAVED-0003-AAAA", "SAVED-0004-AAAA"] {
+        assert_eq!(code(&registrar, &json!(key)), "VALID");
+    }
     let serial = "key,product,plan,expires\nSAVED-0002-AAAA,acme,pro,46053\n";
     let report = import(&registrar, "", CSV, serial).expect(200);
     let error = &report["errors"][0];

@@ -119,6 +119,9 @@ pub(super) fn read(names: &[String], line: u64) -> Result<Vec<Option<Cow<'static
     let named = || (1..).zip(names).filter(|(_, name)| !name.is_empty());
     let columns: Vec<_> = names.iter().map(|name| find(name)).collect();
     if columns.iter().all(Option::is_none) && named().next().is_some() {
+        if names[0].starts_with(['{', '[']) {
+            return refuse("It is JSON and not CSV; import NDJSON, which has one JSON object a line.".into());
+        }
         // They are not repeated: they may be keys, in a file without column names.
         return refuse(
             "None of them is known; they must be those of an export, such as `key`, `product` and `plan`.".into(),
@@ -244,5 +247,7 @@ mod tests {
         let data = detail(&["AAAA-BBBB-1", "acme"]);
         assert!(data.contains("None of them is known") && !data.contains("AAAA"), "{data}");
         assert!(!detail(&["key", &"k".repeat(100)]).contains("kk"));
+        let json = detail(&["{\"key\":\"AAAA-BBBB-1\"", "\"plan\":\"pro\"}"]);
+        assert!(json.contains("It is JSON and not CSV") && !json.contains("AAAA"), "{json}");
     }
 }

@@ -111,6 +111,11 @@ fn guarded(cell: String) -> String {
 }
 
 fn unguarded(cell: &str) -> &str {
+    // Some programs write `="007"` so that spreadsheets leave digits as they are.
+    let text = cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
+    if let Some(text) = text.filter(|text| !text.contains('"')) {
+        return text;
+    }
     cell.strip_prefix('\'').filter(|_| is_formula(cell)).unwrap_or(cell)
 }
 
@@ -150,7 +155,8 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula_and_each_reads_as_it_was() {
-        for formula in ["=HYPERLINK(\"http://x\")", "@SUM(1)", "-2+3", "+1+1", " =1", "\t=1", "\u{ff1d}1", "\r1", "\n1"]
+        for formula in
+            ["=HYPERLINK(\"http://x\")", "=\"1\"", "@SUM(1)", "-2+3", "+1+1", " =1", "\t=1", "\u{ff1d}1", "\r1", "\n1"]
         {
             for text in [formula.to_owned(), format!("'{formula}"), format!("'''{formula}")] {
                 let license = json!({ "owner": text });
@@ -159,6 +165,9 @@ mod tests {
                 assert_eq!(*cell, format!("'{text}"));
                 assert_eq!(read(&written), license);
             }
+        }
+        for (cell, text) in [("=\"007\"", "007"), ("=\"\"", ""), ("=\"a\"&\"b\"", "=\"a\"&\"b\"")] {
+            assert_eq!(unguarded(cell), text);
         }
         for text in ["'", "'a", "O'Brien", "a=1", "'a=1", "1-2"] {
             let license = json!({ "owner": text });
