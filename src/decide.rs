@@ -5,7 +5,7 @@ use crate::{
     holder::{Holder, Per},
     license::{ExpiryBasis, ExpiryStrategy, License, Requirement, Status},
     request::Request,
-    state::{Seat, State},
+    state::{Seat, State, Used},
     terms::{Manage, SeatPolicy},
     time::Timestamp,
     verdict::{Code, Occupancy, Remaining, Verdict, Warning},
@@ -173,13 +173,13 @@ impl<'a> Findings<'a> {
             term: Term::of(license, state, request, now),
             standing: Standing::of(case, state, now),
             remaining: allowance.map(|allowance| {
-                let (used, period) = state.used(allowance, now);
+                let Used { used, resets_at, .. } = state.used(license, allowance, now);
                 Remaining {
                     name: allowance.name.clone(),
                     limit: allowance.limit,
                     ceiling: allowance.ceiling(),
                     used,
-                    resets_at: allowance.period.end(period),
+                    resets_at,
                 }
             }),
         }

@@ -17,15 +17,17 @@
 //! `expiresAt`, `"expiryBasis": "first-validation"` (or `"first-activation"`) and
 //! `"durationSeconds": 2592000`, or `"duration": "P1M"` for a duration on the calendar. A licence
 //! that ends on the last day of a month, and is to be renewed by months from a later one, has
-//! `"renewalDay": 31`.
+//! `"renewalDay": 31`. An allowance can have a `period` such as `"P3M"`, and `"begins": "license"`
+//! or a day of the month, such as `"begins": 15`.
 //!
 //! Optional fields are `hint`, `notBefore`, `expiresAt`, `versions`, `activation`, `leaseSeconds`,
-//! `manage` and `returns`. Fields with defaults are `expiryBasis` (`issue`), `expiryStrategy`
-//! (`restrict`), `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0), `strict` (true),
-//! `ignoreWww` (false), `period` (`total`), each `overage` (`none`), and `allowances`, `users` and
-//! `uncountedDomains` (empty). All others are required, so that a record that lost its `domains` is
-//! an error and not a licence for every domain. Unknown fields, repeated fields, `null` and unknown
-//! formats are errors too: there must be no verdict on a record that was not understood.
+//! `manage`, `begins` and `returns`. Fields with defaults are `expiryBasis` (`issue`),
+//! `expiryStrategy` (`restrict`), `graceSeconds` (0), `match` (`all`), `reviveSeconds` (0),
+//! `strict` (true), `ignoreWww` (false), `period` (`total`), each `overage` (`none`), and
+//! `allowances`, `users` and `uncountedDomains` (empty). All others are required, so that a record
+//! that lost its `domains` is an error and not a licence for every domain. Unknown fields, repeated
+//! fields, `null` and unknown formats are errors too: there must be no verdict on a record that was
+//! not understood.
 
 use crate::{
     domain::{DomainRule, UncountedName},
@@ -344,6 +346,11 @@ impl License {
     /// record too. So answers tell nothing of a revoked licence but that.
     pub fn is_revoked(&self) -> bool {
         self.status == Status::Revoked
+    }
+
+    /// When its time began: with its issue, or when the state says.
+    pub fn starts_at(&self, begun_at: Option<Timestamp>) -> Option<Timestamp> {
+        if self.expiry_basis == ExpiryBasis::Issue { Some(self.issued_at) } else { begun_at }
     }
 
     /// The first second after its validity, given when its time began. `None` if it does not end,

@@ -29,7 +29,8 @@ enum Unit {
     Second,
 }
 
-const DAY: u32 = 86_400;
+pub(crate) const WEEK: u32 = 7 * DAY;
+pub(crate) const DAY: u32 = 86_400;
 const HOUR: u32 = 3_600;
 const MINUTE: u32 = 60;
 
@@ -138,7 +139,7 @@ fn add((months, seconds): (u32, u32), number: u32, unit: Unit) -> Option<(u32, u
     let (of_months, of_seconds) = match unit {
         Unit::Year => (12, 0),
         Unit::Month => (1, 0),
-        Unit::Week => (0, 7 * DAY),
+        Unit::Week => (0, WEEK),
         Unit::Day => (0, DAY),
         Unit::Hour => (0, HOUR),
         Unit::Minute => (0, MINUTE),

@@ -25,6 +25,7 @@ use crate::{
     hex,
     holder::{Holder, Matching},
     id::LicenseId,
+    license::License,
     limits::{
         MAX_ALLOWANCES, MAX_COMPONENTS, MAX_COUNTED, MAX_REMEMBERED, MAX_SEATS, MEMORY_ENTRIES, REMEMBER_SECONDS,
     },
@@ -82,6 +83,18 @@ pub struct Counter {
     pub used: u64,
     /// When the period began.
     pub period: Timestamp,
+}
+
+/// What was used of an allowance in one period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// How much.
+    pub used: u64,
+    /// When the period began.
+    pub period: Timestamp,
+    /// When the next period begins; `None` if there is only one, as before the licence's time
+    /// begins if periods are counted from then.
+    pub resets_at: Option<Timestamp>,
 }
 
 /// An operation that was applied.
@@ -176,14 +189,15 @@ impl State {
         own.min_by_key(|(_, seat)| rank(seat)).map(|(at, _)| at)
     }
 
-    /// How much of an allowance was used in the current period, and when that began. If the clock
-    /// goes back, a period that has begun stays the current one: none is counted twice.
-    pub fn used(&self, allowance: &Allowance, now: Timestamp) -> (u64, Timestamp) {
-        let current = allowance.period.start(now);
+    /// What was used of a licence's allowance in the current period. If the clock goes back, a
+    /// period that has begun stays the current one: none is counted twice.
+    pub fn used(&self, license: &License, allowance: &Allowance, now: Timestamp) -> Used {
+        let periods = allowance.period.from(allowance.begins, license.starts_at(self.begun_at));
+        let current = periods.start(now);
         let counter = self.counters.iter().find(|counter| counter.name == allowance.name);
-        counter
-            .filter(|counter| counter.period >= current)
-            .map_or((0, current), |counter| (counter.used, counter.period))
+        let counter = counter.filter(|counter| counter.period >= current);
+        let (used, period) = counter.map_or((0, current), |counter| (counter.used, counter.period));
+        Used { used, period, resets_at: periods.end(period) }
     }
 
     /// Reads a record.

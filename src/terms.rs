@@ -4,7 +4,7 @@ use crate::{
     holder::{Matching, Per},
     limits::{MAX_ALLOWED, MAX_COUNTED, MAX_SEATS},
     name::Label,
-    period::Period,
+    period::{Beginning, Period},
     text::present,
 };
 use core::fmt;
@@ -78,6 +78,9 @@ pub struct Allowance {
     /// When it is reset.
     #[serde(default)]
     pub period: Period,
+    /// Where the periods begin, if not where that says.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Beginning>,
     /// How far the limit may be exceeded.
     #[serde(default)]
     pub overage: Overage,
@@ -124,9 +127,9 @@ impl SeatPolicy {
 }
 
 impl Allowance {
-    /// Whether the numbers are within their bounds.
+    /// Whether the numbers are within their bounds, and such periods can begin where they should.
     pub fn is_sound(&self) -> bool {
-        (1..=MAX_ALLOWED).contains(&self.limit)
+        (1..=MAX_ALLOWED).contains(&self.limit) && self.period.can_begin(self.begins)
     }
 
     /// Whether holders may return what was used.

@@ -71,6 +71,28 @@ impl Timestamp {
         Self::from_unix(days_from_civil(year, month, day) * DAY + self.0.rem_euclid(DAY))
     }
 
+    /// The last midnight on or before the moment that begins a day of the month, or the month's
+    /// last day if it has no such day.
+    pub(crate) fn midnight_on_or_before(self, day: u8) -> Self {
+        let (year, month, today) = self.civil();
+        let in_month = |year, month| days_from_civil(year, month, i64::from(day).min(days_in_month(year, month)));
+        let begun = in_month(year, month);
+        Self::of_day(match (begun > days_from_civil(year, month, today), month) {
+            (false, _) => begun,
+            (true, 1) => in_month(year - 1, 12),
+            (true, _) => in_month(year, month - 1),
+        })
+    }
+
+    /// How many months its month is after that of another moment.
+    pub(crate) fn months_since(self, other: Self) -> i64 {
+        let month = |moment: Self| {
+            let (year, month, _) = moment.civil();
+            year * 12 + month
+        };
+        month(self) - month(other)
+    }
+
     /// The moment's day, counted from 1970-01-01.
     pub(crate) const fn day(self) -> i64 {
         self.0.div_euclid(DAY)

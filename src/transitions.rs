@@ -16,7 +16,7 @@ use crate::{
     limits::MAX_REMEMBERED,
     name::Label,
     request::Change,
-    state::{AppliedOperation, Counter, Operation, Seat, State},
+    state::{AppliedOperation, Counter, Operation, Seat, State, Used},
     terms::{Allowance, SeatPolicy},
     time::Timestamp,
     verdict::{Effect, Verdict},
@@ -162,7 +162,6 @@ pub enum ChangeError {
 /// Decides on the outcome of a change, and makes the change if the verdict is valid.
 fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&mut State)) -> Verdict {
     let mut changed = state.clone();
-    change(&mut changed);
     let begins = match case.license.expiry_basis {
         ExpiryBasis::Issue => false,
         ExpiryBasis::FirstValidation => true,
@@ -172,6 +171,8 @@ fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&
     if begins {
         changed.begun_at.get_or_insert(now);
     }
+    // After the beginning, with which periods of allowances may begin.
+    change(&mut changed);
     let verdict = case.decide(&changed, now);
     if verdict.is_valid() {
         *state = changed;
@@ -183,7 +184,7 @@ fn attempt(case: &Case, state: &mut State, now: Timestamp, change: impl FnOnce(&
 /// Changes an allowance's counter, and removes those of allowances that the licence no longer has.
 /// So there are never more counters than allowances.
 fn count(license: &License, state: &mut State, allowance: &Allowance, now: Timestamp, change: impl FnOnce(u64) -> u64) {
-    let (used, period) = state.used(allowance, now);
+    let Used { used, period, .. } = state.used(license, allowance, now);
     let is_kept = |name: &Label| *name != allowance.name && license.allowances.iter().any(|each| each.name == *name);
     state.counters.retain(|counter| is_kept(&counter.name));
     state.counters.push(Counter { name: allowance.name.clone(), used: change(used), period });

@@ -162,7 +162,7 @@ pub struct Remaining {
     pub ceiling: u64,
     /// How much was used in this period.
     pub used: u64,
-    /// When the next period begins; `None` if there is only one.
+    /// When the next period begins; `None` if there is only one, or the first has not begun.
     pub resets_at: Option<Timestamp>,
 }
 
@@ -351,7 +351,7 @@ struct AllowanceFacts<'a> {
     used: u64,
     /// Without overage.
     remaining: u64,
-    /// Null if there is only one period.
+    /// Null if there is only one period, or the first has not begun.
     resets_at: Option<Timestamp>,
 }
 

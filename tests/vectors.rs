@@ -11,7 +11,7 @@ use countersign::{
     key::{self, Key, KeyHash, Prefix, ReadError, Reading},
     license::{License, RecordError},
     name::{IdempotencyKey, Label},
-    period::Period,
+    period::{Beginning, Period},
     request::{Request, Verb},
     span::Span,
     state::{AppliedOperation, Counter, Seat, State},
@@ -61,6 +61,7 @@ const TABLES: &[(&str, &str, Check)] = &[
     ("values", "/spans_after", span_after),
     ("values", "/renewals", renewals),
     ("values", "/periods", period),
+    ("values", "/resets", resets),
     ("records", "/read", record_read),
     ("records", "/refused", record_refused),
     ("records", "/broken", record_broken),
@@ -246,8 +247,25 @@ fn renewals(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
 
 fn period(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
     let (period, moment) = (Period::parse(text(row, "period"))?, Timestamp::parse(text(row, "moment"))?);
-    equal(period.start(moment).to_string().as_str(), text(row, "start"))?;
-    equal(period.end(moment).map(|end| end.to_string()).as_deref(), row["end"].as_str())
+    let begins = Some(&row["begins"]).filter(|begins| !begins.is_null()).cloned();
+    let begins: Option<Beginning> = begins.map(serde_json::from_value).transpose()?;
+    let started_at = row["started"].as_str().map(Timestamp::parse).transpose()?;
+    let periods = period.from(begins, started_at);
+    equal(periods.start(moment).to_string().as_str(), text(row, "start"))?;
+    equal(periods.end(moment).map(|end| end.to_string()).as_deref(), row["end"].as_str())
+}
+
+/// The ends of periods in a row.
+fn resets(row: &Value, _: &Value) -> Result<(), Box<dyn Error>> {
+    let started_at = Timestamp::parse(text(row, "started"))?;
+    let begins: Beginning = serde_json::from_value(row["begins"].clone())?;
+    let periods = Period::parse(text(row, "period"))?.from(Some(begins), Some(started_at));
+    let mut moment = started_at;
+    for end in row["ends"].as_array().ok_or("no ends")? {
+        moment = periods.end(moment).ok_or("no end")?;
+        equal(Some(moment.to_string().as_str()), end.as_str())?;
+    }
+    Ok(())
 }
 
 /// The bytes of a row's record.

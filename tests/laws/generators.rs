@@ -7,7 +7,7 @@ use countersign::{
     key::{Key, Prefix},
     license::{ExpiryBasis, ExpiryStrategy, Format, License, Requirement, Status},
     name::{Identifier, Label, Product},
-    period::Period,
+    period::{Beginning, Period},
     request::{Request, Verb},
     span::Span,
     state::{AppliedOperation, Counter, Operation, Seat, State},
@@ -93,17 +93,31 @@ prop_compose! {
     }
 }
 
+/// Periods, and a beginning that they can have.
+pub(crate) fn periods() -> impl Strategy<Value = (Period, Option<Beginning>)> {
+    let lengths = prop_oneof![
+        (1u32..40).prop_filter_map("a span", |months| Span::new(months, 0)),
+        (1u32..40 * 86_400).prop_filter_map("a span", Span::of_seconds),
+    ];
+    let period = prop_oneof![
+        select(vec![Period::Total, Period::Day, Period::Week, Period::Month, Period::Year]),
+        lengths.prop_map(Period::Lasting),
+    ];
+    let beginning = option::of(prop_oneof![Just(Beginning::License), (1u8..=31).prop_map(Beginning::Day)]);
+    (period, beginning).prop_map(|(period, begins)| (period, begins.filter(|begins| period.can_begin(Some(*begins)))))
+}
+
 prop_compose! {
     fn allowances()(
         names in subsequence(vec!["x", "y", "z"], 0..=3),
         limits in vec(prop_oneof![4 => 1u64..5, 1 => Just(1_000_000_000_000)], 3),
-        periods in vec(select(Period::ALL), 3),
+        periods in vec(periods(), 3),
         overages in vec(overages(), 3),
         returns in vec(option::of(select(Returns::ALL)), 3),
     ) -> Vec<Allowance> {
         let allowance = |(at, name): (usize, &&str)| {
-            let (limit, period, overage, returns) = (limits[at], periods[at], overages[at], returns[at]);
-            Allowance { name: name.parse().unwrap(), limit, period, overage, returns }
+            let (limit, (period, begins), overage, returns) = (limits[at], periods[at], overages[at], returns[at]);
+            Allowance { name: name.parse().unwrap(), limit, period, begins, overage, returns }
         };
         names.iter().enumerate().map(allowance).collect()
     }

@@ -7,14 +7,14 @@ use countersign::{
     key::{self, Key, ReadError},
     license::License,
     limits::{MAX_ALLOWANCES, MAX_REMEMBERED, MAX_SEATS, MAX_VALUE_BYTES},
-    period::Period,
+    period::{Beginning, Period},
     request::{Request, Verb},
     span::Span,
     state::{AppliedOperation, Counter, Memory, Operation, Seat, State},
     time::Timestamp,
     version::Version,
 };
-use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestCaseError};
+use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestCaseError};
 
 const VERBS: [Verb; 6] =
     [Verb::Validate, Verb::Activate, Verb::Heartbeat, Verb::Deactivate, Verb::Activations, Verb::Usage];
@@ -204,16 +204,74 @@ proptest! {
             (Period::Month, month.map_or(0, begins)),
             (Period::Year, year.map_or(0, begins)),
         ];
-        let later = Timestamp::from_unix(unix + days * 86_400);
+        let (now, later) = (Timestamp::from_unix(unix), Timestamp::from_unix(unix + days * 86_400));
         for (period, start) in starts {
-            let now = Timestamp::from_unix(unix);
+            // When the licence started does not matter.
+            let period = period.from(None, Some(later));
             prop_assert_eq!(period.start(now).unix(), start);
             // A period ends when the next begins, and not before.
             let end = period.end(now);
             prop_assert!(end.is_some_and(|end| period.start(end) == end && now < end));
             prop_assert_eq!(period.start(later) == period.start(now), end.is_some_and(|end| later < end));
         }
-        prop_assert_eq!((Period::Total.start(later), Period::Total.end(later)), (Timestamp::MIN, None));
+        let total = Period::Total.from(None, Some(now));
+        prop_assert_eq!((total.start(later), total.end(later)), (Timestamp::MIN, None));
+    }
+
+    /// The ends of periods that are counted from a licence's start, measured each from the start by
+    /// another calendar.
+    #[test]
+    fn counted_periods_are_those_of_the_time_crate(
+        start in 0i64..4_000_000_000,
+        months in 1u32..30,
+        day in option::of(1u8..=31),
+        number in 1u32..200,
+    ) {
+        use time::{Date, Month, OffsetDateTime, Time};
+        let fail = |_| TestCaseError::fail("range");
+        let moment = OffsetDateTime::from_unix_timestamp(start).map_err(fail)?;
+        let wanted = day.unwrap_or(moment.day());
+        // On the wanted day, or the last day, of the month that is `later` months after.
+        let on_day = |later: u32| {
+            let month = moment.year() * 12 + i32::from(u8::from(moment.month())) - 1 + later as i32;
+            let name = Month::try_from((month.rem_euclid(12) + 1) as u8).unwrap();
+            let year = month.div_euclid(12);
+            Date::from_calendar_date(year, name, wanted.min(name.length(year))).unwrap()
+        };
+        let time = if day.is_some() { Time::MIDNIGHT } else { moment.time() };
+        let unix = |date: Date| Timestamp::from_unix(date.with_time(time).assume_utc().unix_timestamp());
+        // The first is measured from the month before if its day is later in the month.
+        let shift = u32::from(unix(on_day(0)).unix() > start);
+        let end_of = |number: u32| unix(on_day(number * months - shift));
+
+        let begins = day.map_or(Beginning::License, Beginning::Day);
+        let span = Span::new(months, 0).unwrap();
+        let periods = Period::Lasting(span).from(Some(begins), Some(Timestamp::from_unix(start)));
+        let (end, next) = (end_of(number), end_of(number + 1));
+        prop_assert_eq!((periods.start(end), periods.end(end)), (end, Some(next)));
+        prop_assert_eq!(periods.end(end.minus_seconds(1)), Some(end));
+        prop_assert_eq!(periods.start(next.minus_seconds(1)), end);
+        let first = (Timestamp::MIN, Some(end_of(1)));
+        for moment in [Timestamp::MIN, Timestamp::from_unix(start), end_of(1).minus_seconds(1)] {
+            prop_assert_eq!((periods.start(moment), periods.end(moment)), first);
+        }
+    }
+
+    #[test]
+    fn any_period_contains_its_moment_and_is_followed_by_the_next(
+        (period, begins) in periods(), started_at in option::of(moments()), now in moments(),
+    ) {
+        let periods = period.from(begins, started_at);
+        prop_assert!(periods.start(now) <= now);
+        match periods.end(now) {
+            None => prop_assert_eq!(periods.start(now), Timestamp::MIN),
+            Some(Timestamp::MAX) => {}
+            Some(end) => {
+                prop_assert!(now < end);
+                prop_assert_eq!((periods.start(end), periods.end(periods.start(now))), (end, Some(end)));
+            }
+        }
+        prop_assert_eq!(Period::parse(&period.to_string()), Ok(period));
     }
 
     #[test]

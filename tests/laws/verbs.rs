@@ -164,7 +164,8 @@ proptest! {
             prop_assert!(!used.effect.is_applied && !used.verdict.is_valid() && after == before);
             return Ok(());
         };
-        let ((earlier, _), (later, _)) = (before.used(allowance, now), after.used(allowance, now));
+        let used_of = |state: &State, allowance| state.used(&license, allowance, now).used;
+        let (earlier, later) = (used_of(&before, allowance), used_of(&after, allowance));
         let expected = match request.change() {
             Some(Change::Consume(amount)) if used.effect.is_applied => earlier + amount,
             Some(Change::Return(amount)) => earlier.saturating_sub(amount),
@@ -176,7 +177,7 @@ proptest! {
         prop_assert_eq!(&after.seats, &before.seats);
         // Other allowances do not change.
         for other in license.allowances.iter().filter(|other| other.name != allowance.name) {
-            prop_assert_eq!(after.used(other, now), before.used(other, now));
+            prop_assert_eq!(used_of(&after, other), used_of(&before, other));
         }
         prop_assert!(used.verdict.is_valid() || used.effect.is_applied || after == before);
         prop_assert!(after.counters.len() <= license.allowances.len().max(before.counters.len()));

@@ -5,7 +5,7 @@ use countersign::domain::UncountedName;
 use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::name::{Identifier, Label};
-use countersign::period::Period;
+use countersign::period::{Beginning, Period};
 use countersign::span::Span;
 use countersign::terms::{Allowance, Manage, Overage, Returns};
 use countersign::version::Version;
@@ -57,9 +57,10 @@ pub(crate) struct Terms {
     expiry_strategy: Option<ExpiryStrategy>,
     #[command(flatten)]
     activation: Seats,
-    /// A consumable: `credits=1000` in total, `credits=1000/month` (or day, week, year), with
-    /// overage `credits=1000/month,150%`; holders return what they used with
-    /// `credits=1000,returns=holder`; repeat for more
+    /// A consumable: `credits=1000` in total, `credits=1000/month` (or day, week, year) on the
+    /// calendar, `credits=1000/3mo` (or 30d, 1y) from the licence's start; `,begins=license` or
+    /// `,begins=15` for another day; with overage `,150%`; `,returns=holder` lets holders return
+    /// what they used; repeat for more
     #[arg(long = "allowance", value_name = "NAME=LIMIT", value_parser = allowance)]
     allowances: Vec<Allowance>,
 }
@@ -137,7 +138,7 @@ impl Terms {
     }
 }
 
-/// `NAME=LIMIT[/PERIOD][,OVERAGE][,returns=WHO]`
+/// `NAME=LIMIT[/PERIOD][,OVERAGE][,begins=WHEN][,returns=WHO]`
 fn allowance(text: &str) -> Result<Allowance, String> {
     let (name, rest) = text.split_once('=').ok_or("must be NAME=LIMIT, such as credits=1000/month")?;
     let mut parts = rest.split(',');
@@ -147,14 +148,23 @@ fn allowance(text: &str) -> Result<Allowance, String> {
         name: Label::parse(name).map_err(|error| format!("the name {error}"))?,
         limit: limit.parse().map_err(|_| "the limit must be a whole number")?,
         period: Period::parse(period).map_err(|error| format!("the period {error}"))?,
+        begins: None,
         overage: Overage::None,
         returns: None,
     };
     for part in parts {
-        match part.strip_prefix("returns=") {
-            Some(who) => allowance.returns = Some(Returns::parse(who).map_err(|error| format!("`returns` {error}"))?),
-            None => allowance.overage = Overage::parse(part).map_err(|error| format!("the overage {error}"))?,
+        match part.split_once('=') {
+            Some(("begins", when)) => {
+                allowance.begins = Some(Beginning::parse(when).map_err(|error| format!("`begins` {error}"))?);
+            }
+            Some(("returns", who)) => {
+                allowance.returns = Some(Returns::parse(who).map_err(|error| format!("`returns` {error}"))?);
+            }
+            _ => allowance.overage = Overage::parse(part).map_err(|error| format!("the overage {error}"))?,
         }
+    }
+    if !allowance.period.can_begin(allowance.begins) {
+        return Err("`begins` needs a period, and a day of the month one of months or years".into());
     }
     Ok(allowance)
 }
@@ -182,7 +192,7 @@ mod tests {
     fn every_term_of_the_api_has_an_option() {
         let options = "test --plan a --feature a --version-from 1 --version-below 2 --user u --uncounted-domain staging.* --require domain --max-domains 1 \
                        --starts issue --duration 1d --grace 1d --expiry-strategy allow --seats 1 --per user \
-                       --overage none --match all --lease 1h --revive 1h --strict false --ignore-www true --manage all --allowance a=1/day,always,returns=holder";
+                       --overage none --match all --lease 1h --revive 1h --strict false --ignore-www true --manage all --allowance a=1/1mo,always,begins=31,returns=holder";
         let given = serde_json::to_value(Options::parse_from(options.split(' ')).terms).unwrap();
         let api: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
         let schemas = &api["components"]["schemas"];

@@ -71,9 +71,13 @@ pub(crate) fn print_license(license: &Value, usage: Option<&Value>) -> Result<()
         let mut counters = usage.and_then(|usage| usage["usage"].as_array()).into_iter().flatten();
         let counter = counters.find(|counter| counter["name"] == allowance["name"]);
         let used = counter.and_then(|counter| counter["used"].as_u64()).unwrap_or(0);
+        let resets_at = counter.map_or_else(String::new, |counter| member(counter, "resetsAt"));
         let period = match allowance["period"].as_str() {
-            None | Some("total") => String::new(),
-            Some(period) => format!(" this {period}"),
+            Some(word @ ("day" | "week" | "month" | "year")) if allowance["begins"].is_null() => {
+                format!(" this {word}")
+            }
+            _ if resets_at.is_empty() => String::new(),
+            _ => format!(", resets {resets_at}"),
         };
         let limit = member(allowance, "limit");
         let returns = if allowance["returns"] == "vendor" { "" } else { ", holders may return" };

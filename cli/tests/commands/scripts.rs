@@ -101,6 +101,7 @@ fn every_option_on_limits_is_in_the_record() {
             &["--seats", "5", "--per", "machine", "--match", "most", "--overage", "150%"][..],
             &["--lease", "2h", "--revive", "1d"],
             &["--allowance", "credits=1000", "--allowance", "a, b=3/month,always", "--allowance", "c=1/day"],
+            &["--allowance", "d=2/12mo,begins=31,150%", "--allowance", "e=2/week,begins=license"],
             &["--starts", "first-activation", "--duration", "30d"],
         ]
         .concat(),
@@ -118,6 +119,8 @@ fn every_option_on_limits_is_in_the_record() {
             { "name": "credits", "limit": 1_000, "period": "total", "overage": "none", "returns": "vendor" },
             { "name": "a, b", "limit": 3, "period": "month", "overage": "always", "returns": "vendor" },
             { "name": "c", "limit": 1, "period": "day", "overage": "none", "returns": "vendor" },
+            { "name": "d", "limit": 2, "period": "P1Y", "begins": 31, "overage": "150%", "returns": "vendor" },
+            { "name": "e", "limit": 2, "period": "week", "begins": "license", "overage": "none", "returns": "vendor" },
         ])
     );
     assert_eq!((&issued["expiryBasis"], &issued["durationSeconds"]), (&json!("first-activation"), &json!(2_592_000)));
@@ -134,6 +137,9 @@ fn seats_and_allowances_are_shown() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let options = ["--seats", "2", "--lease", "1h", "--allowance", "credits=10/month", "--starts", "first-activation"];
+    for wrong in ["a=1/week,begins=1", "a=1,begins=license", "a=1/month,begins=32", "a=1/1mo1d", "a=1/month,begin=1"] {
+        assert_eq!(run(data, &["issue", "--product", "acme", "--plan", "pro", "--allowance", wrong]).0, 2, "{wrong}");
+    }
     let issued = issue(data, &[&options[..], &["--duration", "1d"]].concat());
     let (id, key) = (text(&issued, "id"), text(&issued, "key"));
 

@@ -7,7 +7,7 @@ use countersign::holder::{Matching, Per};
 use countersign::license::{ExpiryBasis, ExpiryStrategy, Requirement};
 use countersign::limits::{MAX_ALLOWED, MAX_SEATS};
 use countersign::name::{Identifier, Label};
-use countersign::period::Period;
+use countersign::period::{Beginning, BeginningError, Period};
 use countersign::span::Span;
 use countersign::terms::{Allowance, Overage, SeatPolicy};
 use countersign::version::VersionRange;
@@ -104,9 +104,14 @@ impl Term for Vec<Allowance> {
                 name: each.parse("name")?.ok_or_else(|| each.missing("name"))?,
                 limit: limit.ok_or_else(|| each.missing("limit"))?,
                 period: each.parse::<Period>("period")?.unwrap_or_default(),
+                begins: beginning(&mut each)?,
                 overage: each.parse::<Overage>("overage")?.unwrap_or_default(),
                 returns: each.parse("returns")?,
             };
+            if !allowance.period.can_begin(allowance.begins) {
+                let detail = "needs a `period` that is not `total`, and a day of the month one of months or years.";
+                return Err(each.error("begins", detail));
+            }
             if allowances.iter().any(|other: &Allowance| other.name == allowance.name) {
                 return Err(each.error("name", "is the name of two allowances; each must have its own."));
             }
@@ -115,6 +120,12 @@ impl Term for Vec<Allowance> {
         }
         Ok(allowances)
     }
+}
+
+/// `begins`
+fn beginning(allowance: &mut Fields) -> Result<Option<Beginning>, FieldError> {
+    let beginning = allowance.take_some("begins").map(serde_json::from_value).transpose();
+    beginning.map_err(|_| allowance.error("begins", format_args!("{BeginningError}.")))
 }
 
 impl Term for Option<VersionRange> {
@@ -170,6 +181,13 @@ mod tests {
             (r#"[{"name":"a"}]"#, "t[0].limit"),
             (r#"[{"name":"a","limit":1000000000001}]"#, "t[0].limit"),
             (r#"[{"name":"a","limit":1,"period":"SECRET"}]"#, "t[0].period"),
+            (r#"[{"name":"a","limit":1,"period":"P1M15D"}]"#, "t[0].period"),
+            (r#"[{"name":"a","limit":1,"period":"month","begins":0}]"#, "t[0].begins"),
+            (r#"[{"name":"a","limit":1,"period":"month","begins":32}]"#, "t[0].begins"),
+            (r#"[{"name":"a","limit":1,"period":"month","begins":"SECRET"}]"#, "t[0].begins"),
+            (r#"[{"name":"a","limit":1,"period":"week","begins":15}]"#, "t[0].begins"),
+            (r#"[{"name":"a","limit":1,"period":"30d","begins":15}]"#, "t[0].begins"),
+            (r#"[{"name":"a","limit":1,"begins":"license"}]"#, "t[0].begins"),
             (r#"[{"name":"a","limit":1,"overage":2}]"#, "t[0].overage"),
             (r#"[{"name":"a","limit":1},{"name":"a","limit":1}]"#, "t[1].name"),
             (r#"[{"name":"a","limit":1,"returns":"SECRET"}]"#, "t[0].returns"),

@@ -133,6 +133,46 @@ fn a_vendor_sets_and_resets_usage() {
     asking.json(&json!({ "allowance": "credits", "used": 0 })).send().problem(403, "FORBIDDEN");
 }
 
+/// The registrar's clock starts on 22 November 2026 at 10:00.
+#[test]
+fn periods_of_allowances_begin_where_the_vendor_says() {
+    let registrar = start();
+    let resets = |state: &Value, at: usize| state["usage"][at]["resetsAt"].clone();
+    let periods = json!([
+        { "name": "calendar", "limit": 1, "period": "month" },
+        { "name": "license", "limit": 1, "period": "1mo" },
+        { "name": "day", "limit": 1, "period": "month", "begins": 31 },
+        { "name": "days", "limit": 1, "period": "P30D" },
+    ]);
+    let issued = issue(&registrar, json!({ "allowances": periods }));
+    assert_eq!(issued["allowances"][1]["period"], "P1M");
+    assert_eq!((&issued["allowances"][2]["begins"], &issued["allowances"][0]["begins"]), (&json!(31), &Value::Null));
+    let shown = state(&registrar, &issued);
+    let ends = ["2026-12-01T00:00:00Z", "2026-12-22T10:00:00Z", "2026-11-30T00:00:00Z", "2026-12-22T10:00:00Z"];
+    assert_eq!((0..4).map(|at| resets(&shown, at)).collect::<Vec<_>>(), ends);
+    let consume = |name: &str| holder(&registrar, "usage", &issued, json!({ "allowance": name, "consume": 1 }));
+    assert_eq!((consume("license"), consume("license")), ("VALID".into(), "USAGE_EXHAUSTED".into()));
+    registrar.advance(30 * 86_400);
+    assert_eq!(consume("license"), "VALID");
+    assert_eq!(resets(&state(&registrar, &issued), 1), "2027-01-22T10:00:00Z");
+
+    // The vendor resets the period that runs, before the time begins and after.
+    let terms = json!({
+        "expiryBasis": "first-validation", "duration": "1y",
+        "allowances": [{ "name": "credits", "limit": 5, "period": "month", "begins": "license" }],
+    });
+    let late = issue(&registrar, terms);
+    let set = |used: u32| {
+        let fields = json!({ "allowance": "credits", "used": used });
+        registrar.post(&format!("{}/usage", path(&late)), &fields).expect(200)["usage"].take()
+    };
+    let usage = |used: u32, resets_at: Value| json!({ "name": "credits", "limit": 5, "used": used, "remaining": 5 - used, "resetsAt": resets_at });
+    assert_eq!(set(2), usage(2, Value::Null));
+    assert_eq!(holder(&registrar, "validate", &late, json!({})), "VALID");
+    assert_eq!(state(&registrar, &late)["usage"][0], usage(2, json!("2027-01-22T10:00:00Z")));
+    assert_eq!(set(0), usage(0, json!("2027-01-22T10:00:00Z")));
+}
+
 #[test]
 fn a_wish_that_cannot_be_fulfilled_holds_back_no_revocation() {
     let registrar = start();

@@ -8,7 +8,7 @@ use countersign::holder::{Holder, Per};
 use countersign::id::ActivationId;
 use countersign::license::License;
 use countersign::name::Identifier;
-use countersign::state::{Seat, State};
+use countersign::state::{Seat, State, Used};
 use countersign::terms::{Allowance, SeatPolicy};
 use countersign::time::Timestamp;
 use countersign::verdict::ActivationFacts;
@@ -91,7 +91,7 @@ pub(super) fn view(license: &License, state: &State, now: Timestamp) -> Value {
     let allowances = license.allowances.iter();
     let mut view = json!({
         "activations": seats.map(|seat| shown(license, seat)).collect::<Vec<_>>(),
-        "usage": allowances.map(|allowance| usage(allowance, state, now)).collect::<Vec<_>>(),
+        "usage": allowances.map(|allowance| usage(license, allowance, state, now)).collect::<Vec<_>>(),
     });
     if let (Some(policy), Some(seats)) = (&license.seat_policy, occupancy(license, state, now)) {
         view["per"] = json!(policy.per);
@@ -133,13 +133,13 @@ fn last_seen(policy: &SeatPolicy, seat: &Seat) -> Option<Timestamp> {
 }
 
 /// An allowance, and what was used of it.
-pub(super) fn usage(allowance: &Allowance, state: &State, now: Timestamp) -> Value {
-    let (used, period) = state.used(allowance, now);
+pub(super) fn usage(license: &License, allowance: &Allowance, state: &State, now: Timestamp) -> Value {
+    let Used { used, resets_at, .. } = state.used(license, allowance, now);
     json!({
         "name": allowance.name,
         "limit": allowance.limit,
         "used": used,
         "remaining": allowance.limit.saturating_sub(used),
-        "resetsAt": allowance.period.end(period),
+        "resetsAt": resets_at,
     })
 }

@@ -31,17 +31,17 @@ pub(crate) fn post(ask: &Ask<'_>) -> Result<Response, Problem> {
         let allowance = allowance
             .ok_or_else(|| unprocessable("allowance", "names an allowance that the licence does not have."))?;
         let mut state = store::state(&license.id)?;
-        let before = activations::usage(allowance, &state, ask.now);
+        let before = activations::usage(&license, allowance, &state, ask.now);
         let wish = Wish::Usage(Usage {
             id: random(),
             allowance: name.to_string(),
             used,
-            period: state.used(allowance, ask.now).1.unix(),
+            period: state.used(&license, allowance, ask.now).period.unix(),
             kept: license.allowances.iter().map(|allowance| allowance.name.to_string()).collect(),
         });
         // What the state will have, if nothing else changes it meanwhile.
         wish.apply(&mut state, ask.now).map_err(|_| Problem::unavailable("corrupt-state"))?;
-        let after = activations::usage(allowance, &state, ask.now);
+        let after = activations::usage(&license, allowance, &state, ask.now);
         let mut change = Change::of_license(&license.id);
         if after != before {
             change.wish(&license.id, &wish);
