@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
         });
         let holder = match (policy, domain) {
             _ if is_uncounted => None,
-            (Some(policy), Some(domain)) if policy.ignore_www => Some(Holder::site(&license.id, domain)),
+            (Some(policy), Some(domain)) => Some(policy.holder_of_domain(&license.id, domain)),
             (policy, _) => policy.and_then(|policy| request.holder(policy.per, &license.id)),
         };
         let untrimmed = policy.and_then(|policy| request.untrimmed_holder(policy.per, &license.id));

@@ -79,7 +79,11 @@ impl Fingerprint {
 
     /// As [`parse`](Self::parse), without what programs leave at a component's ends, such as a line
     /// end.
-    pub(crate) fn parse_trimmed(components: &[String]) -> Result<Self, FingerprintError> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_trimmed(components: &[String]) -> Result<Self, FingerprintError> {
         Self::read(components, Identifier::parse_trimmed)
     }
 

@@ -1,7 +1,9 @@
 //! A licence's terms about seats and allowances.
 
 use crate::{
-    holder::{Matching, Per},
+    domain::Domain,
+    holder::{Holder, Matching, Per},
+    id::LicenseId,
     limits::{MAX_ALLOWED, MAX_COUNTED, MAX_SEATS},
     name::Label,
     period::{Beginning, Period},
@@ -118,6 +120,11 @@ impl SeatPolicy {
     /// enough.
     pub fn sameness(&self) -> Matching {
         if self.per == Per::Domain { Matching::Any } else { self.matching }
+    }
+
+    /// The holder that a domain is.
+    pub fn holder_of_domain(&self, license: &LicenseId, domain: &Domain) -> Holder {
+        if self.ignore_www { Holder::site(license, domain) } else { Holder::named(license, domain.as_str()) }
     }
 
     /// How many seats can be taken, with overage.

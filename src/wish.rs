@@ -1,11 +1,11 @@
-//! What a vendor wishes of a licence's state: seats released, an allowance set.
+//! What a vendor wishes of a licence's state: seats released or moved, an allowance set.
 //!
 //! The vendor's app writes a wish down with its own data and delivers it later, perhaps twice. So a
 //! wish has the same effect once or several times: a seat is named with the moment at which it was
-//! taken, and a wish about an allowance has an id that the state remembers.
+//! taken, and a wish of another kind has an id that the state remembers.
 
 use crate::{
-    id::ActivationId,
+    holder::{Holder, Matching},
     limits::{MAX_COUNTED, MAX_REMEMBERED},
     name::Label,
     state::{AppliedOperation, Counter, Operation, Seat, State},
@@ -16,15 +16,33 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// A wish, as JSON: `{"release":[["act_0123456789abcdef",1795341600]]}`, or
+/// A wish, as JSON: `{"release":[["act_0123456789abcdef",1795341600]]}`,
+/// `{"move":{"id":…,"seat":["act_0123456789abcdef",1795341600],"to":[…],"matching":"all"}}`, or
 /// `{"usage":{"id":…,"allowance":"credits","used":0,"period":1793491200,"kept":["credits"]}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wish {
     /// These seats are free, if they are still those that were taken then.
-    Release(Vec<(String, i64)>),
+    Release(Vec<NamedSeat>),
+    /// A seat has another holder.
+    Move(Move),
     /// So much of an allowance was used.
     Usage(Usage),
+}
+
+/// The id of a seat, and when it was taken.
+pub type NamedSeat = (String, i64);
+
+/// A wish that a seat has another holder. The seat keeps its place, and when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    id: [u8; 16],
+    seat: NamedSeat,
+    /// The hashes of the new holder's names.
+    to: Vec<u64>,
+    /// When the new holder is that of another seat.
+    matching: Matching,
 }
 
 /// A wish about an allowance.
@@ -51,8 +69,7 @@ pub struct WishError;
 impl Wish {
     /// The release of these seats.
     pub fn release<'a>(seats: impl Iterator<Item = &'a Seat>) -> Self {
-        let seat = |seat: &Seat| (id_of(seat.holder.activation_id()), seat.since.unix());
-        Self::Release(seats.map(seat).collect())
+        Self::Release(seats.map(named).collect())
     }
 
     /// Reads a wish.
@@ -77,21 +94,42 @@ impl Wish {
     pub fn apply(&self, state: &mut State, now: Timestamp) -> Result<(), WishError> {
         match self {
             Self::Release(seats) => {
-                let is_named = |seat: &Seat| {
-                    let (id, since) = (id_of(seat.holder.activation_id()), seat.since.unix());
-                    seats.iter().any(|(named, taken)| *named == id && *taken == since)
-                };
-                state.seats.retain(|seat| !is_named(seat));
+                state.seats.retain(|seat| !seats.contains(&named(seat)));
             }
+            Self::Move(wish) => wish.apply(state, now)?,
             Self::Usage(usage) => usage.apply(state, now)?,
         }
         Ok(())
     }
 }
 
+impl Move {
+    /// The wish of this id that a seat has this holder, who is the same as another by `matching`.
+    pub fn new(id: [u8; 16], seat: &Seat, holder: &Holder, matching: Matching) -> Self {
+        Self { id, seat: named(seat), to: holder.hashes().to_vec(), matching }
+    }
+
+    fn apply(&self, state: &mut State, now: Timestamp) -> Result<(), WishError> {
+        let holder = Holder::of(&self.to).ok_or(WishError)?;
+        let is_meant = |seat: &Seat| named(seat) == self.seat;
+        if was_applied(state, self.id) || !state.seats.iter().any(is_meant) {
+            return Ok(());
+        }
+        // The new holder may have taken a seat since. It keeps one, the one whose lease runs.
+        let is_own = |seat: &Seat| !is_meant(seat) && seat.holder.is(&holder, self.matching);
+        if state.seats.iter().any(|seat| is_own(seat) && seat.is_live(now)) {
+            state.seats.retain(|seat| !is_meant(seat));
+        } else {
+            state.seats.retain(|seat| !is_own(seat));
+            state.seats.iter_mut().filter(|seat| is_meant(seat)).for_each(|seat| seat.holder = holder);
+        }
+        remember(state, self.id, now);
+        Ok(())
+    }
+}
+
 impl Usage {
     fn apply(&self, state: &mut State, now: Timestamp) -> Result<(), WishError> {
-        let operation = Operation { id: self.id, asked: 0 };
         let name = Label::parse(&self.allowance).map_err(|_| WishError)?;
         let period = Timestamp::from_unix(self.period);
         let is_over = |counter: &Counter| counter.name == name && counter.period > period;
@@ -99,29 +137,38 @@ impl Usage {
             return Err(WishError);
         }
         // Whose period has begun since is not what the vendor saw.
-        if state.applied.iter().any(|applied| applied.operation.id == self.id) || state.counters.iter().any(is_over) {
+        if was_applied(state, self.id) || state.counters.iter().any(is_over) {
             return Ok(());
         }
         let is_kept =
             |counter: &Counter| counter.name != name && self.kept.iter().any(|kept| kept == counter.name.as_str());
         state.counters.retain(is_kept);
         state.counters.push(Counter { name, used: self.used, period });
-        if state.applied.len() >= MAX_REMEMBERED {
-            state.applied.remove(0);
-        }
-        state.applied.push(AppliedOperation { operation, at: now });
+        remember(state, self.id, now);
         Ok(())
     }
 }
 
-fn id_of(id: ActivationId) -> String {
-    alloc::format!("{id}")
+fn named(seat: &Seat) -> NamedSeat {
+    (alloc::format!("{}", seat.holder.activation_id()), seat.since.unix())
+}
+
+/// Whether the state remembers the wish of this id.
+fn was_applied(state: &State, id: [u8; 16]) -> bool {
+    state.applied.iter().any(|applied| applied.operation.id == id)
+}
+
+fn remember(state: &mut State, id: [u8; 16], now: Timestamp) {
+    if state.applied.len() >= MAX_REMEMBERED {
+        state.applied.remove(0);
+    }
+    state.applied.push(AppliedOperation { operation: Operation { id, asked: 0 }, at: now });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{holder::Holder, id::LicenseId};
+    use crate::id::LicenseId;
     use alloc::{borrow::ToOwned, vec};
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_341_600);
@@ -152,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_wish_reads_as_it_was_written() {
-        for wish in [Wish::release(state().seats.iter()), usage(100)] {
+        for wish in [Wish::release(state().seats.iter()), usage(100), moved(&state(), "c")] {
             assert_eq!(Wish::from_json(wish.to_json().as_bytes()), Ok(wish));
         }
         assert_eq!(Wish::from_json(b"{}"), Err(WishError));
@@ -172,6 +219,51 @@ mod tests {
         let taken_again = after.clone();
         wish.apply(&mut after, NOW).unwrap();
         assert_eq!(after, taken_again);
+    }
+
+    /// A wish that the first seat is that of this holder.
+    fn moved(state: &State, to: &str) -> Wish {
+        let holder = Holder::named(&LicenseId::generate([7; 16]), to);
+        Wish::Move(Move::new([3; 16], &state.seats[0], &holder, Matching::All))
+    }
+
+    #[test]
+    fn a_seat_is_moved_once_and_keeps_its_place() {
+        let before = state();
+        let there = moved(&before, "c");
+        let mut state = before.clone();
+        there.apply(&mut state, NOW).unwrap();
+        assert_eq!(state.seats[0].since, before.seats[0].since);
+        assert!(state.seats[0].holder != before.seats[0].holder && state.seats[1] == before.seats[1]);
+        assert!(State::from_bytes(&state.to_bytes()).is_ok());
+        // Delivered again after it was moved back.
+        let a = before.seats[0].holder;
+        let back = Wish::Move(Move::new([4; 16], &state.seats[0], &a, Matching::All));
+        back.apply(&mut state, NOW).unwrap();
+        assert_eq!(state.seats, before.seats);
+        there.apply(&mut state, NOW).unwrap();
+        assert_eq!(state.seats, before.seats);
+    }
+
+    #[test]
+    fn a_new_holder_that_took_a_seat_meanwhile_has_one_seat() {
+        let before = state();
+        let wish = moved(&before, "b");
+        let mut state = before.clone();
+        wish.apply(&mut state, NOW).unwrap();
+        assert_eq!(state.seats, before.seats[1..]);
+        // One whose lease has ended gives way.
+        let mut state = before.clone();
+        state.seats[1].until = Some(NOW);
+        wish.apply(&mut state, NOW).unwrap();
+        assert_eq!(state.seats.len(), 1);
+        assert_eq!((state.seats[0].holder, state.seats[0].since), (before.seats[1].holder, before.seats[0].since));
+        // The seat was released and taken again, so it is another.
+        let mut state = before.clone();
+        state.seats[0].since = NOW;
+        let taken_again = state.clone();
+        wish.apply(&mut state, NOW).unwrap();
+        assert_eq!(state, taken_again);
     }
 
     #[test]

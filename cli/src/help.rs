@@ -25,6 +25,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "remove-domain",
             "activations",
             "release",
+            "transfer",
             "usage",
             "delete",
         ],

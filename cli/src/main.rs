@@ -30,7 +30,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use bulk::{export, import};
 use error::CommandError;
 use licenses::{
-    activations, change_policy, delete, domains, issue, list, release, renew, rotate_key, show, status, update, usage,
+    activations, change_policy, delete, domains, issue, list, release, renew, rotate_key, show, status, transfer,
+    update, usage,
 };
 use options::words;
 use output::print;
@@ -78,6 +79,7 @@ enum Command {
     RemoveDomain(domains::RemoveDomain),
     Activations(activations::Activations),
     Release(release::Release),
+    Transfer(transfer::Transfer),
     Usage(usage::Usage),
     Delete(delete::Delete),
     Validate(validate::Validate),
@@ -123,6 +125,7 @@ impl Cli {
             Command::RemoveDomain(remove) => remove.run(),
             Command::Activations(activations) => activations.run(),
             Command::Release(release) => release.run(),
+            Command::Transfer(transfer) => transfer.run(),
             Command::Usage(usage) => usage.run(),
             Command::Delete(delete) => delete.run(),
             Command::Validate(validate) => validate.run(),

@@ -11,6 +11,7 @@ pub(crate) mod renew;
 pub(crate) mod rotate_key;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod transfer;
 pub(crate) mod update;
 pub(crate) mod usage;
 

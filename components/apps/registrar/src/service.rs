@@ -81,6 +81,7 @@ const ROUTES: &[Route] = &[
     delete("/api/v1/licenses/{id}/domains/{domain}", Role::Support, Products, licenses::domains::delete),
     get("/api/v1/licenses/{id}/activations", Role::Reader, Products, licenses::activations::get),
     delete("/api/v1/licenses/{id}/activations", Role::Support, Products, licenses::activations::release_all),
+    post("/api/v1/licenses/{id}/activations/transfer", Role::Support, Products, licenses::transfer::post),
     delete(
         "/api/v1/licenses/{id}/activations/{activation}",
         Role::Support,

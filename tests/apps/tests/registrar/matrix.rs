@@ -84,6 +84,7 @@ impl Target {
             ("POST", path) if path.ends_with("/domains") => json!({ "domains": ["example.com"] }),
             // Of the products that the token is for, or that the query names.
             ("POST", "/api/v1/outbox/deliveries" | "/api/v1/licenses/suspend" | "/api/v1/licenses/resume") => json!({}),
+            ("POST", path) if path.ends_with("/transfer") => json!({ "from": { "user": "a" }, "to": { "user": "b" } }),
             ("POST", path) if path.ends_with("/usage") => json!({ "allowance": "credits", "used": 0 }),
             (_, path) => {
                 let names_nothing = !path.contains('{') && route.method == "POST" && route.is_for_bound;

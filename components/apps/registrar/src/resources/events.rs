@@ -39,7 +39,7 @@ pub(crate) const SEEN_BY: [(&str, Role); 5] = [
 ];
 
 /// Every action that an event may have.
-const ACTIONS: [&str; 27] = [
+const ACTIONS: [&str; 28] = [
     "license.created",
     "license.updated",
     "license.suspended",
@@ -56,6 +56,7 @@ const ACTIONS: [&str; 27] = [
     "license.forgotten",
     "license.reconciled",
     "license.seats-released",
+    "license.seat-transferred",
     "license.usage-set",
     "product.created",
     "product.updated",
@@ -91,7 +92,7 @@ macro_rules! has_personal {
 pub(crate) use {columns, has_personal};
 /// Actions that do not change what the database has of their subject, but its state: what they tell
 /// before and after is not the resource.
-pub(crate) const OF_STATE: [&str; 2] = ["license.seats-released", "license.usage-set"];
+pub(crate) const OF_STATE: [&str; 3] = ["license.seats-released", "license.seat-transferred", "license.usage-set"];
 
 /// `GET /api/v1/events`, those of resources that the caller may see, in the order of their numbers,
 /// or of their times if only times are asked for. A page ends at its limit, or earlier if it is

@@ -101,6 +101,149 @@ fn a_vendor_releases_one_seat_those_of_a_holder_or_all() {
 }
 
 #[test]
+fn a_vendor_moves_a_seat_to_another_holder() {
+    let registrar = start();
+    let licence = licence(&registrar, "machine", json!({}));
+    let machine = |name: &str| json!({ "fingerprint": name });
+    for name in ["laptop", "desktop", "server"] {
+        assert_eq!(holder(&registrar, "activate", &licence, machine(name)), "VALID");
+    }
+    let before = state(&registrar, &licence)["activations"].take();
+    registrar.advance(60);
+    let transfer = |from: Value, to: Value| {
+        let target = format!("{}/activations/transfer", path(&licence));
+        registrar.post(&target, &json!({ "from": from, "to": to }))
+    };
+    // The licence is full, and stays so.
+    let moved = transfer(json!({ "activation": before[0]["id"] }), machine(" new\n")).expect(200);
+    assert_eq!(moved["propagated"], true);
+    let seats = state(&registrar, &licence)["activations"].take();
+    assert_eq!(seats[0], moved["activation"]);
+    assert_ne!(seats[0]["id"], before[0]["id"]);
+    assert_eq!(seats[0]["activatedAt"], before[0]["activatedAt"]);
+    assert_eq!(seats[0]["leaseEndsAt"], before[0]["leaseEndsAt"]);
+    assert_eq!((&seats[1], &seats[2], seats.as_array().unwrap().len()), (&before[1], &before[2], 3));
+    assert_eq!(holder(&registrar, "validate", &licence, machine("laptop")), "NOT_ACTIVATED");
+    assert_eq!(holder(&registrar, "activate", &licence, machine("laptop")), "TOO_MANY_ACTIVATIONS");
+    assert_eq!(holder(&registrar, "heartbeat", &licence, machine("new")), "VALID");
+
+    // The same again, by the id and by the name, changes nothing.
+    let again = transfer(json!({ "activation": before[0]["id"] }), machine("new")).expect(200);
+    assert_eq!(again["activation"]["id"], seats[0]["id"]);
+    transfer(machine("new"), machine("new")).expect(200);
+    let events = registrar.get("/api/v1/events?action=license.seat-transferred").expect(200)["items"].take();
+    assert_eq!(events.as_array().unwrap().len(), 1);
+    let told = [&events[0]["before"]["id"], &events[0]["after"]["id"]];
+    assert_eq!(told, [&before[0]["id"], &seats[0]["id"]]);
+    assert_eq!(registrar.get("/api/v1/audit").expect(200)["faults"], json!([]));
+    assert_eq!(registrar.get(&path(&licence)).expect(200)["revision"], 1);
+
+    // To one of more parts, under whose name it is then found.
+    transfer(machine("desktop"), json!({ "fingerprint": ["board", "disk"] })).expect(200);
+    assert_eq!(holder(&registrar, "validate", &licence, json!({ "fingerprint": ["disk", "board"] })), "VALID");
+    transfer(machine("board"), machine("desktop")).expect(200);
+
+    transfer(machine("desktop"), machine("server")).problem(409, "CONFLICT");
+    transfer(machine("nobody"), machine("another")).problem(404, "NOT_FOUND");
+    transfer(json!({ "user": "desktop" }), machine("another")).problem(404, "NOT_FOUND");
+    let problem = transfer(machine("desktop"), json!({ "user": "jane" })).problem(422, "UNPROCESSABLE");
+    assert!(problem["detail"].as_str().unwrap().contains("`fingerprint`"), "{problem}");
+    for (from, to, field) in [
+        (json!({}), machine("a"), "from"),
+        (json!({ "user": "a", "domain": "example.com" }), machine("a"), "from"),
+        (json!({ "activation": "act_1" }), machine("a"), "from.activation"),
+        (json!({ "name": "a" }), machine("a"), "from"),
+        (machine("a"), json!({ "fingerprint": "b", "user": "b" }), "to"),
+        (machine("a"), json!({ "fingerprint": [] }), "to.fingerprint"),
+        (machine("a"), json!({ "fingerprint": 1 }), "to.fingerprint"),
+        (machine("a"), json!({ "fingerprint": "b", "since": 1 }), "to.since"),
+    ] {
+        let problem = transfer(from, to).problem(400, "INVALID_REQUEST");
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    let reader = registrar.token("reader");
+    let asking = registrar.request("POST", &format!("{}/activations/transfer", path(&licence))).token(&reader);
+    asking.json(&json!({ "from": machine("a"), "to": machine("b") })).send().problem(403, "FORBIDDEN");
+    registrar.post(&format!("{}/revoke", path(&licence)), &json!({})).expect(200);
+    transfer(machine("desktop"), machine("another")).problem(409, "REVOKED");
+}
+
+#[test]
+fn a_seat_goes_to_no_holder_whom_the_licence_does_not_cover() {
+    let registrar = start();
+    let moved = |licence: &Value, from: Value, to: Value| {
+        let target = format!("{}/activations/transfer", path(licence));
+        registrar.post(&target, &json!({ "from": from, "to": to }))
+    };
+    let shops = json!({ "domains": ["example.com", "example.org"], "uncountedDomains": ["staging.*"] });
+    let shops = licence(&registrar, "domain", shops);
+    let domain = |name: &str| json!({ "domain": name });
+    assert_eq!(holder(&registrar, "activate", &shops, domain("example.com")), "VALID");
+    for other in ["example.net", "staging.example.org"] {
+        let problem = moved(&shops, domain("example.com"), domain(other)).problem(422, "UNPROCESSABLE");
+        assert_eq!(problem["field"], "to.domain", "{other}");
+    }
+    let answer = moved(&shops, domain("EXAMPLE.com."), domain("Example.ORG")).expect(200);
+    assert_eq!(answer["activation"]["domain"], "example.org");
+
+    let team = licence(&registrar, "user", json!({ "users": ["ada", "bob"] }));
+    let user = |name: &str| json!({ "user": name });
+    assert_eq!(holder(&registrar, "activate", &team, user("ada")), "VALID");
+    assert_eq!(moved(&team, user("ada"), user("eve")).problem(422, "UNPROCESSABLE")["field"], "to.user");
+    moved(&team, user("ada"), user("bob")).expect(200);
+    assert_eq!(holder(&registrar, "validate", &team, user("bob")), "VALID");
+
+    let parts = json!({ "activation": { "per": "machine", "limit": 3, "match": "two" } });
+    let parts = issue(&registrar, parts);
+    for disk in ["disk-1", "disk-2"] {
+        let machine = json!({ "fingerprint": ["board", disk] });
+        assert_eq!(holder(&registrar, "activate", &parts, machine), "VALID");
+    }
+    moved(&parts, json!({ "fingerprint": "board" }), json!({ "fingerprint": "new" })).problem(409, "CONFLICT");
+    moved(&issue(&registrar, json!({})), user("a"), user("b")).problem(422, "UNPROCESSABLE");
+}
+
+/// The seat moves once, whenever the store answers again, and never makes two of one.
+#[test]
+fn a_seat_moves_once_however_the_store_fails() {
+    let registrar = start();
+    let licence = licence(&registrar, "machine", json!({}));
+    let machine = |name: &str| json!({ "fingerprint": name });
+    for name in ["laptop", "desktop"] {
+        holder(&registrar, "activate", &licence, machine(name));
+    }
+    let transfer = |from: &str, to: &str, key: &str| {
+        let target = format!("{}/activations/transfer", path(&licence));
+        let request = registrar.request("POST", &target).header("idempotency-key", key);
+        request.json(&json!({ "from": machine(from), "to": machine(to) })).send()
+    };
+    registrar.world().store_faults = [None, Some(Fault::NotMade)].into();
+    let first = transfer("laptop", "new", "one").expect(200);
+    assert_eq!(first["propagated"], false);
+    registrar.world().store_faults.clear();
+    // The new holder takes a seat of its own before the wish arrives: it has that one then.
+    assert_eq!(holder(&registrar, "activate", &licence, machine("new")), "VALID");
+    assert_eq!(count(&registrar, &licence), 3);
+    registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+    assert_eq!(count(&registrar, &licence), 2);
+    assert_eq!(holder(&registrar, "validate", &licence, machine("new")), "VALID");
+    assert_eq!(holder(&registrar, "validate", &licence, machine("laptop")), "NOT_ACTIVATED");
+    // A retry gets its answer, and moves nothing again.
+    let again = transfer("laptop", "new", "one").expect(200);
+    assert_eq!((&again["activation"], &again["propagated"]), (&first["activation"], &json!(true)));
+
+    // There and back, while a delivery's answer is lost.
+    registrar.world().store_faults = [None, None, Some(Fault::AnswerLost)].into();
+    assert_eq!(transfer("desktop", "other", "two").expect(200)["propagated"], false);
+    registrar.world().store_faults.clear();
+    transfer("other", "desktop", "three").expect(200);
+    registrar.post("/api/v1/outbox/deliveries", &json!({})).expect(200);
+    assert_eq!(holder(&registrar, "validate", &licence, machine("desktop")), "VALID");
+    assert_eq!(count(&registrar, &licence), 2);
+    assert_eq!(registrar.get("/api/v1/stats").expect(200)["outbox"]["depth"], 0);
+}
+
+#[test]
 fn a_vendor_sets_and_resets_usage() {
     let registrar = start();
     let licence = licence(&registrar, "user", json!({}));

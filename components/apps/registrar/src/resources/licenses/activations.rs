@@ -105,7 +105,7 @@ pub(super) fn view(license: &License, state: &State, now: Timestamp) -> Value {
 
 /// The seat, with what the vendor may know beyond what its holder may: the domain, if it is one
 /// that the licence names, and when a lease was last renewed.
-fn shown(license: &License, seat: &Seat) -> Value {
+pub(super) fn shown(license: &License, seat: &Seat) -> Value {
     let mut view = object(&ActivationFacts::from(seat));
     let Some(policy) = &license.seat_policy else { return Value::Object(view) };
     view.extend(domain_of(license, policy, seat).map(|domain| ("domain".into(), domain.into())));

@@ -22,6 +22,7 @@ pub(crate) mod rotate_key;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod status_of_many;
+pub(crate) mod transfer;
 pub(crate) mod usage;
 
 use countersign::license::Status;
