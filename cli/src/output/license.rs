@@ -112,7 +112,7 @@ const NEVER: &str = "never";
 
 /// When a licence expires: a time, a duration that has not begun, or never.
 pub(crate) fn expiry(license: &Value, begun_at: Option<&str>) -> String {
-    if let Some(at) = license["expiresAt"].as_str() {
+    if let Some(at) = license["expiresAt"].as_str().or_else(|| license["endsAt"].as_str()) {
         return at.to_owned();
     }
     let begun_at = begun_at.and_then(|begun_at| Timestamp::parse(begun_at).ok());

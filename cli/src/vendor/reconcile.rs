@@ -7,7 +7,7 @@ use clap::Args;
 use countersign::id::LicenseId;
 use serde_json::{Map, Value, json};
 
-use crate::api::path;
+use crate::api::{Api, path};
 use crate::error::CommandError;
 use crate::options::connection::Connection;
 use crate::output::print;
@@ -22,6 +22,8 @@ use crate::output::text::member;
 /// After the database was restored from an old copy, the store knows changes and licences that the
 /// database forgot. Nothing happens to them unasked: they are listed, and `--adopt` or `--drop`
 /// decides about all of them, or with `--license` about those of one licence.
+///
+/// Also finds out when licences began whose time begins with their first use.
 ///
 /// A licence that is not as its events say is named and left unchanged; the exit code is then 1.
 #[derive(Debug, Args)]
@@ -77,6 +79,9 @@ impl Reconcile {
             let Some(next) = answer.get("next") else { break };
             body["cursor"] = next.clone();
         }
+        if !self.dry_run {
+            totals.insert("begun".into(), self.find_beginnings(&api)?.into());
+        }
         bar.finish_and_clear();
         if self.connection.json {
             totals.insert("products".into(), json!(products));
@@ -94,6 +99,20 @@ impl Reconcile {
             }
         }
         Ok(if unaccounted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    /// Has the server look at the licences whose time may have begun. Returns how many did.
+    fn find_beginnings(&self, api: &Api) -> Result<u64, CommandError> {
+        let mut body = self.license.as_ref().map_or_else(|| json!({}), |license| json!({ "licenses": [license] }));
+        let mut begun = 0;
+        loop {
+            let mut answer = api.post(path(&["licenses", "beginnings"]), &body)?.json()?;
+            begun += answer["begun"].as_u64().unwrap_or(0);
+            match answer["next"].take() {
+                Value::Null => return Ok(begun),
+                next => body["cursor"] = next,
+            }
+        }
     }
 
     fn print(
@@ -124,6 +143,7 @@ impl Reconcile {
             ),
             (count("adopted"), "difference", "differences", adopted),
             (count("dropped"), "difference", "differences", dropped),
+            (count("begun"), "licence", "licences", "began with the first use"),
             (count("retired"), "tombstone of a deleted licence", "tombstones of deleted licences", "(left unchanged)"),
             (count("unreadable"), "unreadable record", "unreadable records", "(left unchanged)"),
             (count("conflicting"), "record", "records", "with the id of another licence (left unchanged)"),

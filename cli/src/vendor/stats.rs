@@ -44,6 +44,7 @@ impl Stats {
             ("revoked licences", &stats["licenses"]["revoked"]),
             ("expired licences", &stats["licenses"]["expired"]),
             ("expiring in 30 days", &stats["licenses"]["expiringIn30Days"]),
+            ("whose time has not begun", &stats["licenses"]["notBegun"]),
             ("with a key that is easy to guess", &stats["licenses"]["weakKeys"]),
             ("products", &stats["products"]),
             ("policies", &stats["policies"]),

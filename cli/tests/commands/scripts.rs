@@ -551,7 +551,7 @@ fn licences_of_a_lost_database_are_adopted() {
     let sums: Value = serde_json::from_str(&reconcile(&["--adopt", "--json"]).1).unwrap();
     let expected = json!({
         "checked": 5, "repaired": 0, "later": 0, "unknown": 1, "adopted": 0, "dropped": 0, "retired": 1, "unreadable": 0,
-        "conflicting": 0, "products": [], "items": [],
+        "conflicting": 0, "products": [], "items": [], "begun": 0,
     });
     assert_eq!(sums, expected);
     for licence in [&first, &second] {

@@ -1,9 +1,10 @@
-//! Counts validations per licence, day and code, for the reports to the registrar.
+//! Counts validations per licence, day and code, and remembers the licences whose time began, for
+//! the reports to the registrar.
 //!
 //! The journal's thread counts: it handles every event anyway, after the request was answered, so
 //! counting costs a request nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,7 @@ pub struct Counts(Arc<Mutex<Sums>>);
 #[derive(Debug, Default)]
 struct Sums {
     licenses: HashMap<Box<str>, Vec<Sum>>,
+    begun: HashSet<Box<str>>,
     lost: u64,
 }
 
@@ -56,12 +58,29 @@ pub struct Count {
 }
 
 impl Counts {
-    /// Counts an event of the journal if it is a validation of a licence.
+    /// Counts an event of the journal if it is a validation of a licence, or remembers the licence
+    /// if its time began.
     pub fn note(&self, event: &Event<'_>) {
+        if let Event { name: "time-began", license: Some(license), .. } = event {
+            return self.add_begun([Box::from(*license)]);
+        }
         let Event { name: "validation", time, code: Some(code), license: Some(license), .. } = event else { return };
         let time = time.to_string();
         let Some((day, _)) = time.split_once('T') else { return };
         self.lock().add(license, day, code, 1);
+    }
+
+    /// Takes the licences whose time began.
+    pub fn take_begun(&self) -> Vec<Box<str>> {
+        mem::take(&mut self.lock().begun).into_iter().collect()
+    }
+
+    /// Remembers licences whose time began. Those for which there is no room are found when all are
+    /// looked at.
+    pub fn add_begun(&self, licenses: impl IntoIterator<Item = Box<str>>) {
+        let mut sums = self.lock();
+        let room = MAX_COUNTED_LICENSES.saturating_sub(sums.begun.len());
+        sums.begun.extend(licenses.into_iter().take(room));
     }
 
     /// Counts events that were lost.
@@ -71,7 +90,9 @@ impl Counts {
 
     /// Takes all counts, and starts again from zero.
     pub fn take(&self) -> Taken {
-        let Sums { licenses, lost } = mem::take(&mut *self.lock());
+        let mut sums = self.lock();
+        let (licenses, lost) = (mem::take(&mut sums.licenses), mem::take(&mut sums.lost));
+        drop(sums);
         let counts = licenses.into_iter().flat_map(|(license, sums)| {
             sums.into_iter().map(move |Sum { day, code, count }| Count { license: license.clone(), day, code, count })
         });
@@ -179,6 +200,22 @@ mod tests {
             counts.note(&other);
         }
         assert_eq!(counts.take(), Taken::default());
+    }
+
+    #[test]
+    fn a_licence_whose_time_began_is_remembered_once() {
+        let (counts, now) = (Counts::default(), Timestamp::from_unix(1_767_225_600));
+        for license in ["lic_a", "lic_b", "lic_a"] {
+            counts.note(&event(now, "time-began", None, Some(license)));
+        }
+        assert_eq!(counts.take(), Taken::default());
+        let mut begun = counts.take_begun();
+        begun.sort();
+        assert_eq!(begun, [Box::from("lic_a"), Box::from("lic_b")]);
+        counts.add_begun(begun);
+        assert_eq!((counts.take_begun().len(), counts.take_begun().len()), (2, 0));
+        counts.add_begun((0..MAX_COUNTED_LICENSES + 5).map(|number| format!("lic_{number}").into()));
+        assert_eq!(counts.take_begun().len(), MAX_COUNTED_LICENSES);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a server does for its registrar in the background: it delivers the outbox, reports
-//! validations, and has data removed that is too old.
+//! validations and licences whose time began, and has data removed that is too old.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -37,7 +37,8 @@ pub async fn deliver(registrar: &Registrar) {
     }
 }
 
-/// Has data removed that is too old, in portions, every [`RETENTION_PAUSE`]. Never returns.
+/// Has data removed that is too old, and all licences looked at whose time may have begun, in
+/// portions, every [`RETENTION_PAUSE`]. Never returns.
 pub async fn clean(registrar: &Registrar) {
     loop {
         match registrar.ask("POST", "/api/v1/retention", None).await {
@@ -46,9 +47,25 @@ pub async fn clean(registrar: &Registrar) {
                 if let Err(error) = removed {
                     tracing::warn!(%error, "cannot remove data that is too old; retrying later");
                 }
+                // Reports may have been lost, as when the server was killed.
+                if let Err(error) = find_beginnings(registrar, json!({})).await {
+                    tracing::warn!(%error, "cannot look for licences whose time began; retrying later");
+                }
                 sleep(RETENTION_PAUSE).await;
             }
         }
+    }
+}
+
+/// Has the registrar look at licences whose time may have begun, in portions.
+async fn find_beginnings(registrar: &Registrar, mut asked: Value) -> Result<(), Refusal> {
+    loop {
+        let mut found = registrar.ask("POST", "/api/v1/licenses/beginnings", Some(&asked)).await?;
+        match found["next"].take() {
+            Value::Null => return Ok(()),
+            next => asked["cursor"] = next,
+        }
+        sleep(PORTION_PAUSE).await;
     }
 }
 
@@ -59,12 +76,26 @@ pub async fn report_counts(registrar: &Registrar, counts: &Counts, mut stops: on
     let mut is_last = false;
     while !is_last {
         is_last = timeout(COUNTS_PAUSE, &mut stops).await.is_ok();
-        let reported = report(registrar, counts).await;
+        let reported = report(registrar, counts).await.and(report_beginnings(registrar, counts).await);
         if let (Err(error), false) = (&reported, is_failing) {
             tracing::warn!(%error, "cannot report validations; retrying");
         }
         is_failing = reported.is_err();
     }
+}
+
+/// Reports the licences whose time began. If the registrar does not answer they are reported again,
+/// which does no harm.
+async fn report_beginnings(registrar: &Registrar, counts: &Counts) -> Result<(), Refusal> {
+    let mut left = counts.take_begun();
+    while !left.is_empty() {
+        let now = left.split_off(left.len().saturating_sub(COUNTS_PER_REQUEST));
+        if let Err(error) = find_beginnings(registrar, json!({ "licenses": now })).await {
+            counts.add_begun(now.into_iter().chain(left));
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Reports all that was counted so far. What the registrar refuses is kept for the next report. If

@@ -45,6 +45,7 @@ fn main() -> Result<ExitCode> {
         ("the-first-token-is-written-once", the_first_token_is_written_once as fn() -> Result<()>),
         ("each-app-writes-its-own-part-of-the-store", each_app_writes_its_own_part),
         ("validations-are-counted", validations_are_counted),
+        ("a-first-use-is-known-to-the-registrar", a_first_use_is_known_to_the_registrar),
         ("a-missed-record-is-delivered-later", a_missed_record_is_delivered_later),
         ("without-a-registrar-its-paths-are-unknown", without_a_registrar_its_paths_are_unknown),
         ("an-operator-may-set-a-token", an_operator_may_set_a_token),
@@ -204,6 +205,26 @@ fn validations_are_counted() -> Result<()> {
     ensure!(stats["validations"]["days"][0]["codes"]["VALID"] == 4, "{stats}");
     ensure!(stats["validations"]["lost"] == 0, "{stats}");
     Ok(())
+}
+
+/// The host passes on by itself what its journal says.
+fn a_first_use_is_known_to_the_registrar() -> Result<()> {
+    let running = native()?;
+    let token = first_token(&running)?;
+    ask(&running, &token, "POST", "/api/v1/products", r#"{"code":"acme"}"#)?;
+    let trial = r#"{"product":"acme","plan":"pro","expiryBasis":"first-validation","duration":"10d"}"#;
+    let issued = ask(&running, &token, "POST", "/api/v1/licenses", trial)?;
+    let body = json!({ "key": issued["key"] }).to_string();
+    let verdict = client::send(running.address(), "POST", "/api/v1/validate", &[], body.as_bytes())?.json()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let list = ask(&running, &token, "GET", "/api/v1/licenses?expiringBefore=9999-01-01", "")?;
+        if list["items"][0]["endsAt"] == verdict["expiresAt"] {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{list}\n{}", running.process.log());
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The host delivers by itself once the store is back.

@@ -66,6 +66,7 @@ const ROUTES: &[Route] = &[
     post("/api/v1/licenses/import", Role::Issuer, Products, licenses::bulk::import::post),
     post("/api/v1/licenses/suspend", Role::Issuer, Products, licenses::status_of_many::suspend),
     post("/api/v1/licenses/resume", Role::Issuer, Products, licenses::status_of_many::resume),
+    post("/api/v1/licenses/beginnings", Role::Admin, Everything, licenses::beginnings::post),
     get("/api/v1/licenses/export", Role::Admin, Products, licenses::bulk::export::get),
     get("/api/v1/licenses/{id}", Role::Reader, Products, licenses::get::get),
     // The handler requires a higher role to change more than owner and metadata.

@@ -59,7 +59,12 @@ pub(crate) fn change<T>(
         after.written_at = Some(now);
         let expect = found.as_ref().map_or(Expectation::Absent, |entry| Expectation::Matches(entry.version));
         match put(&key, &after.to_bytes(), expect, None, context)? {
-            Outcome::Stored(_) => Ok(Some(result)),
+            Outcome::Stored(_) => {
+                if let Some(begun_at) = after.begun_at.filter(|_| before.begun_at.is_none()) {
+                    journal::note_beginning(begun_at, context);
+                }
+                Ok(Some(result))
+            }
             Outcome::Conflict(present) => {
                 found = present;
                 Ok(None)

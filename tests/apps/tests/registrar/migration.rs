@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::audit::{events, faults, first_fault};
 use countersign_app_tests::Registrar;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../components/apps/registrar/migrations/0001.sql"),
     include_str!("../../../../components/apps/registrar/migrations/0002.sql"),
     include_str!("../../../../components/apps/registrar/migrations/0003.sql"),
+    include_str!("../../../../components/apps/registrar/migrations/0004.sql"),
 ];
 
 const POLICY: &str = "pol_00000000000000000000000001";

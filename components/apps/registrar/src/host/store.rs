@@ -7,12 +7,12 @@ use countersign::store_keys;
 use countersign_app_common::store::{self, Entry, Error, Page};
 use countersign_app_common::store_error;
 
-use crate::wire::problem::Problem;
+use crate::wire::problem::{CORRUPT_STATE, Problem};
 
 /// A licence's usage state; the default if the licence was never used. One read.
 pub(crate) fn state(id: &LicenseId) -> Result<State, Problem> {
     let state = get(&id.state_key())?.map(|entry| State::from_bytes(&entry.value)).transpose();
-    Ok(state.map_err(|_| Problem::unavailable("corrupt-state"))?.unwrap_or_default())
+    Ok(state.map_err(|_| Problem::unavailable(CORRUPT_STATE))?.unwrap_or_default())
 }
 
 /// One read.

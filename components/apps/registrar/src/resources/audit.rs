@@ -348,7 +348,7 @@ impl Report {
                 let id = record.id.as_str();
                 let is_copy = row.text(column)? == record.product.as_str()
                     && row.text(column + 1)? == record.status.as_str()
-                    && row.optional_moment(column + 2)? == record.expires_at
+                    && row.optional_moment(column + 2)? == issued.ends_at()
                     && row.text(column + 3)? == id;
                 if row.integer(column + 4)? == 0 {
                     self.add("NO_EVENT", id, None, format!("{id} has no event."));

@@ -39,13 +39,14 @@ pub(crate) const SEEN_BY: [(&str, Role); 5] = [
 ];
 
 /// Every action that an event may have.
-const ACTIONS: [&str; 28] = [
+const ACTIONS: [&str; 29] = [
     "license.created",
     "license.updated",
     "license.suspended",
     "license.resumed",
     "license.revoked",
     "license.renewed",
+    "license.begun",
     "license.key-rotated",
     "license.policy-changed",
     "license.domains-changed",

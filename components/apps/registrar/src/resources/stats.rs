@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
 use crate::limits::{DEFAULT_STATS_DAYS, MAX_BULK_ITEMS};
+use crate::resources::licenses::search::queries;
 use crate::sql::db::{self, integer, moment, text};
 use crate::wire::Response;
 use crate::wire::answer::Answer;
@@ -59,6 +60,8 @@ pub(crate) fn get(ask: &Ask<'_>) -> Result<Response, Problem> {
     let ends = db::query_one(BY_END, vec![moment(ask.now), moment(soon)])?.ok_or_else(corrupt)?;
     licenses["expired"] = ends.count(0)?.into();
     licenses["expiringIn30Days"] = ends.count(1)?.into();
+    let to_begin = db::query_one(queries::COUNT_TO_BEGIN, Vec::new())?.ok_or_else(corrupt)?;
+    licenses["notBegun"] = to_begin.count(0)?.into();
     let others = db::query_one(OTHERS, Vec::new())?.ok_or_else(corrupt)?;
     let waiting =
         others.optional_moment(3)?.map_or(0, |queued_at| ask.now.unix().saturating_sub(queued_at.unix()).max(0));

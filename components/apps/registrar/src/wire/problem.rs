@@ -24,6 +24,9 @@ pub(crate) const KEY_TAKEN: Problem =
 pub(crate) const UNUSABLE: Problem =
     Problem::new(409, "UNUSABLE", "This key or id cannot be used; choose another one.");
 
+/// The reason of a 503 where a licence's state cannot be read.
+pub(crate) const CORRUPT_STATE: &str = "corrupt-state";
+
 pub(crate) const REVOKED: Problem =
     Problem::new(409, "REVOKED", "This licence is revoked, which is final; issue a new licence instead.");
 

@@ -1,5 +1,6 @@
 //! Licences, as their vendor manages them and as the validator then answers.
 
+mod beginnings;
 mod bulk;
 mod fields;
 mod life;

@@ -17,8 +17,7 @@ fn licences_are_counted_by_status_and_expiry() {
     registrar.post(&format!("{}/revoke", path(&revoked)), &json!({})).expect(200);
     registrar.advance(0);
     let stats = registrar.get("/api/v1/stats").expect(200);
-    let expected =
-        json!({ "active": 4, "suspended": 1, "revoked": 1, "expired": 2, "expiringIn30Days": 1, "weakKeys": 0 });
+    let expected = json!({ "active": 4, "suspended": 1, "revoked": 1, "expired": 2, "expiringIn30Days": 1, "notBegun": 0, "weakKeys": 0 });
     assert_eq!(stats["licenses"], expected);
     assert_eq!((&stats["products"], &stats["policies"]), (&json!(1), &json!(0)));
     assert_eq!(stats["outbox"], json!({ "depth": 1, "oldestSeconds": 0 }));

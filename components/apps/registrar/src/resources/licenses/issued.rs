@@ -3,7 +3,7 @@
 use countersign::audit::{self, CHECK};
 use countersign::hex;
 use countersign::key::{KeyHash, Reading};
-use countersign::license::{Format, License, RecordError};
+use countersign::license::{ExpiryBasis, Format, License, RecordError};
 use countersign::limits::{MAX_COUNTED, MAX_DOMAINS, MAX_VALUE_BYTES};
 use countersign::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
@@ -18,11 +18,11 @@ use crate::wire::problem::{self, NOT_FOUND, Problem, corrupt, unprocessable};
 use crate::write::change::Change;
 
 const INSERT: &str = "INSERT INTO licenses (id, key_hash, record, policy, max_domains, owner, metadata, created_at, updated_at, revision, \
-    product, status, expires_at, owner_folded, index_version, weak_key) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    product, status, expires_at, owner_folded, index_version, weak_key, begun_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 const UPDATE: &str = "UPDATE licenses SET key_hash = ?2, record = ?3, policy = ?4, max_domains = ?5, owner = ?6, metadata = ?7, \
     created_at = ?8, updated_at = ?9, revision = ?10, product = ?11, status = ?12, expires_at = ?13, owner_folded = ?14, \
-    index_version = ?15, weak_key = ?16 WHERE id = ?1";
+    index_version = ?15, weak_key = ?16, begun_at = ?17 WHERE id = ?1";
 const INDEX: &str =
     "UPDATE licenses SET owner_folded = ?3, index_version = ?4 WHERE id = ?1 AND revision = ?2 RETURNING number";
 const DELETE: &str = "DELETE FROM licenses WHERE id = ?1";
@@ -51,6 +51,8 @@ pub(crate) struct IssuedLicense {
     /// Whether the key is being generated: the event that tells of it has its check.
     pub(crate) is_key_generated: bool,
     pub(crate) record: License,
+    /// When its time began, as far as is known, if that begins with its first use.
+    pub(crate) begun_at: Option<Timestamp>,
     pub(crate) policy: Option<String>,
     pub(crate) max_domains: Option<u32>,
     pub(crate) owner: Option<String>,
@@ -70,6 +72,7 @@ impl IssuedLicense {
             weak_key: false,
             is_key_generated: false,
             record,
+            begun_at: None,
             policy: None,
             max_domains: None,
             owner: None,
@@ -105,7 +108,7 @@ impl IssuedLicense {
     }
 
     /// The number of a licence's columns in [`queries`].
-    pub(crate) const COLUMNS: usize = 11;
+    pub(crate) const COLUMNS: usize = 12;
 
     /// Reads these columns.
     pub(crate) fn from_row(row: &Row) -> Result<Self, Problem> {
@@ -122,6 +125,7 @@ impl IssuedLicense {
             revision: row.count(9)?,
             weak_key: row.integer(10)? != 0,
             is_key_generated: false,
+            begun_at: row.optional_moment(11)?,
         })
     }
 
@@ -139,6 +143,10 @@ impl IssuedLicense {
         view.extend(self.policy.as_ref().map(|policy| ("policy".into(), json!(policy))));
         view.extend(self.max_domains.map(|most| ("maxDomains".into(), json!(most))));
         view.extend(self.owner.as_ref().map(|owner| ("owner".into(), json!(owner))));
+        if let Some(begun_at) = self.begun_at.filter(|_| self.record.expiry_basis != ExpiryBasis::Issue) {
+            view.insert("begunAt".into(), json!(begun_at));
+            view.insert("endsAt".into(), json!(self.ends_at()));
+        }
         view
     }
 
@@ -151,11 +159,33 @@ impl IssuedLicense {
         view
     }
 
+    /// When it ends, as far as is known: the time of some licences begins with their first use.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        self.record.ends_at(self.begun_at)
+    }
+
+    /// The view without what follows from the licence's state, which is neither exported nor
+    /// imported with it.
+    pub(crate) fn view_without_state(&self) -> Map<String, Json> {
+        Self { begun_at: None, ..self.clone() }.view()
+    }
+
     /// The members of a view that are the record's, as this version writes them; `None` if the view
     /// is not a licence's.
     pub(crate) fn normal_record(view: &Map<String, Json>) -> Option<Map<String, Json>> {
         let mut record = view.clone();
-        for name in ["metadata", "createdAt", "updatedAt", "revision", "policy", "maxDomains", "owner", "weakKey"] {
+        for name in [
+            "metadata",
+            "createdAt",
+            "updatedAt",
+            "revision",
+            "policy",
+            "maxDomains",
+            "owner",
+            "weakKey",
+            "begunAt",
+            "endsAt",
+        ] {
             record.remove(name);
         }
         record.insert("format".into(), json!(Format));
@@ -326,10 +356,11 @@ impl IssuedLicense {
             integer(self.revision),
             text(record.product.as_str()),
             text(record.status.as_str()),
-            optional(record.expires_at, moment),
+            optional(self.ends_at(), moment),
             optional(self.owner.as_deref(), |owner| text(terms::fold(owner))),
             integer(terms::VERSION),
             integer(i64::from(self.weak_key)),
+            optional(self.begun_at, moment),
         ]
     }
 

@@ -7,6 +7,7 @@ mod strength;
 mod warnings;
 
 pub(crate) mod activations;
+pub(crate) mod beginnings;
 pub(crate) mod bulk;
 pub(crate) mod change_policy;
 pub(crate) mod create;

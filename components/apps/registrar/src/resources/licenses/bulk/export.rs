@@ -101,7 +101,7 @@ fn line(issued: &IssuedLicense) -> Map<String, Value> {
     let mut line: Map<_, _> = Terms::COLUMNS.iter().map(|(name, _)| ((*name).to_owned(), Value::Null)).collect();
     line.insert("expiresAt".into(), Value::Null);
     line.extend(issued.terms().to_json());
-    line.extend(issued.view());
+    line.extend(issued.view_without_state());
     line.insert("generation".into(), issued.record.generation.min(MAX_IMPORTED_GENERATION).into());
     line.insert("keyHash".into(), issued.key.to_hex().into());
     line

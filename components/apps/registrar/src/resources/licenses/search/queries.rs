@@ -22,7 +22,8 @@
 /// The columns of a licence, as `IssuedLicense::from_row` reads them.
 macro_rules! columns {
     () => {
-        "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision, l.weak_key"
+        "l.number, l.key_hash, l.record, l.policy, l.max_domains, l.owner, l.metadata, l.created_at, l.updated_at, l.revision, l.weak_key, \
+        l.begun_at"
     };
 }
 
@@ -106,6 +107,24 @@ pub(crate) const FOR_AUDIT: &str = concat!(
 /// Those whose terms an older version made, at most `?1`.
 pub(crate) const TO_INDEX: &str =
     concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.index_version IS NULL ORDER BY l.number LIMIT ?1");
+
+/// A condition on the licence `l`: its time begins with its first use, and has not begun as far as
+/// is known.
+macro_rules! to_begin {
+    () => {
+        "l.begun_at IS NULL AND l.status <> 'revoked' AND json_extract(l.record, '$.expiryBasis') IS NOT NULL"
+    };
+}
+/// Those after the id `?1`, at most `?2`.
+pub(crate) const TO_BEGIN: &str =
+    concat!("SELECT ", columns!(), " FROM licenses AS l WHERE l.id > ?1 AND ", to_begin!(), " ORDER BY l.id LIMIT ?2");
+pub(crate) const COUNT_TO_BEGIN: &str = concat!("SELECT COUNT(*) FROM licenses AS l WHERE ", to_begin!());
+/// Those after the id `?1`, at most `?2`, whose ids are in the JSON array `?3`.
+pub(crate) const OF_IDS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM licenses AS l WHERE l.id IN (SELECT value FROM json_each(?3)) AND l.id > ?1 ORDER BY l.id LIMIT ?2"
+);
 
 /// All, in the order of creation.
 pub(crate) const ALL: List = list!(window!("TRUE"));
