@@ -10,8 +10,9 @@ fn spin_sends_the_vendors_paths_to_the_registrar_and_all_others_to_the_validator
     let triggers: BTreeSet<(String, String)> = triggers
         .map(|trigger| ["route", "component"].map(|name| trigger[name].as_str().unwrap().to_owned()).into())
         .collect();
-    let below = COLLECTIONS.iter().map(|collection| format!("{collection}/..."));
-    let registrars = below.chain([OPENAPI.to_owned()]).map(|route| (route, "registrar".to_owned()));
+    // `/...` also takes the path itself, and the path with a slash at its end.
+    let paths = COLLECTIONS.iter().chain([&OPENAPI]);
+    let registrars = paths.map(|path| (format!("{path}/..."), "registrar".to_owned()));
     let all = registrars.chain([("/...".to_owned(), "validator".to_owned())]).collect();
     assert_eq!(triggers, all);
 }

@@ -59,6 +59,11 @@ impl ApiError {
         }
     }
 
+    /// Whether a part of the same request may succeed, as all of it writes too much.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.code == "CHANGE_TOO_LARGE")
+    }
+
     /// Whether the same request may succeed soon. It may also have been done already.
     pub(crate) fn may_pass(&self) -> bool {
         match self {

@@ -34,6 +34,27 @@ fn both() -> [Place; 2] {
     [acme(Place::data()), acme(Place::server())]
 }
 
+/// The terms of the policy make more of a short line than one request may write.
+#[test]
+fn lines_that_together_write_too_much_are_sent_in_smaller_pieces() {
+    let place = acme(Place::server());
+    let features: Vec<String> = (0..64).map(|number| format!("feature-{number}-{}", "x".repeat(50))).collect();
+    let options = features.iter().flat_map(|feature| ["--feature", feature]);
+    let create: Vec<&str> =
+        ["policy", "create", "Pro", "--product", "acme", "--plan", "pro"].into_iter().chain(options).collect();
+    let policy = place.json(&create)["id"].as_str().unwrap().to_owned();
+    let line = |number: u32| format!("{},{policy}\n", key(number));
+    let mut rows: Vec<String> = (0..500).map(line).collect();
+    rows[450] = line(3);
+    rows[460] = format!("{},none\n", key(460));
+    let path = file(&place.directory(), "licences.csv", &format!("key,policy\n{}", rows.concat()));
+    let Printed { code, out, err } = place.run(&["import", &path]);
+    assert_eq!((code, out.as_str()), (1, "501 lines: 498 imported, 2 failed, 1 header\n"), "{err}");
+    let reported: Vec<&str> = err.lines().map(|line| line.split_once(':').unwrap().0).collect();
+    assert_eq!(reported, ["line 452", "line 462"]);
+    assert_eq!(place.json(&["stats"])["licenses"]["active"], 498);
+}
+
 #[test]
 fn invalid_lines_are_reported_and_change_nothing_else() {
     for place in both() {

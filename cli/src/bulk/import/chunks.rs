@@ -25,12 +25,21 @@ pub(super) struct Chunk {
     /// The number to report for the body's first line: what precedes the records has the numbers of
     /// the file.
     pub(super) first_line: u64,
-    /// For each record of the body, in order: the number that is reported for it, and its lines in
-    /// the file.
-    pub(super) records: Vec<(u64, Span)>,
+    /// The records of the body, in order. Before them are `head_bytes` of column names.
+    pub(super) records: Vec<Record>,
+    head_bytes: usize,
     /// Lines that are not in the body, and why.
     pub(super) refused: Vec<(Span, LineError)>,
     pub(super) blank: u64,
+}
+
+/// A record of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// The number that is reported for it.
+    pub(super) number: u64,
+    pub(super) span: Span,
+    bytes: usize,
 }
 
 /// The lines of one record, by their numbers in the file.
@@ -76,7 +85,7 @@ impl<R: Read> Chunks<R> {
         let (body, first_line) = (head.text.clone().into_bytes(), head.first_line);
         let (mut number, room) = (head.lines + 1, MAX_BODY_BYTES.saturating_sub(body.len()));
         let mut is_at_end = self.has_sent_head || body.is_empty();
-        let mut chunk = Chunk { body, first_line, ..Chunk::default() };
+        let mut chunk = Chunk { head_bytes: body.len(), body, first_line, ..Chunk::default() };
         while chunk.records.len().max(chunk.refused.len()) < IMPORT_LINES {
             let Some(line) = self.held.take().map(Ok).or_else(|| self.lines.next()).transpose()? else { break };
             is_at_end = false;
@@ -91,7 +100,7 @@ impl<R: Read> Chunks<R> {
                 }
                 Ok(Content::Record(text)) => {
                     chunk.body.extend_from_slice(text.as_bytes());
-                    chunk.records.push((number, span));
+                    chunk.records.push(Record { number, span, bytes: text.len() });
                     number += 1 + line.further;
                 }
             }
@@ -101,6 +110,28 @@ impl<R: Read> Chunks<R> {
         }
         self.has_sent_head |= !chunk.body.is_empty();
         Ok(Some(chunk).filter(|_| !is_at_end))
+    }
+}
+
+impl Chunk {
+    /// Two chunks with half of the records each, in order; `None` if there are too few.
+    pub(super) fn split(&self) -> Option<[Self; 2]> {
+        let (first, second) = self.records.split_at(self.records.len() / 2);
+        let begin = second.first().filter(|_| !first.is_empty())?.span.first;
+        let is_before = |(span, _): &(Span, LineError)| span.first < begin;
+        let (refused, refused_later) = self.refused.iter().copied().partition(is_before);
+        let cut = self.head_bytes + first.iter().map(|record| record.bytes).sum::<usize>();
+        let (head, body) = (&self.body[..self.head_bytes], &self.body[..cut]);
+        let mut number = first.first()?.number;
+        let renumbered = second.iter().map(|record| {
+            let this = Record { number, ..*record };
+            number += 1 + (record.span.last - record.span.first);
+            this
+        });
+        let records = renumbered.collect();
+        let later =
+            Self { body: [head, &self.body[cut..]].concat(), records, refused: refused_later, blank: 0, ..*self };
+        Some([Self { body: body.to_vec(), records: first.to_vec(), refused, ..*self }, later])
     }
 }
 
@@ -114,7 +145,7 @@ mod tests {
     }
 
     fn first_and_last(chunk: &Chunk) -> (u64, u64) {
-        (chunk.records.first().unwrap().1.first, chunk.records.last().unwrap().1.last)
+        (chunk.records.first().unwrap().span.first, chunk.records.last().unwrap().span.last)
     }
 
     #[test]
@@ -138,7 +169,7 @@ mod tests {
         for size in [MAX_BODY_BYTES - 6, MAX_BODY_BYTES - 5, MAX_BODY_BYTES - 1, 10 * MAX_BODY_BYTES] {
             let chunks = chunks(&format!("key\na\n{}\nb\n", "x".repeat(size)));
             let refused: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.refused).map(|(span, _)| span.first).collect();
-            let sent: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.records).map(|(_, span)| span.first).collect();
+            let sent: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.records).map(|record| record.span.first).collect();
             let fits = size == MAX_BODY_BYTES - 5;
             assert_eq!(sent, if fits || size < MAX_BODY_BYTES - 5 { vec![2, 3, 4] } else { vec![2, 4] }, "{size}");
             assert_eq!(refused.len() + sent.len(), 3);
@@ -154,7 +185,7 @@ mod tests {
         for chunk in &chunks {
             let body = String::from_utf8(chunk.body.clone()).unwrap();
             assert_eq!(body, format!("key,owner\r\n{}", record.repeat(chunk.records.len())));
-            assert_eq!((chunk.first_line, chunk.records[0].0), (2, 3));
+            assert_eq!((chunk.first_line, chunk.records[0].number), (2, 3));
         }
     }
 
@@ -166,6 +197,23 @@ mod tests {
         assert_eq!(sent("\n\n"), [0; 0]);
         assert_eq!(sent(""), [0; 0]);
         let blank = chunks("{}\n\n \n{}\n");
-        assert_eq!((blank.len(), blank[0].blank, blank[0].records[1].1.first), (1, 2, 4));
+        assert_eq!((blank.len(), blank[0].blank, blank[0].records[1].span.first), (1, 2, 4));
+    }
+
+    #[test]
+    fn the_halves_of_a_chunk_have_each_line_once_and_count_from_their_column_names() {
+        let long = "x".repeat(MAX_BODY_BYTES);
+        let text = format!("key\n{long}\na\n\n\"b\nb\"\n{long}\nc\n{long}\n");
+        let [chunk] = <[Chunk; 1]>::try_from(chunks(&text)).ok().unwrap();
+        let [first, second] = chunk.split().unwrap();
+        assert_eq!((&*first.body, &*second.body), (&b"key\na\n"[..], &b"key\n\"b\nb\"\nc\n"[..]));
+        let numbers = |chunk: &Chunk| chunk.records.iter().map(|record| record.number).collect::<Vec<_>>();
+        assert_eq!((numbers(&chunk), numbers(&first), numbers(&second)), (vec![2, 3, 5], vec![2], vec![2, 4]));
+        assert_eq!((first_and_last(&first), first_and_last(&second)), ((3, 3), (5, 8)));
+        let refused = |chunk: &Chunk| chunk.refused.iter().map(|(span, _)| span.first).collect::<Vec<_>>();
+        assert_eq!((refused(&first), refused(&second)), (vec![2], vec![7, 9]));
+        assert_eq!((first.blank, second.blank), (1, 0));
+        assert!(first.split().is_none());
+        assert_eq!(second.split().map(|halves| halves.map(|half| half.records.len())), Some([1, 1]));
     }
 }

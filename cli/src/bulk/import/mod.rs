@@ -77,11 +77,21 @@ impl Import {
         report.add_head(chunks.head_lines());
         // One after the other: of two lines with the same key the first is imported.
         while let Some(chunk) = chunks.next()? {
-            let answer =
-                if chunk.body.is_empty() { Ok(None) } else { self.send(&api, chunks.format(), &chunk).map(Some) };
-            if let Err(error) = answer.and_then(|answer| report.add(&chunk, answer)) {
-                report.stop(&chunk, &error);
-                return Err(error);
+            let mut waiting = vec![chunk];
+            while let Some(chunk) = waiting.pop() {
+                let answer =
+                    if chunk.body.is_empty() { Ok(None) } else { self.send(&api, chunks.format(), &chunk).map(Some) };
+                // Lines with a policy of many terms write more than they say.
+                if matches!(&answer, Err(CommandError::Api(error)) if error.is_too_large())
+                    && let Some([first, second]) = chunk.split()
+                {
+                    waiting.extend([second, first]);
+                    continue;
+                }
+                if let Err(error) = answer.and_then(|answer| report.add(&chunk, answer)) {
+                    report.stop(&chunk, &error);
+                    return Err(error);
+                }
             }
         }
         report.deliver(&api)?;

@@ -97,7 +97,7 @@ impl Report {
     /// when this returns: they exist nowhere else.
     pub(super) fn add(&mut self, chunk: &Chunk, answer: Option<Answer>) -> Result<(), CommandError> {
         let mut refused: Vec<_> = chunk.refused.iter().map(|(span, error)| (*span, error.to_string())).collect();
-        let mut open: BTreeMap<u64, Span> = chunk.records.iter().copied().collect();
+        let mut open: BTreeMap<u64, Span> = chunk.records.iter().map(|record| (record.number, record.span)).collect();
         // Each record has exactly one result.
         let mut close =
             |line| open.remove(&line).ok_or_else(|| anyhow!("the server's answer is about a line that was not sent"));
@@ -137,7 +137,7 @@ impl Report {
         }
         self.sums.failed += refused.len() as u64;
         self.sums.blank += chunk.blank;
-        let spans = chunk.records.iter().map(|(_, span)| span).chain(chunk.refused.iter().map(|(span, _)| span));
+        let spans = chunk.records.iter().map(|record| &record.span).chain(chunk.refused.iter().map(|(span, _)| span));
         self.sums.continued += spans.map(|span| span.last - span.first).sum::<u64>();
         match self.bar.length() {
             Some(_) => self.bar.set_message(format!("{} lines", self.sums.total())),
@@ -154,9 +154,8 @@ impl Report {
             return;
         }
         print::note(format_args!("{imported} lines were imported before this error"));
-        if let (Some((_, first)), Some((_, last)), true) = (chunk.records.first(), chunk.records.last(), is_open(error))
-        {
-            let (first, last) = (first.first, last.last);
+        if let (Some(first), Some(last), true) = (chunk.records.first(), chunk.records.last(), is_open(error)) {
+            let (first, last) = (first.span.first, last.span.last);
             print::note(format_args!(
                 "lines {first} to {last}: may or may not have been imported; import the file again to find out"
             ));
