@@ -222,7 +222,9 @@ impl Lane {
 
 impl Losses {
     fn add(&self, server: usize, lost: Duration) {
-        self.0[server].fetch_add(u64::try_from(lost.as_millis()).unwrap_or(u64::MAX >> 1), Ordering::Relaxed);
+        // So that no number of them overflows.
+        let lost = lost.min(MAX_MEASURE_LOSS * 2).as_millis() as u64;
+        self.0[server].fetch_add(lost, Ordering::Relaxed);
     }
 
     fn are_too_many(&self, server: usize) -> bool {
