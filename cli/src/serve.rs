@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
 use countersign::limiter::FREE_KEYS;
+use countersign::secret;
 use countersign_host::engine::{Bounds, Machine};
 use countersign_host::http::{self, Apps, Proxies, Proxy};
 use countersign_host::imports::counts::Counts;
@@ -139,6 +140,12 @@ impl Serve {
         let mut settings = self.settings;
         for (name, file) in self.setting_files {
             let value = read_setting(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            if secret::is_secret(&name) && private::others_can_read(&file) {
+                tracing::warn!(
+                    "other users can read {0}, with the secret `{name}`; run `chmod go-r {0}`",
+                    file.display()
+                );
+            }
             settings.push((name, value));
         }
         let settings = Settings::of_process(&settings);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Bits of a mode that let the group or all others write.
 const OTHERS_WRITE: u32 = 0o022;
+/// Bits of a mode that let them read.
+const OTHERS_READ: u32 = 0o044;
 
 /// Why a directory cannot be used. The texts are for operators.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,23 @@ pub fn check_directory(path: &Path) -> Result<(), DirectoryError> {
     } else {
         Ok(())
     }
+}
+
+/// Checks that no other user may write to a file, if it exists.
+///
+/// # Errors
+/// [`DirectoryError`].
+pub fn check_file(path: &Path) -> Result<(), DirectoryError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.mode() & OTHERS_WRITE != 0 => Err(DirectoryError::OthersWrite(path.to_owned())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DirectoryError::Io(path.to_owned(), error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether other users may read a file, as far as its mode says.
+pub fn others_can_read(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.mode() & OTHERS_READ != 0)
 }
 
 /// Opens a file to append to, with mode 0600 if it does not exist.

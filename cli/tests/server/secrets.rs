@@ -134,6 +134,25 @@ fn a_secret_is_read_from_a_file_or_the_environment() {
 }
 
 #[test]
+fn a_file_of_a_secret_that_others_can_read_is_warned_of() {
+    for (mode, is_warned) in [(0o644, true), (0o640, true), (0o600, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        fs::write(&file, SECRET).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let setting = format!("admin_token={}", file.display());
+        let mut child = serve(&directory).args(["--setting-file", &setting]).spawn().unwrap();
+        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        let serving = Serving(child);
+        // By then a warning is written.
+        out.recv_timeout(PATIENCE).unwrap();
+        drop(serving);
+        let warned = err.iter().any(|line| line.contains(&format!("chmod go-r {}", file.display())));
+        assert_eq!(warned, is_warned, "{mode:o}");
+    }
+}
+
+#[test]
 fn a_weak_secret_is_named_at_the_start_and_not_taken() {
     for (weak, why) in [
         ("short", "at least 32 bytes"),
@@ -218,5 +237,21 @@ fn a_directory_that_others_may_write_is_refused_with_what_to_do() {
         assert!(printed.code != 0 && printed.err.contains(&hint), "{}", printed.err);
         assert_eq!(printed.err.lines().count(), 1, "{}", printed.err);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn a_database_that_others_may_write_is_refused_with_what_to_do() {
+    for name in ["countersign.db", "registrar.db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = data.join(name);
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        let printed = run(&mut serve(&directory), "");
+        let hint = format!("chmod go-w {}", file.display());
+        assert!(printed.code != 0 && printed.err.contains(&hint), "{}", printed.err);
     }
 }

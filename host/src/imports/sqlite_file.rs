@@ -224,12 +224,15 @@ impl Revision {
 }
 
 /// Creates the data directory (mode 0700) and an empty database in it (mode 0600), unless they
-/// exist.
+/// exist. Other users must not be able to write to those that do.
 ///
 /// The file appears with its schema or not at all: it is created under another name and linked into
 /// place.
 pub(crate) fn create(directory: &Path, name: &'static str, schema: &str) -> Result<(), Fault> {
     private::create_directory(directory)?;
+    for suffix in ["", LOG_SUFFIX] {
+        private::check_file(&directory.join(format!("{name}{suffix}")))?;
+    }
     // Looked for before the database, which always appears first: so a log without a database is
     // not another process in the middle of this.
     let has_log = directory.join(format!("{name}{LOG_SUFFIX}")).exists();
