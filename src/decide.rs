@@ -110,6 +110,7 @@ impl<'a> Case<'a> {
             seat: None,
             seats: None,
             remaining: None,
+            stale_seconds: None,
         };
         if let Standing::Held { seat, .. } | Standing::Lapsed(seat) = findings.standing {
             verdict.seat = Some(*seat);

@@ -46,6 +46,8 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_micros: Option<u64>,
 }
 
@@ -73,6 +75,7 @@ macro_rules! borrow_event {
             client: record.client.as_deref(),
             count: record.count,
             seconds: record.seconds,
+            stale_seconds: record.stale_seconds,
             duration_micros: record.duration_micros,
         }
     }};
@@ -116,6 +119,7 @@ mod tests {
         client: None,
         count: None,
         seconds: None,
+        stale_seconds: None,
         duration_micros: None,
     };
 
@@ -138,13 +142,14 @@ mod tests {
             client: Some("192.0.2.1"),
             count: Some(2),
             seconds: Some(3),
+            stale_seconds: Some(4),
             duration_micros: Some(41),
         };
         let line = concat!(
             r#"{"time":"2026-01-01T00:00:00Z","event":"request","requestId":"req_1","method":"POST","#,
             r#""route":"/api/v1/licenses/{id}","actor":"tok_1","status":503,"code":"UNAVAILABLE","#,
             r#""reason":"sql-busy","detail":"two\nlines","license":"lic_1","product":"acme","#,
-            r#""hint":"sued","client":"192.0.2.1","count":2,"seconds":3,"durationMicros":41}"#
+            r#""hint":"sued","client":"192.0.2.1","count":2,"seconds":3,"staleSeconds":4,"durationMicros":41}"#
         );
         assert_eq!(all.to_line().as_deref(), Some(line));
         let line = r#"{"time":"2026-01-01T00:00:00Z","event":"test"}"#;

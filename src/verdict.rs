@@ -122,6 +122,7 @@ pub struct Verdict {
     pub(crate) seat: Option<Seat>,
     pub(crate) seats: Option<Occupancy>,
     pub(crate) remaining: Option<Remaining>,
+    pub(crate) stale_seconds: Option<u32>,
 }
 
 /// The effect of a change of an allowance.
@@ -177,7 +178,16 @@ impl Verdict {
 
     /// A verdict that tells nothing but its code.
     const fn without_facts(code: Code) -> Self {
-        Self { code, expires_at: None, grace: false, warnings: Vec::new(), seat: None, seats: None, remaining: None }
+        Self {
+            code,
+            expires_at: None,
+            grace: false,
+            warnings: Vec::new(),
+            seat: None,
+            seats: None,
+            remaining: None,
+            stale_seconds: None,
+        }
     }
 
     /// Valid, or the first reason to refuse.
@@ -214,6 +224,18 @@ impl Verdict {
     /// What is left of the allowance that the request names, if the licence has it.
     pub const fn remaining(&self) -> Option<&Remaining> {
         self.remaining.as_ref()
+    }
+
+    /// For how many seconds what the verdict is made of has not been confirmed by the origin.
+    pub const fn stale_seconds(&self) -> Option<u32> {
+        self.stale_seconds
+    }
+
+    /// Says for how many seconds the licence has not been confirmed, if that is longer than usual:
+    /// the caller knows its store, and the decision does not.
+    #[must_use]
+    pub fn stale_for(self, seconds: Option<u32>) -> Self {
+        Self { stale_seconds: seconds, ..self }
     }
 
     /// Warns that simultaneous requests may exceed a limit of a valid licence, if the verdict is
@@ -253,7 +275,7 @@ impl Verdict {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// `grace`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance` and `nonce` are
+    /// `grace`, `staleSeconds`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance` and `nonce` are
     /// left out if they do not apply. Without a licence, and of a revoked one, only `valid`,
     /// `code`, `detail` and `nonce` are written.
     pub fn to_json(&self, license: Option<&License>, request: &Request) -> String {
@@ -272,6 +294,7 @@ impl Verdict {
                 features: &license.features,
                 expires_at: self.expires_at,
                 grace: self.grace,
+                stale_seconds: self.stale_seconds,
                 warnings: &self.warnings,
                 license_id: &license.id,
                 product: &license.product,
@@ -307,6 +330,8 @@ struct Facts<'a> {
     expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     grace: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_seconds: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [Warning],
     license_id: &'a LicenseId,

@@ -144,7 +144,7 @@ test("endless conflicts give no verdict, after a bounded number of writes", () =
     assert.ok(!("valid" in body));
     const writes = calls.filter((call) => call === "put").length;
     assert.ok(writes > 2 && writes <= 128, `${writes} writes`);
-    assert.equal(store.get(STATE), undefined);
+    assert.equal(store.get(STATE).entry, undefined);
   }
   assert.deepEqual(journal.map(({ event, code, reason }) => [event, code, reason]), [
     ["activation", "UNAVAILABLE", "contention"],
@@ -187,7 +187,7 @@ test("the store and the journal have no key, machine or user in them", () => {
     assert.equal(consumed.body.applied, true);
     const { keys } = store.listKeys("", undefined, 1_000);
     assert.equal(keys.length, 3);
-    const values = keys.map((key) => key + Buffer.from(store.get(key).value).toString("latin1"));
+    const values = keys.map((key) => key + Buffer.from(store.get(key).entry.value).toString("latin1"));
     for (const text of [...values, JSON.stringify(journal)]) {
       for (const secret of [KEY, MACHINE, "a second part", USER, "a-key-of-the-caller"]) assert.ok(!text.includes(secret), secret);
     }
@@ -217,7 +217,7 @@ test("a clock that went back is noted, and frees no seat", () => {
   use({ activation: { per: "machine", limit: 1, leaseSeconds: 60 } });
   ask("activate", { fingerprint: MACHINE });
   // The time of the last write follows the format (1 byte) and the generation (8 bytes).
-  const { value } = store.get(STATE);
+  const { value } = store.get(STATE).entry;
   const bytes = new DataView(value.buffer, value.byteOffset);
   bytes.setBigInt64(9, bytes.getBigInt64(9) + 100n);
   store.put(STATE, value, { tag: "any" }, undefined);

@@ -48,7 +48,7 @@ test("a licence is not valid for a domain that looks alike", () => {
 });
 
 test("a revocation shows in the next answer", () => {
-  const { version } = store.get(storeKey(KEY));
+  const { version } = store.get(storeKey(KEY)).entry;
   const revoked = { generation: 2, status: "revoked" };
   assert.equal(write({ tag: "matches", val: version }, revoked).tag, "stored");
   assert.equal(write({ tag: "matches", val: version }, {}).tag, "conflict");

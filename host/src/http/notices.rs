@@ -76,6 +76,7 @@ impl Notices {
                 client: network.map(|network| network.to_string()),
                 count: Some(count),
                 seconds: None,
+                stale_seconds: None,
                 duration_micros: None,
             });
         }

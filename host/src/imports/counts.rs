@@ -160,6 +160,7 @@ mod tests {
             client: None,
             count: None,
             seconds: None,
+            stale_seconds: None,
             duration_micros: Some(7),
         }
     }

@@ -34,7 +34,7 @@ use self::journal::Journal;
 use self::settings::Settings;
 use self::sql::Sql;
 use self::store::{Shared, Store};
-use crate::bindings::store::{Capabilities, Entry, Error, Expectation, Outcome, Page};
+use crate::bindings::store::{Capabilities, Error, Expectation, Freshness, Lookup, Outcome, Page};
 use crate::bindings::{self, App};
 
 /// What all instances of an app share.
@@ -101,8 +101,8 @@ impl WasiView for Guest {
 /// A read takes microseconds and runs on the guest's thread. A write waits for the disk as a task,
 /// so the thread answers other requests in the meantime.
 impl bindings::store::Host for Guest {
-    fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
-        self.imports.store.get(&key)
+    fn get(&mut self, key: String, _: Freshness) -> Result<Lookup, Error> {
+        Ok(Lookup { entry: self.imports.store.get(&key)?, age_seconds: 0, stale: false })
     }
 
     async fn put(

@@ -51,6 +51,7 @@ fn event(detail: &str) -> Event {
         client: None,
         count: None,
         seconds: None,
+        stale_seconds: None,
         duration_micros: None,
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_host::bindings::store::{Capabilities, CompareAndSwap, Entry, Error, Expectation, Outcome, Page};
+use countersign_host::bindings::store::{
+    Capabilities, CompareAndSwap, Error, Expectation, Freshness, Lookup, Outcome, Page,
+};
 use countersign_host::bindings::{App, AppPre, journal, settings, sql, store};
 use countersign_host::engine;
 use countersign_host::imports::sql::Sql;
@@ -150,8 +152,8 @@ impl WasiView for Guest {
 }
 
 impl store::Host for Guest {
-    fn get(&mut self, key: String) -> Result<Option<Entry>, Error> {
-        self.world().get(&key)
+    fn get(&mut self, key: String, freshness: Freshness) -> Result<Lookup, Error> {
+        self.world().get(&key, freshness)
     }
 
     async fn put(

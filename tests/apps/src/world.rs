@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use countersign::{borrow_event, store_keys};
-use countersign_host::bindings::store::{Entry, Error, Expectation, Outcome, Page};
+use countersign_host::bindings::store::{Entry, Error, Expectation, Freshness, Lookup, Outcome, Page};
 use countersign_host::bindings::{journal, sql};
 
 /// The world around the components of one test.
@@ -15,6 +15,10 @@ pub struct World {
     pub settings: HashMap<String, String>,
     /// The store's entries.
     pub entries: BTreeMap<String, Entry>,
+    /// What the store remembers of entries, in place of what they are now.
+    pub remembered: HashMap<String, Lookup>,
+    /// Whether the store cannot confirm what it remembers.
+    pub is_origin_down: bool,
     /// The journal's events.
     pub events: Vec<journal::Event>,
     /// Whether every call of the store fails.
@@ -93,8 +97,14 @@ impl World {
         if fault == Some(Fault::AnswerLost) { failed() } else { answer }
     }
 
-    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Entry>, Error> {
-        self.call_store(|world, _| Ok(world.entries.get(key).cloned()))
+    pub(crate) fn get(&mut self, key: &str, freshness: Freshness) -> Result<Lookup, Error> {
+        self.call_store(|world, _| {
+            let remembered = world.remembered.get(key);
+            Ok(match remembered.filter(|_| freshness == Freshness::Usual || world.is_origin_down) {
+                Some(remembered) => remembered.clone(),
+                None => Lookup { entry: world.entries.get(key).cloned(), age_seconds: 0, stale: false },
+            })
+        })
     }
 
     pub(crate) fn put(&mut self, key: &str, value: Vec<u8>, expect: Expectation) -> Result<Outcome, Error> {

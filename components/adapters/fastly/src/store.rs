@@ -2,7 +2,7 @@
 
 use crate::Adapter;
 use crate::bindings::exports::countersign::license::store::{
-    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Freshness, Guest, Lookup, Outcome, Page,
 };
 use crate::settings::item;
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
@@ -22,11 +22,11 @@ const MAX_PAGE_BYTES: usize = 2_000_000;
 const CHUNK_BYTES: u32 = 65_536;
 
 impl Guest for Adapter {
-    fn get(key: String) -> Result<Option<Entry>, Error> {
+    fn get(key: String, _: Freshness) -> Result<Lookup, Error> {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        lookup(&open()?, &key)
+        Ok(Lookup { entry: lookup(&open()?, &key)?, age_seconds: 0, stale: false })
     }
 
     /// Fastly checks the condition when it writes. It does not report the new generation.

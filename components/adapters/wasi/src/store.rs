@@ -2,7 +2,7 @@
 
 use crate::Adapter;
 use crate::bindings::adapter::exports::countersign::license::store::{
-    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Freshness, Guest, Lookup, Outcome, Page,
 };
 use crate::bindings::host::wasi::keyvalue::store::{self as draft, Bucket};
 use crate::percent;
@@ -10,13 +10,11 @@ use crate::settings::variable;
 use countersign::seam::{is_store_key, page};
 
 impl Guest for Adapter {
-    fn get(key: String) -> Result<Option<Entry>, Error> {
+    fn get(key: String, _: Freshness) -> Result<Lookup, Error> {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        let Some(encoded) = bucket()?.get(&key)? else { return Ok(None) };
-        let value = percent::decode(&encoded).ok_or_else(|| Error::Other("a value is not percent-encoded".into()))?;
-        Ok(Some(Entry { version: version(&value), value }))
+        Ok(Lookup { entry: read(&bucket()?, &key)?, age_seconds: 0, stale: false })
     }
 
     fn put(_: String, _: Vec<u8>, _: Expectation, _: Option<u32>) -> Result<Outcome, Error> {
@@ -60,6 +58,12 @@ impl Guest for Adapter {
             staleness_seconds: 0,
         }
     }
+}
+
+fn read(bucket: &Bucket, key: &str) -> Result<Option<Entry>, Error> {
+    let Some(encoded) = bucket.get(key)? else { return Ok(None) };
+    let value = percent::decode(&encoded).ok_or_else(|| Error::Other("a value is not percent-encoded".into()))?;
+    Ok(Some(Entry { version: version(&value), value }))
 }
 
 /// FNV-1a with 64 bits.

@@ -8,6 +8,7 @@ use countersign::license::License;
 use countersign::name::Product;
 use countersign::time::Timestamp;
 use countersign_app_common::clock::{self, Stopwatch};
+use countersign_app_common::store::Freshness;
 
 /// The clock of a request, and the licence that it found.
 pub(crate) struct Context {
@@ -15,6 +16,12 @@ pub(crate) struct Context {
     pub(crate) stopwatch: Stopwatch,
     /// The time spent in the store.
     pub(crate) store: Duration,
+    /// How current the store's entries must be.
+    pub(crate) freshness: Freshness,
+    /// How long ago the oldest entry that was read was confirmed.
+    pub(crate) age_seconds: u32,
+    /// Whether an entry is used only because it cannot be confirmed now.
+    pub(crate) is_stale: bool,
     /// What the journal says about the licence.
     pub(crate) license: Option<Facts>,
     moment: Option<Timestamp>,
@@ -29,7 +36,21 @@ pub(crate) struct Facts {
 
 impl Context {
     pub(crate) fn start() -> Self {
-        Self { stopwatch: Stopwatch::start(), store: Duration::ZERO, license: None, moment: None }
+        Self {
+            stopwatch: Stopwatch::start(),
+            store: Duration::ZERO,
+            freshness: Freshness::Usual,
+            age_seconds: 0,
+            is_stale: false,
+            license: None,
+            moment: None,
+        }
+    }
+
+    /// For how long an entry that the answer is made of has not been confirmed, in seconds, if that
+    /// is longer than usual.
+    pub(crate) fn stale_seconds(&self) -> Option<u32> {
+        self.is_stale.then_some(self.age_seconds)
     }
 
     /// The present time. The request's answer applies to the last moment that this returned.

@@ -58,7 +58,11 @@ impl<'a> Answer<'a> {
 /// Two reads, and a write if there was a seat to release. The verdict in place of an outcome if no
 /// licence has the key, or a revoked one.
 pub(crate) fn deactivate(request: &Request, context: &mut Context) -> Result<Result<Deactivation, Judged>, Failure> {
-    let done = release(request, context);
+    let is_released = |done: &Result<Deactivation, Judged>| match done {
+        Ok(done) => done.deactivated,
+        Err(judged) => judged.stands(),
+    };
+    let done = flow::confirm(context, is_released, |context| release(request, context));
     let code = match &done {
         Ok(Ok(Deactivation { deactivated: true, .. })) => Ok("DEACTIVATED"),
         Ok(Ok(_)) => Ok("NOT_ACTIVATED"),

@@ -134,6 +134,7 @@ impl From<Judged> for wit::Verdict {
                 .map_or(Vec::new(), |license| license.features.iter().map(|feature| feature.as_str().into()).collect()),
             expires_at: verdict.expires_at().map(|moment| moment.unix()),
             grace: verdict.grace(),
+            stale_seconds: verdict.stale_seconds(),
             warnings: verdict.warnings().iter().map(|warning| (*warning).into()).collect(),
             activation: verdict.seat().map(wit::Activation::from),
             seats: verdict.seats().map(wit::Seats::from),

@@ -9,6 +9,7 @@ use countersign::verdict::{Code, Effect, Verdict};
 use countersign_app_common::answer::{add, with_body};
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{self, Response};
+use countersign_app_common::store::Freshness;
 use countersign_app_common::{request, settings};
 
 use crate::answer;
@@ -31,6 +32,27 @@ pub(crate) struct Judged {
     pub(crate) license: Option<License>,
 }
 
+/// Makes an answer from the store as it is. If that grants nothing, and may be out of date, makes it
+/// again from the store as it is confirmed: nobody is refused for what has changed since.
+///
+/// # Errors
+///
+/// Those of `answer`, and `unconfirmed` if the store could not confirm what would refuse.
+pub(crate) fn confirm<T, E: From<Unavailable>>(
+    context: &mut Context,
+    grants: impl Fn(&T) -> bool,
+    mut answer: impl FnMut(&mut Context) -> Result<T, E>,
+) -> Result<T, E> {
+    let first = answer(context);
+    let is_granted = |answer: &Result<T, E>| answer.as_ref().is_ok_and(&grants);
+    if context.age_seconds == 0 || is_granted(&first) {
+        return first;
+    }
+    (context.freshness, context.age_seconds, context.is_stale) = (Freshness::Confirmed, 0, false);
+    let second = answer(context);
+    if context.is_stale && !is_granted(&second) { Err(Unavailable("unconfirmed").into()) } else { second }
+}
+
 /// Finds the licence, or the verdict if its key has none. A key that was replaced or deleted finds
 /// the record of a revoked licence, and nobody learns more from it than that. One read.
 pub(crate) fn find(request: &Request, context: &mut Context) -> Result<Result<License, Judged>, Unavailable> {
@@ -48,20 +70,28 @@ pub(crate) fn judge(
     request: &Request,
     context: &mut Context,
 ) -> Result<Judged, Unavailable> {
-    let license = match find(request, context)? {
-        Ok(license) => license,
-        Err(judged) => return Ok(judged),
-    };
-    let case = Case::new(&license, request);
-    let verdict = if case.needs_state() {
-        store::change(&license.id, context, |state, now| transition(&case, state, now))?
-    } else {
-        transition(&case, &mut State::default(), context.now())
-    };
-    Ok(Judged { verdict, license: Some(license) })
+    confirm(context, Judged::stands, |context| {
+        let license = match find(request, context)? {
+            Ok(license) => license,
+            Err(judged) => return Ok(judged),
+        };
+        let case = Case::new(&license, request);
+        let verdict = if case.needs_state() {
+            store::change(&license.id, context, |state, now| transition(&case, state, now))?
+        } else {
+            transition(&case, &mut State::default(), context.now())
+        };
+        Ok(Judged { verdict: verdict.stale_for(context.stale_seconds()), license: Some(license) })
+    })
 }
 
 impl Judged {
+    /// Whether nothing that may have changed meanwhile could make the verdict another one that is
+    /// better for the holder. A revocation is final.
+    pub(crate) fn stands(&self) -> bool {
+        self.verdict.is_valid() || self.verdict.code() == Code::Revoked
+    }
+
     /// The verdict's code, as the journal notes it.
     pub(crate) fn code(&self) -> &'static str {
         self.verdict.code().as_str()

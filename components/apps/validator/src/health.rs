@@ -3,14 +3,13 @@
 use countersign_app_common::answer::{json, with_body};
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{Request, Response};
-use countersign_app_common::store::{self, CompareAndSwap};
+use countersign_app_common::store::{self, CompareAndSwap, Freshness};
 use serde::Serialize;
 
 use crate::unavailable::Unavailable;
 
-/// The key in the store that `readyz` reads. No licence has it: nobody knows a text whose SHA-256
-/// is zero.
-const PROBE: &str = "license:0000000000000000000000000000000000000000000000000000000000000000";
+/// The key in the store that `readyz` reads. No app writes it.
+const PROBE: &str = "probe";
 
 #[derive(Serialize)]
 struct Ready<'a> {
@@ -38,7 +37,7 @@ pub(crate) fn healthz(_: &Request) -> Result<Response, Problem> {
 
 /// `GET /readyz`: reads the store once, and says what the store guarantees.
 pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
-    store::get(PROBE).map_err(Unavailable::from)?;
+    store::get(PROBE, Freshness::Usual).map_err(Unavailable::from)?;
     let store = store::describe();
     let store = Store {
         name: &store.name,

@@ -21,6 +21,7 @@ pub(crate) fn note(event: &'static str, code: Result<&'static str, &Unavailable>
         client: None,
         count: None,
         seconds: None,
+        stale_seconds: context.stale_seconds().map(u64::from),
         duration_micros: Some(context.stopwatch.elapsed().as_micros() as u64),
     });
 }
@@ -64,6 +65,7 @@ pub(crate) fn note_clock(now: Timestamp, written_at: Timestamp) {
         client: None,
         count: None,
         seconds: Some(now.unix().abs_diff(written_at.unix())),
+        stale_seconds: None,
         duration_micros: None,
     });
 }

@@ -10,7 +10,7 @@ use countersign::request::Request;
 use countersign::state::{AppliedOperation, Memory, Operation, State};
 use countersign::time::Timestamp;
 use countersign_app_common::contention::{self, Bound};
-use countersign_app_common::store::{self, CompareAndSwap, Entry, Expectation, Outcome, Version};
+use countersign_app_common::store::{self, CompareAndSwap, Entry, Expectation, Lookup, Outcome, Version};
 
 use crate::context::Context;
 use crate::journal;
@@ -145,7 +145,11 @@ pub(crate) fn limits_are_soft() -> bool {
 }
 
 fn get(key: &str, context: &mut Context) -> Result<Option<Entry>, Unavailable> {
-    Ok(context.time_store(|| store::get(key))?)
+    let freshness = context.freshness;
+    let Lookup { entry, age_seconds, stale } = context.time_store(|| store::get(key, freshness))?;
+    context.age_seconds = context.age_seconds.max(age_seconds);
+    context.is_stale |= stale;
+    Ok(entry)
 }
 
 fn put(

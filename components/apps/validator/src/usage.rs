@@ -43,7 +43,7 @@ pub(crate) fn usage(
     key: Option<&IdempotencyKey>,
     context: &mut Context,
 ) -> Result<Usage, UsageError> {
-    let usage = change(request, key, context);
+    let usage = flow::confirm(context, |usage: &Usage| usage.judged.stands(), |context| change(request, key, context));
     let code = match &usage {
         Ok(usage) => Ok(usage.judged.code()),
         Err(UsageError::KeyReused) => Ok("IDEMPOTENCY_KEY_REUSED"),
@@ -73,6 +73,7 @@ fn change(request: &Request, key: Option<&IdempotencyKey>, context: &mut Context
     {
         remembered.add(operation, context);
     }
+    let verdict = verdict.stale_for(context.stale_seconds());
     let judged = Judged { verdict, license: Some(license) };
     Ok(Usage { judged: judged.warn_of_soft_limit(), effect: request.change().map(|_| effect) })
 }

@@ -11,7 +11,7 @@ use countersign::hash::{first_64_bits, sha256};
 use countersign::limits::MAX_VALUE_BYTES;
 use countersign::seam::{is_store_key, page};
 use countersign_adapter_spin_common::bindings::exports::countersign::license::store::{
-    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Freshness, Guest, Lookup, Outcome, Page,
 };
 use countersign_adapter_spin_common::spin::fermyon::spin::key_value::{self, Store};
 use countersign_adapter_spin_common::{failure, store_label};
@@ -26,11 +26,11 @@ mod export {
 struct Adapter;
 
 impl Guest for Adapter {
-    fn get(key: String) -> Result<Option<Entry>, Error> {
+    fn get(key: String, _: Freshness) -> Result<Lookup, Error> {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        read(&open()?, &key)
+        Ok(Lookup { entry: read(&open()?, &key)?, age_seconds: 0, stale: false })
     }
 
     fn put(key: String, value: Vec<u8>, expect: Expectation, _ttl: Option<u32>) -> Result<Outcome, Error> {

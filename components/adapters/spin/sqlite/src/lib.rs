@@ -8,7 +8,7 @@
 use countersign::limits::{MAX_LIST_KEYS, MAX_VALUE_BYTES};
 use countersign::seam::{is_store_key, page};
 use countersign_adapter_spin_common::bindings::exports::countersign::license::store::{
-    Capabilities, CompareAndSwap, Entry, Error, Expectation, Guest, Outcome, Page,
+    Capabilities, CompareAndSwap, Entry, Error, Expectation, Freshness, Guest, Lookup, Outcome, Page,
 };
 use countersign_adapter_spin_common::spin::fermyon::spin::sqlite::{self, Connection, RowResult, Value};
 use countersign_adapter_spin_common::{failure, store_label};
@@ -68,17 +68,11 @@ const LIST: &str = "SELECT key FROM countersign_store \
 struct Adapter;
 
 impl Guest for Adapter {
-    fn get(key: String) -> Result<Option<Entry>, Error> {
+    fn get(key: String, _: Freshness) -> Result<Lookup, Error> {
         if !is_store_key(&key) {
             return Err(Error::InvalidKey);
         }
-        let Some(row) = execute(GET, &[Value::Text(key)])?.pop() else { return Ok(None) };
-        match columns(row)? {
-            [Value::Blob(value), Value::Integer(version)] => {
-                Ok(Some(Entry { value, version: version.cast_unsigned() }))
-            }
-            _ => Err(foreign()),
-        }
+        Ok(Lookup { entry: read(key)?, age_seconds: 0, stale: false })
     }
 
     fn put(key: String, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
@@ -99,7 +93,7 @@ impl Guest for Adapter {
                 PUT_MATCHES
             }
         };
-        let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(Self::get(key)?)) };
+        let Some(row) = execute(statement, &parameters)?.pop() else { return Ok(Outcome::Conflict(read(key)?)) };
         let [Value::Integer(version)] = columns(row)? else { return Err(foreign()) };
         let version = version.cast_unsigned();
         // Versions are random.
@@ -139,6 +133,14 @@ impl Guest for Adapter {
             ordered_list: true,
             staleness_seconds: 0,
         }
+    }
+}
+
+fn read(key: String) -> Result<Option<Entry>, Error> {
+    let Some(row) = execute(GET, &[Value::Text(key)])?.pop() else { return Ok(None) };
+    match columns(row)? {
+        [Value::Blob(value), Value::Integer(version)] => Ok(Some(Entry { value, version: version.cast_unsigned() })),
+        _ => Err(foreign()),
     }
 }
 

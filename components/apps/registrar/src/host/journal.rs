@@ -57,6 +57,7 @@ impl<'a> Request<'a> {
             client: self.client,
             count: None,
             seconds: None,
+            stale_seconds: None,
             duration_micros: Some(stopwatch.elapsed().as_micros() as u64),
         });
     }
@@ -89,6 +90,7 @@ fn note(name: &'static str, reason: &'static str, detail: String) {
         client: None,
         count: None,
         seconds: None,
+        stale_seconds: None,
         duration_micros: None,
     });
 }

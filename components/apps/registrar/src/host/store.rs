@@ -4,7 +4,7 @@
 use countersign::id::LicenseId;
 use countersign::state::State;
 use countersign::store_keys;
-use countersign_app_common::store::{self, Entry, Error, Page};
+use countersign_app_common::store::{self, Entry, Error, Freshness, Page};
 use countersign_app_common::store_error;
 
 use crate::wire::problem::{CORRUPT_STATE, Problem};
@@ -17,7 +17,12 @@ pub(crate) fn state(id: &LicenseId) -> Result<State, Problem> {
 
 /// One read.
 pub(crate) fn get(key: &str) -> Result<Option<Entry>, Problem> {
-    store::get(key).map_err(problem)
+    read(key).map_err(problem)
+}
+
+/// As [`get`], with the store's own error.
+pub(crate) fn read(key: &str) -> Result<Option<Entry>, Error> {
+    Ok(store::get(key, Freshness::Confirmed)?.entry)
 }
 
 /// Whether the store can list its keys.

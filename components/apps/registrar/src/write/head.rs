@@ -7,6 +7,7 @@ use countersign::store_keys::AUDIT_HEAD;
 use countersign_app_common::store::{self, Entry, Error, Expectation, Outcome};
 use countersign_app_common::store_error;
 
+use crate::host;
 use crate::sql::db::{self, blob, integer};
 use crate::wire::problem::Problem;
 use crate::write::chain::End;
@@ -18,7 +19,7 @@ const MAX_CONFLICTS: u32 = 4;
 
 /// The end that the store remembers.
 pub(crate) fn recall() -> Result<Option<End>, Problem> {
-    let entry = store::get(AUDIT_HEAD).map_err(|error| problem(&error))?;
+    let entry = host::store::read(AUDIT_HEAD).map_err(|error| problem(&error))?;
     entry.map(|entry| read(&entry).ok_or_else(|| Problem::unavailable("corrupt-head"))).transpose()
 }
 
@@ -27,7 +28,7 @@ pub(crate) fn recall() -> Result<Option<End>, Problem> {
 ///
 /// A failure does not fail the change. What is remembered then is an earlier end.
 pub(super) fn remember(before: End, after: End) {
-    let Ok(mut present) = store::get(AUDIT_HEAD) else { return };
+    let Ok(mut present) = host::store::read(AUDIT_HEAD) else { return };
     for _ in 0..MAX_CONFLICTS {
         let expect = match &present {
             None => Expectation::Absent,

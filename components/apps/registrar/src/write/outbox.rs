@@ -18,7 +18,7 @@ use countersign_app_common::clock::{self, Stopwatch};
 use countersign_app_common::store::{self, Error, Expectation, Outcome};
 use serde_json::json;
 
-use crate::host::store::hash_of;
+use crate::host::store::{hash_of, read};
 use crate::limits::{DELIVER_OLDER, MAX_DELIVERING, OUTBOX_PAGE};
 use crate::sql::db::{self, Row, blob, integer, text};
 use crate::wire::problem::{Problem, corrupt};
@@ -166,7 +166,7 @@ enum Failure {
 /// goes back, whichever instance delivers, and in whatever order. Such a record must be known to
 /// the database ([`follows`]), or else the row fails.
 fn put(key: &str, generation: u64, record: &[u8]) -> Result<(), Failure> {
-    let mut present = store::get(key).map_err(failure)?;
+    let mut present = read(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {
         let expect = match &present {
             None => Expectation::Absent,
@@ -238,7 +238,7 @@ fn end(number: i64, key: &str, record: &[u8]) -> Result<(), Failure> {
 /// condition that nobody has written it since it was read.
 fn fulfil(key: &str, wish: &[u8]) -> Result<(), Failure> {
     let wish = Wish::from_json(wish).map_err(|_| Failure::OfThisRow)?;
-    let mut present = store::get(key).map_err(failure)?;
+    let mut present = read(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {
         let state = present.as_ref().map(|entry| State::from_bytes(&entry.value)).transpose();
         let before = state.map_err(|_| Failure::OfThisRow)?.unwrap_or_default();

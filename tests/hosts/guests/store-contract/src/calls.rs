@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answers;
-use crate::bindings::countersign::license::store::{self, Error, Expectation, Outcome};
+use crate::bindings::countersign::license::store::{self, Error, Expectation, Freshness, Outcome};
 
 /// How often `increment` tries each addition.
 const MAX_TRIES: u32 = 1_000;
@@ -50,7 +50,7 @@ pub(crate) enum Expect {
 
 pub(crate) fn run(call: Call) -> Result<Value, Error> {
     match call {
-        Call::Get { key } => Ok(answers::entry(store::get(&key)?)),
+        Call::Get { key } => Ok(answers::entry(store::get(&key, Freshness::Usual)?.entry)),
         Call::Put { key, value, size, expect, ttl } => {
             let value = value.unwrap_or_else(|| "x".repeat(size.unwrap_or_default()));
             Ok(answers::outcome(store::put(&key, value.as_bytes(), expect.try_into()?, ttl)?))
@@ -68,7 +68,7 @@ fn increment(key: &str, times: u32) -> Result<Value, Error> {
     let (mut applied, mut conflicts) = (0, 0);
     for _ in 0..times {
         for _ in 0..MAX_TRIES {
-            let (next, expect) = match store::get(key)? {
+            let (next, expect) = match store::get(key, Freshness::Usual)?.entry {
                 Some(entry) => (number(&entry.value)? + 1, Expectation::Matches(entry.version)),
                 None => (1, Expectation::Absent),
             };
