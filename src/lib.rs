@@ -44,6 +44,7 @@ mod typed;
 pub mod audit;
 pub mod crockford;
 pub mod field;
+pub mod generation;
 pub mod hash;
 pub mod hex;
 pub mod id;
