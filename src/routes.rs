@@ -24,7 +24,7 @@ pub const READYZ: &str = "/readyz";
 pub const HOLDERS: [&str; 8] = [VALIDATE, ACTIVATE, HEARTBEAT, DEACTIVATE, ACTIVATIONS, USAGE, HEALTHZ, READYZ];
 
 /// The registrar's collections: these paths and all below them.
-pub const COLLECTIONS: [&str; 11] = [
+pub const COLLECTIONS: [&str; 13] = [
     "/api/v1/products",
     "/api/v1/policies",
     "/api/v1/licenses",
@@ -36,7 +36,12 @@ pub const COLLECTIONS: [&str; 11] = [
     "/api/v1/reconcile",
     "/api/v1/owners",
     "/api/v1/retention",
+    "/api/v1/edges",
+    ORIGIN,
 ];
+
+/// What edges ask their origin for.
+pub const ORIGIN: &str = "/api/v1/origin";
 
 /// `GET`: the description of both apps' interface (OpenAPI 3.1), which the registrar serves.
 pub const OPENAPI: &str = "/openapi.json";

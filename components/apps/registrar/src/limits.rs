@@ -35,6 +35,15 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 512;
 /// most requests do.
 pub(crate) const TOKEN_USE_SECONDS: u32 = 60;
 
+/// Entries that an edge may ask for at once.
+pub(crate) const MAX_ENTRIES: usize = 100;
+
+/// Events whose licences one answer to an edge tells of: with the bound below some 30 ms of work.
+pub(crate) const CHANGES_PAGE: u32 = 100;
+
+/// Bytes of records after which such an answer ends.
+pub(crate) const MAX_CHANGES_BYTES: usize = 1024 * 1024;
+
 /// How long an answer is stored for retries with its idempotency key, in hours, unless a setting
 /// says otherwise.
 pub(crate) const KEEP_ANSWER_HOURS: u32 = REMEMBER_SECONDS / 3_600;

@@ -14,7 +14,8 @@ use crate::ask::Ask;
 use crate::auth::{caller, throttle};
 use crate::host::{journal, random};
 use crate::resources::{
-    audit, events, licenses, openapi, outbox, owners, policies, products, reconcile, retention, stats, tokens,
+    audit, edges, events, licenses, openapi, origin, outbox, owners, policies, products, reconcile, retention, stats,
+    tokens,
 };
 use crate::sql::{db, schema};
 use crate::wire::problem::Problem;
@@ -103,6 +104,10 @@ const ROUTES: &[Route] = &[
     get("/api/v1/audit", Role::Admin, Everything, audit::get),
     post("/api/v1/audit/accept", Role::Admin, Everything, audit::accept),
     post("/api/v1/outbox/deliveries", Role::Issuer, Products, outbox::deliver),
+    get("/api/v1/edges", Role::Admin, Everything, edges::list),
+    post("/api/v1/origin/get", Role::Edge, Products, origin::get),
+    post("/api/v1/origin/put", Role::Edge, Products, origin::put),
+    get("/api/v1/origin/changes", Role::Edge, Products, origin::changes),
 ];
 
 const fn get(path: &'static str, role: Role, scope: Scope, handler: Handler) -> Route {

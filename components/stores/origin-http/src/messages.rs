@@ -43,17 +43,11 @@ pub(crate) struct Written {
 pub(crate) struct Put<'a> {
     key: &'a str,
     value: String,
-    expect: Expect,
+    /// Without it the key must not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl_seconds: Option<u32>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Expect {
-    Any,
-    Absent,
-    Matches(String),
 }
 
 #[derive(Deserialize)]
@@ -71,13 +65,16 @@ pub(crate) enum Applied {
 }
 
 impl<'a> Put<'a> {
-    pub(crate) fn new(key: &'a str, value: &[u8], expect: Expectation, ttl_seconds: Option<u32>) -> Self {
-        let expect = match expect {
-            Expectation::Any => Expect::Any,
-            Expectation::Absent => Expect::Absent,
-            Expectation::Matches(version) => Expect::Matches(version.to_string()),
+    /// # Errors
+    ///
+    /// If the write has no condition: edges write state, and another may have written it meanwhile.
+    pub(crate) fn new(key: &'a str, value: &[u8], expect: Expectation, ttl: Option<u32>) -> Result<Self, Error> {
+        let expected_version = match expect {
+            Expectation::Any => return Err(Error::Unsupported),
+            Expectation::Absent => None,
+            Expectation::Matches(version) => Some(version.to_string()),
         };
-        Self { key, value: STANDARD.encode(value), expect, ttl_seconds }
+        Ok(Self { key, value: STANDARD.encode(value), expected_version, ttl_seconds: ttl })
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod licenses;
 mod matrix;
 mod migration;
+mod origin;
 mod repeats;
 mod resources;
 mod retention;

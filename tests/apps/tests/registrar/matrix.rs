@@ -2,12 +2,15 @@
 //! binding to products. A test of the registrar holds `openapi.json` to its table of routes, so a
 //! new route is tried here too, or has no rule and fails.
 
+use base64::Engine;
+use countersign::key;
+use countersign::state::State;
 use serde_json::{Value, json};
 
 use countersign_app_tests::{Answer, Registrar};
 
-/// From the lowest to the highest.
-const ROLES: [&str; 4] = ["reader", "support", "issuer", "admin"];
+/// From the lowest to the highest. The first is included in none of the others.
+const ROLES: [&str; 5] = ["edge", "reader", "support", "issuer", "admin"];
 
 /// A word in everything of the product that a bound token must not learn of.
 const HIDDEN: &str = "hidden";
@@ -17,6 +20,13 @@ struct Route {
     path: String,
     role: usize,
     is_for_bound: bool,
+}
+
+impl Route {
+    /// Whether a role is admitted, by its rank in [`ROLES`].
+    fn admits(&self, rank: usize) -> bool {
+        rank >= self.role && (rank == 0) == (self.role == 0)
+    }
 }
 
 /// What a request is about.
@@ -85,6 +95,11 @@ impl Target {
             // Of the products that the token is for, or that the query names.
             ("POST", "/api/v1/outbox/deliveries" | "/api/v1/licenses/suspend" | "/api/v1/licenses/resume") => json!({}),
             ("POST", path) if path.ends_with("/transfer") => json!({ "from": { "user": "a" }, "to": { "user": "b" } }),
+            ("POST", "/api/v1/origin/get") => json!({ "keys": [key::read(key).unwrap().store_key()] }),
+            ("POST", "/api/v1/origin/put") => {
+                let value = base64::engine::general_purpose::STANDARD.encode(State::default().to_bytes());
+                json!({ "key": format!("state:{}", self.license), "value": value })
+            }
             ("POST", path) if path.ends_with("/usage") => json!({ "allowance": "credits", "used": 0 }),
             (_, path) => {
                 let names_nothing = !path.contains('{') && route.method == "POST" && route.is_for_bound;
@@ -144,7 +159,7 @@ fn each_route_admits_its_role_and_those_above() {
         anonymous.problem(401, "UNAUTHENTICATED");
         for (rank, token) in tokens.iter().enumerate() {
             let answer = ask(&registrar, &route, &target, Some(token));
-            if rank < route.role {
+            if !route.admits(rank) {
                 answer.problem(403, "FORBIDDEN");
             } else {
                 assert_admitted(&answer, &format!("{context} as {}", ROLES[rank]));
@@ -166,7 +181,7 @@ fn a_token_that_is_bound_to_products_learns_nothing_of_others() {
             let context = format!("{} {} as {role}", route.method, route.path);
             let ask = |target: &Target| ask(&registrar, &route, target, Some(&token));
             let [of_own, of_other, of_absent] = [&own, &other, &absent].map(ask);
-            if rank < route.role || !route.is_for_bound {
+            if !route.admits(rank) || !route.is_for_bound {
                 for answer in [of_own, of_other, of_absent] {
                     answer.problem(403, "FORBIDDEN");
                 }

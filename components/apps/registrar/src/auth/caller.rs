@@ -63,9 +63,9 @@ impl Caller {
         }
     }
 
-    /// Whether the token has this role or a higher one.
+    /// Whether the token has this role, or another one that includes it.
     pub(crate) fn has_role(&self, role: Role) -> bool {
-        self.role >= role
+        self.role.includes(role)
     }
 
     /// Refuses a token of a lower role.
@@ -74,9 +74,8 @@ impl Caller {
             return Ok(());
         }
         let (has, needs) = (self.role.as_str(), role.as_str());
-        Err(problem::forbidden(format!(
-            "This token has the role `{has}`; this request needs `{needs}` or a higher role."
-        )))
+        let or_higher = if role == Role::Edge { "" } else { " or a higher role" };
+        Err(problem::forbidden(format!("This token has the role `{has}`; this request needs `{needs}`{or_higher}.")))
     }
 }
 

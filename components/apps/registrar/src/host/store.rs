@@ -40,6 +40,6 @@ pub(crate) fn hash_of(key: &str) -> &str {
     key.strip_prefix(store_keys::LICENSE).unwrap_or(key)
 }
 
-fn problem(error: Error) -> Problem {
+pub(crate) fn problem(error: Error) -> Problem {
     Problem::unavailable(store_error::word(&error))
 }

@@ -1,9 +1,11 @@
 //! The resources of the vendor's API, and the verbs on each.
 
 pub(crate) mod audit;
+pub(crate) mod edges;
 pub(crate) mod events;
 pub(crate) mod licenses;
 pub(crate) mod openapi;
+pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod owners;
 pub(crate) mod policies;

@@ -7,11 +7,12 @@ use crate::sql::db::{self, statement};
 use crate::wire::problem::{Problem, corrupt};
 
 /// The first creates the table `schema`, whose one row is the number of the last applied migration.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001.sql"),
     include_str!("../../migrations/0002.sql"),
     include_str!("../../migrations/0003.sql"),
     include_str!("../../migrations/0004.sql"),
+    include_str!("../../migrations/0005.sql"),
 ];
 
 /// Whether this instance has found every migration applied.
