@@ -6,7 +6,7 @@ use clap::Command;
 
 /// Every command, in the order in which a newcomer needs it.
 const GROUPS: [(&str, &[&str]); 6] = [
-    ("Server", &["serve", "backup", "restore", "measure"]),
+    ("Server", &["serve", "edge", "backup", "restore", "measure"]),
     (
         "Licences",
         &[

@@ -35,7 +35,7 @@ use licenses::{
 };
 use options::words;
 use output::print;
-use vendor::{audit, events, forget, policy, product, reconcile, stats, token};
+use vendor::{audit, edge, events, forget, policy, product, reconcile, stats, token};
 
 fn main() -> ExitCode {
     match words::read(help::grouped(Cli::command())).and_then(Cli::run) {
@@ -95,6 +95,9 @@ enum Command {
     /// Manage the tokens of a server's vendor API
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Manage edges, which serve licences near their users
+    #[command(subcommand)]
+    Edge(edge::EdgeCommand),
     Events(events::Events),
     /// Check the history of changes
     #[command(subcommand)]
@@ -135,6 +138,7 @@ impl Cli {
             Command::Product(product) => product.run(),
             Command::Policy(policy) => policy.run(),
             Command::Token(token) => token.run(),
+            Command::Edge(edge) => edge.run(),
             Command::Events(events) => events.run(),
             Command::Audit(audit) => audit.run(),
             Command::Stats(stats) => stats.run(),

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, value_parser};
 use countersign::limiter::FREE_KEYS;
 use countersign::secret;
+use countersign_host::edge::{self, Origin};
 use countersign_host::engine::{Bounds, Machine};
 use countersign_host::http::{self, Apps, Proxies, Proxy};
 use countersign_host::imports::counts::Counts;
@@ -17,11 +18,12 @@ use countersign_host::imports::journal::{Destination, Journal};
 use countersign_host::imports::settings::{
     ENVIRONMENT_PREFIX, Settings, parse_setting, parse_setting_file, read_setting,
 };
+use countersign_host::imports::sql;
 use countersign_host::imports::store::{ReaderError, Shared, Store};
 use countersign_host::imports::{Grants, Imports};
 use countersign_host::limiter::Limiter;
 use countersign_host::limits::{
-    COMMAND_BUSY_TIMEOUT, KEEP_ALIVE, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_GUEST_MEMORY,
+    COMMAND_BUSY_TIMEOUT, EDGE_DEADLINE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_GUEST_MEMORY,
     MAX_VENDOR_CONNECTIONS, REQUEST_DEADLINE, STOP_TIMEOUT, WARM_INSTANCES,
 };
 use countersign_host::registrar::{Registrar, chores};
@@ -32,6 +34,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::spawn;
 use tokio::time::timeout;
 
+use crate::api::{Remote, Token};
 use crate::error::CommandError;
 use crate::options::values::address;
 
@@ -91,12 +94,27 @@ pub(crate) struct Serve {
     /// Serve licence checks only, without the vendor API
     #[arg(long)]
     no_registrar: bool,
+    /// Be an edge of the Countersign at this address: serve its licences, also while it is out of
+    /// reach, without a vendor API
+    ///
+    /// The token is that of `countersign edge add` at the origin, in $COUNTERSIGN_ORIGIN_TOKEN or in
+    /// the file of --origin-token-file.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["registrar", "vendor_listen"])]
+    origin: Option<String>,
+    /// Read the token for --origin from this file [default: the token in
+    /// $COUNTERSIGN_ORIGIN_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "origin")]
+    origin_token_file: Option<PathBuf>,
+    /// Allow plain HTTP to an origin on another machine, although others can read the token
+    #[arg(long, requires = "origin")]
+    insecure_http: bool,
     /// Where compiled components are cached [default: DIR/cache]
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_CACHE", hide_env_values = true)]
     cache: Option<PathBuf>,
-    /// The time limit of a licence check, in milliseconds; beyond it the answer is 503
-    #[arg(long, value_name = "MS", default_value_t = REQUEST_DEADLINE.as_millis() as u64, value_parser = value_parser!(u64).range(1..))]
-    deadline_ms: u64,
+    /// The time limit of a licence check, in milliseconds; beyond it the answer is 503 [default:
+    /// 1000, or 5000 at an edge]
+    #[arg(long, value_name = "MS", value_parser = value_parser!(u64).range(1..))]
+    deadline_ms: Option<u64>,
     /// Where to log each validation as a line of JSON: `stdout`, `none` or a file
     #[arg(long, value_name = "DEST", default_value = "stdout")]
     journal: Destination,
@@ -116,7 +134,7 @@ impl Serve {
         // At least two, so that one can answer while another computes a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-        let counts = (!self.no_registrar).then(Counts::default);
+        let counts = (!self.no_registrar && self.origin.is_none()).then(Counts::default);
         let (journal, writer) = Journal::start(&self.journal, counts.clone()).context("cannot open the journal")?;
         let served = runtime.block_on(self.serve(journal, counts, threads - 1));
         // This ends the last requests and with them the journal's senders, so that `finish`
@@ -127,12 +145,19 @@ impl Serve {
     }
 
     async fn serve(self, journal: Journal, counts: Option<Counts>, slow_calls: usize) -> Result<(), CommandError> {
-        let component = self.component.map_or_else(|| components::find(components::VALIDATOR, "--component"), Ok);
+        let file = if self.origin.is_some() { components::EDGE } else { components::VALIDATOR };
+        let component = self.component.map_or_else(|| components::find(file, "--component"), Ok);
         let component = component.map_err(anyhow::Error::from)?;
         let registrar = counts
             .is_some()
             .then(|| self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok));
         let registrar = registrar.transpose().map_err(anyhow::Error::from)?;
+        if self.origin.is_some() && self.data.join(sql::FILE_NAME).exists() {
+            return Err(CommandError::Input(format!(
+                "{} has licences of its own, and cannot be an edge; give another --data",
+                self.data.display()
+            )));
+        }
         Store::create(&self.data, COMMAND_BUSY_TIMEOUT).map_err(ReaderError::from)?;
         let cache = self.cache.unwrap_or_else(|| self.data.join("cache"));
         let machine = Machine::new(Some(&cache), slow_calls).map_err(|error| anyhow!("{error:#}"))?;
@@ -154,9 +179,21 @@ impl Serve {
             tracing::warn!("`{name}` ({variable}) is not taken for a secret: it {weakness}");
         }
 
-        let imports = Imports::new(shared.clone(), settings.clone(), journal.clone(), Grants::validator());
+        let origin = match &self.origin {
+            Some(url) => {
+                let token = match &self.origin_token_file {
+                    Some(file) => Some(read_setting(file).with_context(|| format!("cannot read {}", file.display()))?),
+                    None => settings.get(edge::TOKEN).ok().flatten(),
+                };
+                Some(Arc::new(origin(url, token, self.insecure_http)?))
+            }
+            None => None,
+        };
+        let grants = origin.clone().map_or_else(Grants::validator, Grants::edge);
+        let imports = Imports::new(shared.clone(), settings.clone(), journal.clone(), grants);
+        let deadline = if origin.is_some() { EDGE_DEADLINE } else { REQUEST_DEADLINE };
         let bounds = Bounds {
-            deadline: Duration::from_millis(self.deadline_ms),
+            deadline: self.deadline_ms.map_or(deadline, Duration::from_millis),
             memory: MAX_GUEST_MEMORY,
             warm: WARM_INSTANCES,
         };
@@ -203,6 +240,9 @@ impl Serve {
             .clone()
             .zip(counts)
             .map(|(registrar, counts)| spawn(do_chores(registrar, counts, self.data, chores_stop)));
+        if let Some(origin) = origin {
+            spawn(edge::follow(origin, validator.clone(), shared.clone()));
+        }
         spawn(async move { shared.clean().await });
 
         let serve = |listener, bounds, registrar| {
@@ -232,6 +272,20 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// The origin of an edge.
+fn origin(url: &str, token: Option<String>, insecure_http: bool) -> Result<Origin, CommandError> {
+    let token = token.filter(|token| !token.is_empty()).ok_or_else(|| {
+        CommandError::Unauthorised(
+            "the origin requires a token; set $COUNTERSIGN_ORIGIN_TOKEN or give `--origin-token-file FILE`".into(),
+        )
+    })?;
+    if Token::parse(&token).is_none() {
+        return Err(CommandError::Input("the origin's token is not valid; it must be one word, such as cst_…".into()));
+    }
+    Remote::new(url, None, insecure_http).map_err(CommandError::Input)?;
+    Ok(Origin::new(url, token))
 }
 
 /// Runs the registrar's background work until the server stops. Failures are logged, and most work

@@ -45,3 +45,32 @@ pub mod registrar {
 }
 
 pub use registrar::countersign::license::sql;
+
+/// What an edge's validator imports and exports besides.
+pub mod edge_world {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package countersign:host;
+
+            world edge {
+                import countersign:license/near@0.1.0;
+                import countersign:license/fetch@0.1.0;
+                export countersign:license/edge@0.1.0;
+            }
+        ",
+        world: "countersign:host/edge",
+        imports: {
+            "countersign:license/near.put": async,
+            "countersign:license/near.delete": async,
+            "countersign:license/fetch.send": async,
+        },
+        exports: { default: async },
+        with: { "countersign:license/store@0.1.0": crate::bindings::store },
+        require_store_data_send: true,
+    });
+}
+
+pub use edge_world::countersign::license::{fetch, near};
+pub use edge_world::exports::countersign::license::edge;
+pub use edge_world::{Edge, EdgePre};

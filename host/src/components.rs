@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// The validator's file.
 pub const VALIDATOR: &str = "countersign-native.wasm";
 
+/// The file of an edge's validator.
+pub const EDGE: &str = "countersign-edge-native.wasm";
+
 /// The registrar's file.
 pub const REGISTRAR: &str = "countersign-registrar-native.wasm";
 

@@ -28,8 +28,9 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::error::Context;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, PoolingAllocationConfig, UpdateDeadline};
 
+use crate::bindings::edge::Change;
 use crate::bindings::service::{Request, Response};
-use crate::bindings::{App, AppPre};
+use crate::bindings::{App, AppPre, EdgePre};
 use crate::imports::{Guest, Imports};
 use crate::limits::{
     CALLS_PER_INSTANCE, CORE_INSTANCES_PER_INSTANCE, EPOCH_TICK, FAST_TICKS, MAX_INSTANCES, MAX_REGISTRAR_MEMORY,
@@ -48,6 +49,8 @@ pub struct Machine {
 /// A component that is ready to answer requests.
 pub struct Engine {
     app: AppPre<Guest>,
+    /// The same component as an edge, if it is one.
+    edge: Option<EdgePre<Guest>>,
     imports: Arc<Imports>,
     warm: Pool<Instance>,
     slow_calls: Arc<Semaphore>,
@@ -114,9 +117,11 @@ impl Machine {
         let component = Component::from_file(&self.engine, component)?;
         let mut linker = Linker::new(&self.engine);
         imports.link(&mut linker)?;
-        let app = AppPre::new(linker.instantiate_pre(&component)?)?;
+        let linked = linker.instantiate_pre(&component)?;
+        let edge = imports.grants.origin.is_some().then(|| EdgePre::new(linked.clone())).transpose()?;
+        let app = AppPre::new(linked)?;
         let (imports, slow_calls) = (Arc::new(imports), self.slow_calls.clone());
-        let engine = Engine { app, imports, warm: Pool::new(bounds.warm), slow_calls, bounds };
+        let engine = Engine { app, edge, imports, warm: Pool::new(bounds.warm), slow_calls, bounds };
         engine.warm.put(engine.start().await?);
         Ok(engine)
     }
@@ -149,14 +154,36 @@ impl Engine {
         Ok(response)
     }
 
+    /// Calls `edge.apply` on an instance of its own. An error of the component is for operators.
+    ///
+    /// # Errors
+    /// [`Failure`]; also if the component is not an edge's.
+    pub async fn apply(&self, changes: &[Change]) -> Result<Result<(), String>, Failure> {
+        let edge = self.edge.as_ref().ok_or_else(|| Failure::Guest(wasmtime::format_err!("it is no edge's")))?;
+        let (mut store, _) = self.store();
+        let applied = async {
+            let edge = edge.instantiate_async(&mut store).await?;
+            edge.countersign_license_edge().call_apply(&mut store, changes).await
+        };
+        applied.await.map_err(Failure::Guest)
+    }
+
     async fn start(&self) -> wasmtime::Result<Instance> {
+        let (mut store, turn) = self.store();
+        let app = self.app.instantiate_async(&mut store).await.context("cannot start an instance")?;
+        Ok(Instance { store, app, turn, calls: 0 })
+    }
+}
+
+impl Engine {
+    /// What one instance runs in.
+    fn store(&self) -> (wasmtime::Store<Guest>, Arc<Mutex<Turn>>) {
         let mut store = wasmtime::Store::new(self.app.engine(), Guest::new(self.imports.clone(), self.bounds.memory));
         store.limiter(|guest| &mut guest.limits);
         let turn = Arc::<Mutex<Turn>>::default();
         take_turns(&mut store, turn.clone(), self.slow_calls.clone());
         store.set_epoch_deadline(1);
-        let app = self.app.instantiate_async(&mut store).await.context("cannot start an instance")?;
-        Ok(Instance { store, app, turn, calls: 0 })
+        (store, turn)
     }
 }
 

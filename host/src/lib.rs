@@ -8,7 +8,7 @@
 //!    registrar its SQL database.
 //!
 //! The others support them: [`registrar`] is the vendors' app for callers in this process,
-//! [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`mod@backup`]
+//! [`edge`] has a validator follow an origin, [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`mod@backup`]
 //! copies a data directory, [`components`] finds the components' files, [`bindings`] has the types
 //! of `wit/`, and [`limits`] has every bound.
 //!
@@ -75,6 +75,7 @@
 pub mod backup;
 pub mod bindings;
 pub mod components;
+pub mod edge;
 pub mod engine;
 pub mod http;
 pub mod imports;

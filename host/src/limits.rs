@@ -186,6 +186,36 @@ pub const MAX_SQL_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// What a value takes besides its bytes.
 pub const SQL_VALUE_OVERHEAD: usize = 32;
 
+// An edge.
+
+/// How long a connection to the origin may take to open.
+pub const ORIGIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Open connections to the origin that wait for a next request.
+pub const IDLE_ORIGIN_CONNECTIONS: usize = 16;
+
+/// Between two looks for changes at the origin: about as long a revocation takes to arrive.
+pub const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause between two looks while the origin does not answer.
+pub const MAX_FOLLOW_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long one look may take.
+pub const FOLLOW_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of one answer with changes: a megabyte of records, one more of the largest, and base64.
+pub const MAX_CHANGES_ANSWER_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Parts of such an answer that are kept at once, so that they share commits.
+pub const APPLIED_AT_ONCE: usize = 32;
+
+/// Changes between two reports of the progress of a first synchronisation.
+pub const REPORT_PROGRESS: usize = 10_000;
+
+/// The time limit of a licence check at an edge, unless the operator sets another: it may wait for
+/// the origin twice.
+pub const EDGE_DEADLINE: Duration = Duration::from_secs(5);
+
 // The journal and the registrar's background work.
 
 /// Events that wait for the journal's thread; further ones are dropped and counted. At most 32 MiB.

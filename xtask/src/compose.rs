@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::{
-    join::{Part, Wire, join},
+    join::{Export, Part, Wire, join},
     run::{cargo, root, run, target_directory},
     target::{self, TARGET},
 };
@@ -41,6 +41,8 @@ struct Composition {
     parts: &'static [&'static str],
     /// Connections between an import and an export of different names.
     wires: &'static [Wire],
+    /// Exports of inner parts that the result has too.
+    exports: &'static [Export],
 }
 
 const VALIDATOR: &str = "countersign-validator";
@@ -55,16 +57,26 @@ const ADAPTER_FASTLY: &str = "countersign-adapter-fastly";
 const ADAPTER_SPIN_KEY_VALUE: &str = "countersign-adapter-spin-key-value";
 const ADAPTER_SPIN_SQLITE: &str = "countersign-adapter-spin-sqlite";
 const ADAPTER_SPIN_DATABASE: &str = "countersign-adapter-spin-database";
+const TIERED: &str = "countersign-store-tiered";
+const ORIGIN_HTTP: &str = "countersign-store-origin-http";
+const PLANTED: &str = "countersign-guest-planted";
 const EMBEDDED: &str = "countersign-example-embedded";
 
 /// A composition that needs no wires.
 const fn chain(set: Set, file: &'static str, parts: &'static [&'static str]) -> Composition {
-    Composition { set, file, parts, wires: &[] }
+    Composition { set, file, parts, wires: &[], exports: &[] }
 }
 
-const COMPOSITIONS: [Composition; 16] = [
+const COMPOSITIONS: [Composition; 19] = [
     chain(Set::Native, "countersign-native", &[VALIDATOR]),
     chain(Set::Native, "countersign-registrar-native", &[REGISTRAR]),
+    Composition {
+        set: Set::Native,
+        file: "countersign-edge-native",
+        parts: &[VALIDATOR, TIERED, ORIGIN_HTTP],
+        wires: &[],
+        exports: &[Export { from: 1, name: "countersign:license/edge@0.1.0" }],
+    },
     chain(Set::Wasi, "countersign-wasi", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_WASI]),
     chain(Set::Fastly, "countersign-fastly", &[SHELL_FASTLY, VALIDATOR, ADAPTER_FASTLY]),
     chain(Set::Spin, "countersign-spin", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_SPIN_KEY_VALUE]),
@@ -75,6 +87,20 @@ const COMPOSITIONS: [Composition; 16] = [
         &[SHELL_WASI_HTTP, REGISTRAR, ADAPTER_SPIN_KEY_VALUE, ADAPTER_SPIN_DATABASE],
     ),
     chain(Set::All, "countersign-spin3", &[SHELL_SPIN, VALIDATOR, ADAPTER_SPIN_KEY_VALUE]),
+    Composition {
+        set: Set::All,
+        file: "tests/edge",
+        parts: &[VALIDATOR, TIERED],
+        wires: &[],
+        exports: &[Export { from: 1, name: "countersign:license/edge@0.1.0" }],
+    },
+    Composition {
+        set: Set::All,
+        file: "tests/edge-planted",
+        parts: &[VALIDATOR, PLANTED],
+        wires: &[],
+        exports: &[Export { from: 1, name: "countersign:license/edge@0.1.0" }],
+    },
     chain(Set::All, "tests/embedded", &[EMBEDDED, VALIDATOR, ADAPTER_WASI]),
     chain(Set::All, "tests/contract-native", &[CONTRACT_STORE]),
     chain(Set::All, "tests/contract-wasi", &[SHELL_WASI_HTTP, CONTRACT_STORE, ADAPTER_WASI]),
@@ -185,13 +211,13 @@ fn path_of(package: &str) -> PathBuf {
 }
 
 /// Joins the components of the packages.
-fn join_packages(Composition { parts, wires, .. }: &Composition) -> Result<Vec<u8>> {
+fn join_packages(Composition { parts, wires, exports, .. }: &Composition) -> Result<Vec<u8>> {
     let read = |name: &&'static str| Ok(Part { name, bytes: fs::read(path_of(name))? });
     let parts = parts.iter().map(read).collect::<Result<Vec<_>>>()?;
     match &parts[..] {
         // Joining would wrap it in another component.
         [app] => Ok(app.bytes.clone()),
-        parts => join(parts, wires),
+        parts => join(parts, wires, exports),
     }
 }
 

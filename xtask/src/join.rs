@@ -16,6 +16,13 @@ pub(crate) struct Wire {
     pub(crate) import: &'static str,
 }
 
+/// An export of a part that is not the outermost, which the result has too.
+#[derive(Clone, Copy)]
+pub(crate) struct Export {
+    pub(crate) from: usize,
+    pub(crate) name: &'static str,
+}
+
 /// A component to join. Parts of one name are instances of one component.
 pub(crate) struct Part<'a> {
     pub(crate) name: &'a str,
@@ -34,14 +41,19 @@ struct Joined {
 /// The wires come first. Then each export goes to every part further out that imports its name and
 /// has not got it yet, the innermost exports last: in a shell, a middleware and an app, the shell
 /// gets the middleware's `service` and the middleware gets the app's. What no export satisfies is
-/// an import of the result.
+/// an import of the result. Its exports are those of the first part, and `exports`.
 ///
 /// # Errors
 ///
 /// Fails if a part is not a component, if a wire names a part, an import or an export that does not
 /// exist, and if the types of an import and its export differ.
-pub(crate) fn join(parts: &[Part<'_>], wires: &[Wire]) -> Result<Vec<u8>> {
-    let (graph, _) = connect(parts, wires)?;
+pub(crate) fn join(parts: &[Part<'_>], wires: &[Wire], exports: &[Export]) -> Result<Vec<u8>> {
+    let (mut graph, joined) = connect(parts, wires)?;
+    for Export { from, name } in exports {
+        let part = joined.get(*from).with_context(|| format!("there is no part {from} to export {name}"))?;
+        let export = graph.alias_instance_export(part.instance, name)?;
+        graph.export(export, *name)?;
+    }
     Ok(graph.encode(EncodeOptions::default())?)
 }
 
@@ -140,7 +152,7 @@ mod tests {
 
     /// What a joined component imports and exports.
     fn surface(parts: &[Part<'_>], wires: &[Wire]) -> (Vec<String>, Vec<String>) {
-        let bytes = join(parts, wires).unwrap();
+        let bytes = join(parts, wires, &[]).unwrap();
         let mut graph = CompositionGraph::new();
         let package = Package::from_bytes("test:joined", None, bytes, graph.types_mut()).unwrap();
         let world = &graph.types()[package.ty()];
@@ -194,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn an_inner_part_exports_what_is_named() {
+        let parts = || [part("test:app", &[STORE], &[SERVICE]), part("test:tiered", &[], &[STORE, NEAR])];
+        let surface = |exports: &[Export]| {
+            let mut graph = CompositionGraph::new();
+            let bytes = join(&parts(), &[], exports)?;
+            let package = Package::from_bytes("test:joined", None, bytes, graph.types_mut())?;
+            anyhow::Ok(graph.types()[package.ty()].exports.keys().cloned().collect::<Vec<_>>())
+        };
+        assert_eq!(surface(&[Export { from: 1, name: NEAR }]).unwrap(), [SERVICE, NEAR]);
+        assert!(surface(&[Export { from: 2, name: NEAR }]).is_err());
+        assert!(surface(&[Export { from: 1, name: SETTINGS }]).is_err());
+    }
+
+    #[test]
     fn what_no_part_exports_is_left_as_an_import() {
         let parts = [part("test:app", &[STORE], &[SERVICE]), part("test:adapter", &[], &[SETTINGS])];
         assert_eq!(wires(&parts, &[]).unwrap(), []);
@@ -208,7 +234,7 @@ mod tests {
             Wire { from: 1, export: NEAR, to: 0, import: STORE },
             Wire { from: 1, export: STORE, to: 0, import: NEAR },
         ] {
-            assert!(join(&parts(), &[wrong]).is_err());
+            assert!(join(&parts(), &[wrong], &[]).is_err());
         }
     }
 
@@ -217,6 +243,6 @@ mod tests {
         let adapter = || part("test:adapter", &[], &[STORE]);
         let parts = [part("test:app", &[STORE], &[SERVICE]), adapter(), adapter()];
         let wires = [1, 2].map(|from| Wire { from, export: STORE, to: 0, import: STORE });
-        assert!(join(&parts, &wires[..1]).is_ok() && join(&parts, &wires).is_err());
+        assert!(join(&parts, &wires[..1], &[]).is_ok() && join(&parts, &wires, &[]).is_err());
     }
 }

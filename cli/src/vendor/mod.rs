@@ -1,6 +1,7 @@
 //! Commands for a vendor's other resources, one resource a file.
 
 pub(crate) mod audit;
+pub(crate) mod edge;
 pub(crate) mod events;
 pub(crate) mod forget;
 pub(crate) mod policy;

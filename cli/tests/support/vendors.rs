@@ -64,6 +64,11 @@ impl Server {
         Self { child, address, answers: AtomicU64::new(0) }
     }
 
+    /// Its address and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The answer, if there was one.
     pub(crate) fn send(
         &self,

@@ -6,12 +6,12 @@ use countersign::store_keys::{WRITTEN_BY_REGISTRAR, WRITTEN_BY_VALIDATOR};
 
 use super::sql::Sql;
 use crate::bindings::store::Error;
+use crate::edge::Origin;
 
 /// Every prefix of store keys that not every app may write.
 const OWNED: [&[&str]; 2] = [&WRITTEN_BY_REGISTRAR, &WRITTEN_BY_VALIDATOR];
 
 /// What one app may do.
-#[derive(Debug)]
 pub struct Grants {
     /// The owned prefixes that it may write. It may also write keys that no app owns, and read all
     /// keys.
@@ -22,17 +22,24 @@ pub struct Grants {
     pub(super) random: bool,
     /// Its database. Without one the interface `sql` is not linked.
     pub(super) sql: Option<Arc<Sql>>,
+    /// Its origin. Without one the interfaces `near` and `fetch` are not linked.
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 impl Grants {
     /// The validator's, which cannot issue or change a licence.
     pub fn validator() -> Self {
-        Self { writes: &WRITTEN_BY_VALIDATOR, secrets: false, random: false, sql: None }
+        Self { writes: &WRITTEN_BY_VALIDATOR, secrets: false, random: false, sql: None, origin: None }
+    }
+
+    /// The same for an edge, which also reaches its origin, and no other address.
+    pub fn edge(origin: Arc<Origin>) -> Self {
+        Self { origin: Some(origin), ..Self::validator() }
     }
 
     /// The registrar's, which writes a licence's usage state only for what its vendor wishes.
     pub fn registrar(sql: Arc<Sql>) -> Self {
-        Self { writes: &WRITTEN_BY_REGISTRAR, secrets: true, random: true, sql: Some(sql) }
+        Self { writes: &WRITTEN_BY_REGISTRAR, secrets: true, random: true, sql: Some(sql), origin: None }
     }
 
     pub(super) fn check_write(&self, key: &str) -> Result<(), Error> {

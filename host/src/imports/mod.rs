@@ -10,6 +10,7 @@
 //!   linked at all.
 
 pub mod counts;
+mod edge;
 mod grants;
 pub mod journal;
 pub mod settings;
@@ -36,13 +37,14 @@ use self::sql::Sql;
 use self::store::{Shared, Store};
 use crate::bindings::store::{Capabilities, Error, Expectation, Freshness, Lookup, Outcome, Page};
 use crate::bindings::{self, App};
+use crate::edge::{TOKEN, URL};
 
 /// What all instances of an app share.
 pub struct Imports {
     store: Arc<Shared>,
     settings: Settings,
     journal: Journal,
-    grants: Grants,
+    pub(crate) grants: Grants,
 }
 
 /// What each instance has to itself.
@@ -57,6 +59,10 @@ impl Imports {
     /// The imports of one app.
     pub fn new(store: Arc<Shared>, settings: Settings, journal: Journal, grants: Grants) -> Self {
         let settings = if grants.secrets { settings } else { settings.without(&secret::SETTINGS) };
+        let settings = match &grants.origin {
+            Some(origin) => settings.with(URL, origin.base().into()).with(TOKEN, origin.token().into()),
+            None => settings,
+        };
         Self { store, settings, journal, grants }
     }
 
@@ -68,6 +74,10 @@ impl Imports {
         poll::add_to_linker::<_, HasSelf<ResourceTable>>(linker, |guest| &mut guest.resources)?;
         if self.grants.sql.is_some() {
             bindings::sql::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+        }
+        if self.grants.origin.is_some() {
+            bindings::near::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+            bindings::fetch::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
         }
         if self.grants.random {
             random::add_to_linker::<_, WasiRandom>(linker, |guest| guest.wasi.random())?;

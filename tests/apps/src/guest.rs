@@ -42,7 +42,7 @@ pub(crate) static VALIDATOR: LazyLock<AppPre<Guest>> = LazyLock::new(|| compile(
 pub(crate) static REGISTRAR: LazyLock<AppPre<Guest>> = LazyLock::new(|| compile("countersign-registrar-native.wasm"));
 
 /// Configured as the native host's. Its epoch never advances, so no call is interrupted.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&engine::configure(None).unwrap()).unwrap());
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&engine::configure(None).unwrap()).unwrap());
 
 fn compile(file: &str) -> AppPre<Guest> {
     let directory =

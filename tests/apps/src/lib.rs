@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "only the tests beside it use it")]
 
 mod concurrent;
+pub mod edge;
 pub mod guest;
 pub mod registrar;
 pub mod validator;

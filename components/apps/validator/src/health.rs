@@ -1,6 +1,7 @@
 //! Health checks for operators: whether the app runs, and whether its store answers.
 
 use countersign_app_common::answer::{json, with_body};
+use countersign_app_common::clock;
 use countersign_app_common::problem::Problem;
 use countersign_app_common::service::{Request, Response};
 use countersign_app_common::store::{self, CompareAndSwap, Freshness};
@@ -8,8 +9,10 @@ use serde::Serialize;
 
 use crate::unavailable::Unavailable;
 
-/// The key in the store that `readyz` reads. No app writes it.
-const PROBE: &str = "probe";
+/// The key in the store that `readyz` reads. No app writes it. At an edge that follows the changes
+/// of its origin it has the last moment up to which all are there, in seconds since 1970,
+/// big-endian.
+const CURRENT: &str = "edge:current";
 
 #[derive(Serialize)]
 struct Ready<'a> {
@@ -28,6 +31,9 @@ struct Store<'a> {
     staleness_seconds: u32,
     /// Whether concurrent requests may exceed a limit on seats or usage.
     limits: &'static str,
+    /// Since when changes at the origin may be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_behind: Option<i64>,
 }
 
 /// `GET /healthz`: answers if the app runs. Calls no import.
@@ -37,7 +43,8 @@ pub(crate) fn healthz(_: &Request) -> Result<Response, Problem> {
 
 /// `GET /readyz`: reads the store once, and says what the store guarantees.
 pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
-    store::get(PROBE, Freshness::Usual).map_err(Unavailable::from)?;
+    let current = store::get(CURRENT, Freshness::Usual).map_err(Unavailable::from)?.entry;
+    let current = current.and_then(|entry| entry.value.try_into().ok()).map(i64::from_be_bytes);
     let store = store::describe();
     let store = Store {
         name: &store.name,
@@ -56,6 +63,7 @@ pub(crate) fn readyz(_: &Request) -> Result<Response, Problem> {
             CompareAndSwap::SingleProcess | CompareAndSwap::BestEffort => "soft",
             CompareAndSwap::ReadOnly => "none",
         },
+        seconds_behind: current.map(|current| clock::now().unix().saturating_sub(current)),
     };
     Ok(json(200, &Ready { status: "ready", store }))
 }

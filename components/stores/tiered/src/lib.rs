@@ -18,6 +18,7 @@
 mod memory;
 mod notes;
 mod outage;
+mod planted;
 mod read;
 mod times;
 mod told;

@@ -7,7 +7,7 @@ use crate::bindings::countersign::license::{near, origin};
 use crate::bindings::exports::countersign::license::store::{Error, Freshness, Lookup};
 use crate::memory::{self, Found, Memory};
 use crate::times::{Times, times};
-use crate::{notes, outage};
+use crate::{notes, outage, planted};
 
 /// The entry in near of a host that follows the origin's changes: the last moment up to which near
 /// has them all; seconds since 1970, big-endian. Such a host answers it without a look at its store.
@@ -16,7 +16,8 @@ const CURRENT: &str = "edge:current";
 pub(crate) fn get(key: &str, freshness: Freshness) -> Result<Lookup, Error> {
     let (times, now) = (times(), wall_clock::now().seconds);
     let found = memory::recall(key);
-    if let (Some(Found { memory, .. }), Freshness::Usual) = (&found, freshness)
+    let is_usual = freshness == Freshness::Usual || planted::is("refusal-unconfirmed");
+    if let (Some(Found { memory, .. }), true) = (&found, is_usual)
         && let Some(age) = age(memory, key, now, times)
         && age <= memory.fresh_for(times)
     {
@@ -87,7 +88,8 @@ fn age(memory: &Memory, key: &str, now: u64, times: Times) -> Option<u32> {
 
 impl Memory {
     fn fresh_for(&self, times: Times) -> u32 {
-        if self.entry.is_some() { times.fresh } else { times.missing }
+        let missing = if planted::is("missing-for-ever") { u32::MAX } else { times.missing };
+        if self.entry.is_some() { times.fresh } else { missing }
     }
 
     /// The memory, if it may be used at its age without being confirmed. That a key does not exist
@@ -97,6 +99,7 @@ impl Memory {
         if self.entry.is_none() && age_seconds > 0 {
             return None;
         }
+        let age_seconds = if planted::is("age-unsaid") { 0 } else { age_seconds };
         Some(Lookup { entry: self.entry.clone(), age_seconds, stale: age_seconds > times.fresh })
     }
 }
