@@ -3,11 +3,15 @@
 use thiserror::Error;
 
 /// Every setting that is a secret. None may be given on a command line, which other users of the
-/// machine can read, and only the registrar may read them, but `origin_token`, which an edge sends to
-/// its origin.
+/// machine can read, and only the registrar may read them, but `origin_token`, which an edge sends
+/// to its origin.
 ///
 /// `token` is not the registrar's: the command line reads it from the same environment.
 pub const SETTINGS: [&str; 4] = ["admin_token", "host_token", "origin_token", "token"];
+
+/// Those of them that let callers in, and so must be hard to guess ([`check`]). The others were
+/// made elsewhere.
+pub const ACCEPTED: [&str; 2] = ["admin_token", "host_token"];
 
 /// Bytes of a token that an operator sets: a shorter one could be guessed.
 pub const MIN_BYTES: usize = 32;

@@ -275,9 +275,9 @@ impl Verdict {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// `grace`, `staleSeconds`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance` and `nonce` are
-    /// left out if they do not apply. Without a licence, and of a revoked one, only `valid`,
-    /// `code`, `detail` and `nonce` are written.
+    /// `grace`, `staleSeconds`, `warnings`, `domain`, `version`, `activation`, `seats`, `allowance`
+    /// and `nonce` are left out if they do not apply. Without a licence, and of a revoked one, only
+    /// `valid`, `code`, `detail` and `nonce` are written.
     pub fn to_json(&self, license: Option<&License>, request: &Request) -> String {
         self.to_json_with(license, request, None)
     }

@@ -1,3 +1,4 @@
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ use tokio::time::timeout;
 use crate::api::{Remote, Token};
 use crate::error::CommandError;
 use crate::options::values::address;
+
+/// The variable that has the component of an edge.
+const EDGE: &str = "COUNTERSIGN_EDGE";
 
 /// The file of the data directory that the first admin token is written to.
 const FIRST_TOKEN: &str = "admin-token";
@@ -85,7 +89,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N", default_value_t = FREE_KEYS)]
     free_unknown_keys: u32,
     /// The validator component [default: countersign-native.wasm beside this program, in
-    /// ../components from there, or in target/components]
+    /// ../components from there, or in target/components; at an edge $COUNTERSIGN_EDGE, or
+    /// countersign-edge-native.wasm in these places]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_COMPONENT", hide_env_values = true)]
     component: Option<PathBuf>,
     /// The registrar component [default: countersign-registrar-native.wasm, in the same places]
@@ -97,9 +102,9 @@ pub(crate) struct Serve {
     /// Be an edge of the Countersign at this address: serve its licences, also while it is out of
     /// reach, without a vendor API
     ///
-    /// The token is that of `countersign edge add` at the origin, in $COUNTERSIGN_ORIGIN_TOKEN or in
-    /// the file of --origin-token-file.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["registrar", "vendor_listen"])]
+    /// The token is that of `countersign edge add` at the origin, in $COUNTERSIGN_ORIGIN_TOKEN or
+    /// in the file of --origin-token-file.
+    #[arg(long, value_name = "URL", conflicts_with = "vendor_listen")]
     origin: Option<String>,
     /// Read the token for --origin from this file [default: the token in
     /// $COUNTERSIGN_ORIGIN_TOKEN]
@@ -146,7 +151,8 @@ impl Serve {
 
     async fn serve(self, journal: Journal, counts: Option<Counts>, slow_calls: usize) -> Result<(), CommandError> {
         let file = if self.origin.is_some() { components::EDGE } else { components::VALIDATOR };
-        let component = self.component.map_or_else(|| components::find(file, "--component"), Ok);
+        let given = self.component.or_else(|| env::var_os(EDGE).filter(|_| self.origin.is_some()).map(PathBuf::from));
+        let component = given.map_or_else(|| components::find(file, "--component"), Ok);
         let component = component.map_err(anyhow::Error::from)?;
         let registrar = counts
             .is_some()

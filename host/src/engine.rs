@@ -159,7 +159,10 @@ impl Engine {
     /// # Errors
     /// [`Failure`]; also if the component is not an edge's.
     pub async fn apply(&self, changes: &[Change]) -> Result<Result<(), String>, Failure> {
-        let edge = self.edge.as_ref().ok_or_else(|| Failure::Guest(wasmtime::format_err!("it is no edge's")))?;
+        let edge = self
+            .edge
+            .as_ref()
+            .ok_or_else(|| Failure::Guest(wasmtime::format_err!("the component is for another host than an edge")))?;
         let (mut store, _) = self.store();
         let applied = async {
             let edge = edge.instantiate_async(&mut store).await?;

@@ -7,10 +7,10 @@
 //! 3. [`imports`] has what the component can reach: the store, settings, the journal, and for the
 //!    registrar its SQL database.
 //!
-//! The others support them: [`registrar`] is the vendors' app for callers in this process,
-//! [`edge`] has a validator follow an origin, [`limiter`] counts who guesses keys, [`private`] keeps files from other users, [`mod@backup`]
-//! copies a data directory, [`components`] finds the components' files, [`bindings`] has the types
-//! of `wit/`, and [`limits`] has every bound.
+//! The others support them: [`registrar`] is the vendors' app for callers in this process, [`edge`]
+//! has a validator follow an origin, [`limiter`] counts who guesses keys, [`private`] keeps files
+//! from other users, [`mod@backup`] copies a data directory, [`components`] finds the components'
+//! files, [`bindings`] has the types of `wit/`, and [`limits`] has every bound.
 //!
 //! A server of licence checks, without the vendors' API:
 //!

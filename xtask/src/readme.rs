@@ -1,5 +1,5 @@
-//! The step `readme`: pastes the commands of README.md and docs/vendors.md into a shell, in their
-//! order, against a server that `up` has started in an empty directory.
+//! The step `readme`: pastes the commands of README.md, docs/vendors.md and docs/edge.md into a
+//! shell, in their order, against a server that `up` has started in an empty directory.
 //!
 //! A command is a line of a block marked `sh`, with the lines that a backslash continues. Comments
 //! directly below it are its output, in which `…` matches any text. In a command, `pol_…` is the
@@ -19,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::run::{root, target_directory};
 
-const DOCUMENTS: [&str; 2] = ["README.md", "docs/vendors.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "docs/vendors.md", "docs/edge.md"];
 
 /// The set-up of README.md: it builds for minutes, and this step does the same by itself.
 const SET_UP: &str = "cargo xtask ";

@@ -120,11 +120,13 @@ fn exports(server: &Path, data: &Path, listen: SocketAddr, key: &str) -> String 
          export PATH={}:\"$PATH\"{hosts}\n\
          export COUNTERSIGN_DATA={}\n\
          export COUNTERSIGN_REGISTRAR={}\n\
+         export COUNTERSIGN_EDGE={}\n\
          URL=http://{listen}\n\
          KEY={key}\n",
         quoted(programs),
         quoted(data),
         quoted(&registrar()),
+        quoted(&compose::directory().join("countersign-edge-native.wasm")),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Servers that are no origin.
+//! Servers in an origin's place.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -46,7 +46,7 @@ impl Impostor {
     }
 }
 
-/// Answers one request. A client that goes away is no fault.
+/// Answers one request. A client may go away.
 fn answer(mut stream: TcpStream, kind: Kind) -> Option<()> {
     let asked = read(&stream)?;
     let (status, media_type, body) = match kind {

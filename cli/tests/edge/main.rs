@@ -1,5 +1,5 @@
-//! An origin and its edges, as processes: what an edge answers while the origin answers, is slow, is
-//! stopped, is killed, or is something else.
+//! An origin and its edges, as processes: what an edge answers while the origin answers, is slow,
+//! is stopped, is killed, or is something else.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 
 use impostor::Impostor;
 use serde_json::{Value, json};
-use support::vendors::{self, TOKEN};
+use support::vendors;
 use support::{PATIENCE, components, countersign, first_line, receive, run, until};
 use tempfile::TempDir;
+
+const WRONG_TOKEN: &str = "a-token-that-no-origin-knows";
 
 /// The longest that a revocation may take to be obeyed at an edge that follows the changes.
 const BOUND: Duration = Duration::from_secs(5);
@@ -162,15 +164,27 @@ fn a_hundred_revocations_are_obeyed_at_all_edges_within_the_bound() {
     for (license, edge) in licenses.iter().flat_map(|license| edges.iter().map(move |edge| (license, edge))) {
         assert_eq!(edge.code(license), "VALID");
     }
+    let mut waiting = Vec::new();
     let mut slowest = Duration::ZERO;
+    let mut look = |waiting: &mut Vec<(&Edge, &Value, Instant)>| {
+        waiting.retain(|(edge, license, acknowledged)| {
+            let is_obeyed = edge.code(license) == "REVOKED";
+            if is_obeyed {
+                slowest = slowest.max(acknowledged.elapsed());
+            }
+            !is_obeyed
+        });
+    };
     for license in &licenses {
         origin.ask("POST", &format!("/api/v1/licenses/{}/revoke", license["id"].as_str().unwrap()), &json!({}));
         let acknowledged = Instant::now();
-        for edge in &edges {
-            until("the revocation arrives", || (edge.code(license) == "REVOKED").then_some(()));
-        }
-        slowest = slowest.max(acknowledged.elapsed());
+        waiting.extend(edges.iter().map(|edge| (edge, license, acknowledged)));
+        look(&mut waiting);
     }
+    until("all revocations arrive", || {
+        look(&mut waiting);
+        waiting.is_empty().then_some(())
+    });
     eprintln!("the slowest of 100 revocations was obeyed after {slowest:?}");
     assert!(slowest < BOUND, "{slowest:?}");
 }
@@ -230,8 +244,8 @@ fn an_edge_goes_on_while_its_origin_does_not_answer() {
     until("the origin is back", || (edge.code(&suspended) == "SUSPENDED").then_some(()));
     edge.catch_up();
     assert_eq!(edge.validate(&known).1.get("staleSeconds"), None);
+    until("the journal says so", || edge.journal().contains(r#""event":"origin-back""#).then_some(()));
     let journal = edge.journal();
-    assert!(journal.contains(r#""event":"origin-back""#));
     assert!(!journal.contains(known["key"].as_str().unwrap()));
 }
 
@@ -286,14 +300,14 @@ fn seats_and_usage_are_exact_over_all_edges() {
     assert_eq!(consumed, 10);
     let at = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     let shown = origin.ask("GET", &format!("{at}/activations"), &Value::Null);
-    assert_eq!(shown["items"].as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(shown["activations"].as_array().unwrap().len(), 1, "{shown}");
 }
 
 #[test]
-fn what_is_not_an_origin_gives_no_verdict() {
+fn an_impostor_gives_no_verdict() {
     for impostor in impostor::ALL {
         let server = Impostor::start(impostor);
-        let edge = Edge::start(&server.url(), "a token that is long enough to be one", &["timeout_millis=500"]);
+        let edge = Edge::start(&server.url(), WRONG_TOKEN, &["timeout_millis=500"]);
         let (status, answer) = edge.validate(&json!({ "key": "a key that nobody has" }));
         assert_eq!((status, &answer["code"]), (503, &json!("UNAVAILABLE")), "{impostor:?}: {answer}");
         assert!(answer.get("valid").is_none());
@@ -301,7 +315,7 @@ fn what_is_not_an_origin_gives_no_verdict() {
             edge.journal().lines().find(|line| line.contains("origin-lost")).map(str::to_owned)
         });
         assert!(line.contains(r#""reason":"#), "{impostor:?}: {line}");
-        assert!(!line.contains("a token that is long"), "{line}");
+        assert!(!line.contains(WRONG_TOKEN), "{line}");
     }
 }
 
@@ -309,7 +323,9 @@ fn what_is_not_an_origin_gives_no_verdict() {
 fn an_edge_with_a_wrong_token_says_so_and_gives_no_verdict() {
     let origin = Origin::start();
     let license = origin.issue(&json!({}));
-    for token in ["cst_00000000000000000000000000_00000000000000000000000000000000", TOKEN] {
+    let reader = origin.ask("POST", "/api/v1/tokens", &json!({ "name": "a reader", "role": "reader" }));
+    for token in ["cst_00000000000000000000000000_00000000000000000000000000000000", reader["token"].as_str().unwrap()]
+    {
         let edge = Edge::start(&format!("http://{}", origin.server.address()), token, &[]);
         let (status, answer) = edge.validate(&license);
         assert_eq!((status, &answer["reason"]), (503, &json!("access-denied")), "{answer}");
@@ -355,6 +371,7 @@ fn edges_are_added_listed_and_removed_on_the_command_line() {
     assert!(added["id"].as_str().unwrap().starts_with("tok_") && added["token"].as_str().unwrap().starts_with("cst_"));
     let listed = edge(&["edge", "list"]);
     assert_eq!((&listed["items"][0]["name"], &listed["items"][0]["eventsBehind"]), (&json!("Frankfurt"), &json!(1)));
-    edge(&["edge", "remove", added["id"].as_str().unwrap()]);
+    let remove = ["edge", "remove", added["id"].as_str().unwrap()];
+    assert_eq!(run(directory.path(), &[&remove[..], &registrar].concat()).0, 0);
     assert_eq!(edge(&["edge", "list"])["items"], json!([]));
 }

@@ -39,7 +39,7 @@ struct Item {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
+    #[error("{}", reason(.0))]
     Fetch(Error),
     #[error("the origin answered with status {0}")]
     Status(u16),
@@ -95,12 +95,13 @@ pub async fn follow(origin: Arc<Origin>, engine: Arc<Engine>, near: Arc<Shared>)
     }
 }
 
-/// Fetches the next changes and has the component keep them. Returns their number, and whether there
-/// are more.
+/// Fetches the next changes and has the component keep them. Returns their number, and whether
+/// there are more.
 async fn step(origin: &Arc<Origin>, engine: &Arc<Engine>, near: &Arc<Shared>) -> Result<(usize, bool), Failure> {
     let kept = |error| Failure::Kept(format!("{error:?}"));
     let cursor = near.get(CURSOR).map_err(kept)?.and_then(|entry| String::from_utf8(entry.value).ok());
-    let confirmed_at = now();
+    // It may change within this second, so a refusal by it is confirmed first.
+    let confirmed_at = now().saturating_sub(1);
     let Changes { items, next, more } = fetch(origin, cursor.as_deref()).await?;
     let count = items.len();
     let changes = items.into_iter().map(|Item { key, value, version }| {
@@ -122,6 +123,15 @@ async fn step(origin: &Arc<Origin>, engine: &Arc<Engine>, near: &Arc<Shared>) ->
         near.put(CURSOR.into(), next.into_bytes(), Expectation::Any, None).await.map_err(kept)?;
     }
     Ok((count, more))
+}
+
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Timeout => "the origin did not answer in time".into(),
+        Error::Unreachable(text) => text.clone(),
+        Error::TooLarge => "the origin's answer is too long".into(),
+        Error::Denied | Error::InvalidRequest => "the origin's address is not valid".into(),
+    }
 }
 
 async fn fetch(origin: &Arc<Origin>, cursor: Option<&str>) -> Result<Changes, Failure> {

@@ -1,7 +1,7 @@
 //! An edge: a validator whose store remembers what an origin has.
 //!
-//! [`Origin`] is the origin as this process reaches it: it sends the component's requests, and knows
-//! up to when all changes of licences have arrived. [`follow`] makes them arrive.
+//! [`Origin`] is the origin as this process reaches it: it sends the component's requests, and
+//! knows up to when all changes of licences have arrived. [`follow`] makes them arrive.
 //!
 //! What may be used unconfirmed, and what replaces what, is decided by the component `tiered`, also
 //! for what [`follow`] brings.

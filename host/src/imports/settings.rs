@@ -53,7 +53,7 @@ impl Settings {
     /// The settings that are set, should be secrets, and are not taken for one, each with the
     /// reason.
     pub fn weak_secrets(&self) -> impl Iterator<Item = (&'static str, Weakness)> {
-        secret::SETTINGS.into_iter().filter_map(|name| {
+        secret::ACCEPTED.into_iter().filter_map(|name| {
             let value = self.0.get(name).filter(|value| !value.is_empty())?;
             Some((name, secret::check(value).err()?))
         })

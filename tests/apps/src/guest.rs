@@ -115,9 +115,9 @@ async fn call_sql<T>(world: &Mutex<World>, call: impl Future<Output = Result<T, 
     if fault == Some(Fault::AnswerLost) { failed() } else { answer }
 }
 
-/// The world, also after a test's thread panicked with it.
-pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
+/// What a test's threads share, also after one of them panicked with it.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ResourceLimiter for Memory {

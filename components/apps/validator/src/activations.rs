@@ -65,8 +65,8 @@ impl<'a> Answer<'a> {
 /// Two reads. The verdict in place of the seats if no licence has the key, or a revoked one.
 pub(crate) fn activations(request: &Request, context: &mut Context) -> Result<Result<Seating, Judged>, Unavailable> {
     // A list that may be out of date is worth nothing to who looks for a seat to release.
-    let stands = |listed: &Result<Seating, Judged>| listed.as_ref().is_err_and(Judged::stands);
-    let listed = flow::confirm(context, stands, |context| list(request, context));
+    let holds = |listed: &Result<Seating, Judged>| listed.as_ref().is_err_and(Judged::holds);
+    let listed = flow::confirm(context, holds, |context| list(request, context));
     let code = listed.as_ref().map(|seating| seating.as_ref().map_or_else(Judged::code, |_| "LISTED"));
     journal::note("activations", code, context);
     listed

@@ -60,7 +60,7 @@ impl<'a> Answer<'a> {
 pub(crate) fn deactivate(request: &Request, context: &mut Context) -> Result<Result<Deactivation, Judged>, Failure> {
     let is_released = |done: &Result<Deactivation, Judged>| match done {
         Ok(done) => done.deactivated,
-        Err(judged) => judged.stands(),
+        Err(judged) => judged.holds(),
     };
     let done = flow::confirm(context, is_released, |context| release(request, context));
     let code = match &done {

@@ -32,8 +32,8 @@ pub(crate) struct Judged {
     pub(crate) license: Option<License>,
 }
 
-/// Makes an answer from the store as it is. If that grants nothing, and may be out of date, makes it
-/// again from the store as it is confirmed: nobody is refused for what has changed since.
+/// Makes an answer from the store as it is. If that grants nothing, and may be out of date, makes
+/// it again from the store as it is confirmed: nobody is refused for what has changed since.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub(crate) fn judge(
     request: &Request,
     context: &mut Context,
 ) -> Result<Judged, Unavailable> {
-    confirm(context, Judged::stands, |context| {
+    confirm(context, Judged::holds, |context| {
         let license = match find(request, context)? {
             Ok(license) => license,
             Err(judged) => return Ok(judged),
@@ -88,7 +88,7 @@ pub(crate) fn judge(
 impl Judged {
     /// Whether nothing that may have changed meanwhile could make the verdict another one that is
     /// better for the holder. A revocation is final.
-    pub(crate) fn stands(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.verdict.is_valid() || self.verdict.code() == Code::Revoked
     }
 

@@ -39,6 +39,7 @@ pub(crate) fn note_beginning(begun_at: Timestamp, context: &Context) {
         client: None,
         count: None,
         seconds: None,
+        stale_seconds: None,
         duration_micros: None,
     });
 }

@@ -5,7 +5,8 @@ use countersign_app_common::store::Error;
 use countersign_app_common::store_error;
 
 /// The reason, as a word for operators: the kind of a store's error, `corrupt-record`,
-/// `corrupt-state`, `contention`, or `unconfirmed` for a refusal that may be out of date. It says nothing about the licence.
+/// `corrupt-state`, `contention`, or `unconfirmed` for a refusal that may be out of date. It says
+/// nothing about the licence.
 #[derive(Clone, Copy)]
 pub(crate) struct Unavailable(pub(crate) &'static str);
 

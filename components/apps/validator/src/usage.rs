@@ -43,7 +43,7 @@ pub(crate) fn usage(
     key: Option<&IdempotencyKey>,
     context: &mut Context,
 ) -> Result<Usage, UsageError> {
-    let usage = flow::confirm(context, |usage: &Usage| usage.judged.stands(), |context| change(request, key, context));
+    let usage = flow::confirm(context, |usage: &Usage| usage.judged.holds(), |context| change(request, key, context));
     let code = match &usage {
         Ok(usage) => Ok(usage.judged.code()),
         Err(UsageError::KeyReused) => Ok("IDEMPOTENCY_KEY_REUSED"),

@@ -4,8 +4,8 @@
 ///
 /// # Errors
 ///
-/// Says what is wrong with the address. Tokens travel to it, so it is `https`, or `http` on the same
-/// machine.
+/// Says what is wrong with the address. Tokens travel to it, so it is `https`, or `http` on the
+/// same machine.
 pub(crate) fn join(base: &str, path: &str) -> Result<String, &'static str> {
     let base = base.trim().trim_end_matches('/');
     let (scheme, rest) = base.split_once("://").ok_or("origin_url must begin with https://")?;

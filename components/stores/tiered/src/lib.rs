@@ -3,7 +3,7 @@
 //! A read that `near` can answer costs one call of it. What an app may rely on:
 //!
 //! - An entry is returned without asking the origin while it is *fresh*: confirmed in the last
-//!   `fresh_seconds`. The app is told its age.
+//!   `fresh_seconds`. The app gets its age.
 //! - An older one is confirmed first. If the origin does not answer, it is returned as `stale` for
 //!   `stale_seconds` after it was last confirmed, and after that it is an error.
 //! - That a key does not exist is remembered for `missing_seconds`, and never used after that.

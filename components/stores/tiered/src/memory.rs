@@ -63,7 +63,7 @@ pub(crate) fn keep(key: &str, answered: Memory, before: Option<Found>, ttl: Opti
         match near::put(key, &answered.to_bytes(), expect, ttl) {
             Ok(Outcome::Stored(_)) => return Ok(answered),
             Ok(Outcome::Conflict(present)) => {
-                // What is no memory is overwritten.
+                // Anything else than a memory is overwritten.
                 expect = present.as_ref().map_or(Expectation::Absent, |entry| Expectation::Matches(entry.version));
                 before = present
                     .and_then(|Entry { value, version }| Some(Found { version, memory: Memory::from_bytes(value)? }));

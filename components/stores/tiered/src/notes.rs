@@ -9,7 +9,7 @@ pub(crate) fn outage_began(now: u64, error: &Error) {
     journal::append(&Event { reason: Some(reason.into()), detail, ..event("origin-lost", now) });
 }
 
-/// Notes that it answers again, after so many seconds.
+/// Notes that it answers again, after this time.
 pub(crate) fn outage_ended(now: u64, seconds: u64) {
     journal::append(&Event { seconds: Some(seconds), ..event("origin-back", now) });
 }

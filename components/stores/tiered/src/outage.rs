@@ -23,13 +23,15 @@ const KEY: &str = "edge:outage";
 /// The outage that this instance knows of: its last failure; 0 without one.
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the origin did not answer in the last `seconds`.
-pub(crate) fn is_known(now: u64, seconds: u64) -> bool {
+/// Whether the origin did not answer in the last `seconds`. A host that follows its changes knows
+/// when it answered last.
+pub(crate) fn is_known(now: u64, seconds: u64, answered: Option<u64>) -> bool {
     if FAILED.load(Ordering::Relaxed) == 0 {
         FAILED.store(recall().map_or(0, |(_, failed)| failed), Ordering::Relaxed);
     }
     let failed = FAILED.load(Ordering::Relaxed);
-    now.checked_sub(failed).is_some_and(|since| since < seconds)
+    let is_over = answered.is_some_and(|answered| answered > failed);
+    !is_over && now.checked_sub(failed).is_some_and(|since| since < seconds)
 }
 
 fn recall() -> Option<(u64, u64)> {

@@ -11,7 +11,7 @@ use crate::{outage, planted};
 /// Writes to the origin, and keeps what it then has.
 pub(crate) fn put(key: &str, value: Vec<u8>, expect: Expectation, ttl: Option<u32>) -> Result<Outcome, Error> {
     let (times, now) = (times(), wall_clock::now().seconds);
-    if outage::is_known(now, outage::WITHOUT_MEMORY) {
+    if outage::is_known(now, outage::WITHOUT_MEMORY, None) {
         return Err(Error::Unavailable("the origin did not answer a moment ago".into()));
     }
     if planted::is("write-dropped") {

@@ -1,7 +1,7 @@
-//! A simulation of edges and their origin: the real components, with clocks that differ, near stores
-//! that forget and fail, changes that arrive late, twice and in any order, and an origin that is
-//! down or whose answers are lost. Everything follows from a seed. `COUNTERSIGN_SEED=n` runs that
-//! seed alone, and prints its steps.
+//! A simulation of edges and their origin: the real components, with clocks that differ, near
+//! stores that forget and fail, changes that arrive late, twice and in any order, and an origin
+//! that is down or whose answers are lost. Everything follows from a seed. `COUNTERSIGN_SEED=n`
+//! runs that seed alone, and prints its steps.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 

@@ -260,7 +260,8 @@ impl Simulation<'_> {
                 let keys: Vec<_> = near.entries.keys().cloned().collect();
                 if let Some(key) = (!keys.is_empty()).then(|| keys[self.random.below(keys.len())].clone()) {
                     near.entries.remove(&key);
-                    // What follows changes is no cache that forgets; if it did, it would begin again.
+                    // A host that follows changes keeps them; if it forgot any, it would begin
+                    // again.
                     near.entries.remove("edge:current");
                     drop(near);
                     participant.follows = false;
@@ -381,7 +382,7 @@ impl Simulation<'_> {
                 None if is_down && is_near_down => Err("nobody said that the licence does not exist".into()),
                 _ => Ok(()),
             },
-            code => Err(format!("{code} is no answer to this")),
+            code => Err(format!("{code} answers another question")),
         }
     }
 

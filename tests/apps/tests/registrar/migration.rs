@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use crate::audit::{events, faults, first_fault};
 use countersign_app_tests::Registrar;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../components/apps/registrar/migrations/0001.sql"),
     include_str!("../../../../components/apps/registrar/migrations/0002.sql"),
     include_str!("../../../../components/apps/registrar/migrations/0003.sql"),
     include_str!("../../../../components/apps/registrar/migrations/0004.sql"),
+    include_str!("../../../../components/apps/registrar/migrations/0005.sql"),
 ];
 
 const POLICY: &str = "pol_00000000000000000000000001";
@@ -27,7 +28,7 @@ const THEN: i64 = 1_795_168_800;
 const THEN_TEXT: &str = "2026-11-20T10:00:00Z";
 
 /// The keys of the licences: the one with seats, the rotated one before and after, the deleted one.
-const KEYS: [&str; 4] =
+const KEYS: [&str; 5] =
     ["the key of a licence with seats", "a key before its rotation", "a key after its rotation", "a key of the past"];
 
 /// The key's hash, as in the table `keys`.

@@ -70,7 +70,7 @@ fn what_was_confirmed_now_refuses_at_once() {
 }
 
 #[test]
-fn a_refusal_that_cannot_be_confirmed_is_none() {
+fn a_refusal_that_cannot_be_confirmed_is_a_fault() {
     let mut validator = start("active", "suspended", 4_000, true);
     validator.world().is_origin_down = true;
     let (status, answer) = validate(&mut validator);

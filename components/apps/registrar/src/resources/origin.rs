@@ -151,7 +151,7 @@ fn record(ask: &Ask<'_>, hash: &str) -> Result<Option<(Vec<u8>, u64)>, Problem> 
     Ok(ask.caller.has_product(license.product.as_str()).then(|| (record.to_vec(), license.generation)))
 }
 
-/// The licence that an entry of state is about. `None` if the key is none of state.
+/// The licence that an entry of state is about. `None` for another key.
 fn license_of(key: &str) -> Option<&str> {
     let id = match key.strip_prefix(STATE) {
         Some(id) => id,
@@ -195,8 +195,8 @@ fn hash_of(number: u64, end: End) -> Result<Option<Vec<u8>>, Problem> {
     }
 }
 
-/// The cursor after the event of this number. It has a part of the chain's hash there, so that it is
-/// known no more once the origin has another history.
+/// The cursor after the event of this number. It has a part of the chain's hash there, so that it
+/// is known no more once the origin has another history.
 fn cursor(number: u64, hash: &[u8]) -> String {
     crockford::encode(&[&number.to_be_bytes(), &hash[..8]].concat())
 }

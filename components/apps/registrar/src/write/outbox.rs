@@ -213,7 +213,7 @@ fn end(number: i64, key: &str, record: &[u8]) -> Result<(), Failure> {
     if db::query_one(IS_IN_USE, vec![id.clone()]).map_err(|_| Failure::OfTheStore)?.is_some() {
         return Err(Failure::OfThisRow);
     }
-    let mut present = store::get(key).map_err(failure)?;
+    let mut present = read(key).map_err(failure)?;
     for _ in 0..MAX_CONFLICTS {
         let known = present.as_ref().and_then(|entry| License::from_json(&entry.value).ok());
         if known.as_ref().is_some_and(|known| *known == known.retired() && *known != record) {
