@@ -139,7 +139,7 @@ impl Serve {
         // At least two, so that one can answer while another computes a slow request.
         let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-        let counts = (!self.no_registrar && self.origin.is_none()).then(Counts::default);
+        let counts = (!self.no_registrar || self.origin.is_some()).then(Counts::default);
         let (journal, writer) = Journal::start(&self.journal, counts.clone()).context("cannot open the journal")?;
         let served = runtime.block_on(self.serve(journal, counts, threads - 1));
         // This ends the last requests and with them the journal's senders, so that `finish`
@@ -154,8 +154,7 @@ impl Serve {
         let given = self.component.or_else(|| env::var_os(EDGE).filter(|_| self.origin.is_some()).map(PathBuf::from));
         let component = given.map_or_else(|| components::find(file, "--component"), Ok);
         let component = component.map_err(anyhow::Error::from)?;
-        let registrar = counts
-            .is_some()
+        let registrar = (!self.no_registrar && self.origin.is_none())
             .then(|| self.registrar.map_or_else(|| components::find(components::REGISTRAR, "--registrar"), Ok));
         let registrar = registrar.transpose().map_err(anyhow::Error::from)?;
         if self.origin.is_some() && self.data.join(sql::FILE_NAME).exists() {
@@ -242,10 +241,11 @@ impl Serve {
             drop(stop);
         });
         let (stopped, chores_stop) = oneshot::channel();
-        let chores = registrar
-            .clone()
-            .zip(counts)
-            .map(|(registrar, counts)| spawn(do_chores(registrar, counts, self.data, chores_stop)));
+        let chores = match (registrar.clone(), origin.clone(), counts) {
+            (Some(registrar), _, Some(counts)) => Some(spawn(do_chores(registrar, counts, self.data, chores_stop))),
+            (None, Some(origin), Some(counts)) => Some(spawn(edge::report(origin, counts, chores_stop))),
+            _ => None,
+        };
         if let Some(origin) = origin {
             spawn(edge::follow(origin, validator.clone(), shared.clone()));
         }

@@ -304,6 +304,23 @@ fn seats_and_usage_are_exact_over_all_edges() {
 }
 
 #[test]
+fn validations_at_edges_are_counted_at_the_origin_once_it_is_back() {
+    let origin = Origin::start();
+    let edge = origin.edge(&[]);
+    let license = origin.issue(&json!({}));
+    assert_eq!(edge.code(&license), "VALID");
+    origin.signal("STOP");
+    for _ in 0..9 {
+        assert_eq!(edge.code(&license), "VALID");
+    }
+    origin.signal("CONT");
+    until("all are counted", || {
+        let stats = origin.ask("GET", "/api/v1/stats", &Value::Null);
+        (stats["validations"]["days"][0]["codes"]["VALID"] == 10).then_some(())
+    });
+}
+
+#[test]
 fn an_impostor_gives_no_verdict() {
     for impostor in impostor::ALL {
         let server = Impostor::start(impostor);

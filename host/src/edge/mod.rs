@@ -1,12 +1,14 @@
 //! An edge: a validator whose store remembers what an origin has.
 //!
 //! [`Origin`] is the origin as this process reaches it: it sends the component's requests, and
-//! knows up to when all changes of licences have arrived. [`follow`] makes them arrive.
+//! knows up to when all changes of licences have arrived. [`follow`] makes them arrive, and
+//! [`report`] sends the counts of validations.
 //!
 //! What may be used unconfirmed, and what replaces what, is decided by the component `tiered`, also
 //! for what [`follow`] brings.
 
 mod follow;
+mod report;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::bindings::fetch::{self, Error, Response};
 use crate::limits::{IDLE_ORIGIN_CONNECTIONS, ORIGIN_CONNECT_TIMEOUT};
 
 pub use follow::follow;
+pub use report::report;
 
 /// The settings by which the component knows its origin.
 pub const URL: &str = "origin_url";

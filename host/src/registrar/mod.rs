@@ -11,7 +11,7 @@ mod local;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::routes::{OPENAPI, canonical};
+use countersign::routes::{OPENAPI, ORIGIN, canonical};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
@@ -117,7 +117,8 @@ impl Registrar {
         } else if status == 401 {
             self.callers.note(&request.headers, false);
         }
-        if request.method != "GET" {
+        // What edges ask adds nothing to the outbox.
+        if request.method != "GET" && !canonical(&request.path).starts_with(ORIGIN) {
             self.changed.notify_one();
         }
         answer

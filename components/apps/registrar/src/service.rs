@@ -107,6 +107,7 @@ const ROUTES: &[Route] = &[
     get("/api/v1/edges", Role::Admin, Everything, edges::list),
     post("/api/v1/origin/get", Role::Edge, Products, origin::get),
     post("/api/v1/origin/put", Role::Edge, Products, origin::put),
+    post("/api/v1/origin/validations", Role::Edge, Products, stats::add),
     get("/api/v1/origin/changes", Role::Edge, Products, origin::changes),
 ];
 

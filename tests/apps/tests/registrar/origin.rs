@@ -216,6 +216,26 @@ fn an_edge_of_one_product_learns_nothing_of_others() {
 }
 
 #[test]
+fn an_edge_reports_the_validations_of_its_licences_once() {
+    let origin = Registrar::start();
+    let license = text(&origin.issue(), "id");
+    origin.post("/api/v1/products", &json!({ "code": "other" })).expect(201);
+    let other = origin.post("/api/v1/licenses", &json!({ "product": "other", "plan": "pro" })).expect(201);
+    let edge = Edge::of_product(&origin, "acme");
+    let count = |license: &str| json!({ "license": license, "day": "2026-11-22", "code": "VALID", "count": 3 });
+    let body =
+        json!({ "counts": [count(&license), count(&text(&other, "id")), count(&format!("lic_{}", "0".repeat(26)))] });
+    let report = || {
+        let request = origin.anonymous("POST", "/api/v1/origin/validations").token(&edge.token).json(&body);
+        request.header("idempotency-key", "report-1").send().expect(204)
+    };
+    report();
+    report();
+    let stats = origin.get("/api/v1/stats").expect(200);
+    assert_eq!(stats["validations"]["days"][0]["codes"], json!({ "VALID": 3 }), "{stats}");
+}
+
+#[test]
 fn an_origin_lists_its_edges_and_how_far_behind_they_are() {
     let origin = Registrar::start();
     let edge = Edge::new(&origin);

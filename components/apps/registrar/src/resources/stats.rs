@@ -91,7 +91,8 @@ fn days(license: Option<&LicenseId>, since: i64, until: i64) -> Result<Vec<Value
     Ok(days.into_iter().map(|(day, codes)| json!({ "day": written_day(day), "codes": codes })).collect())
 }
 
-/// `POST /api/v1/stats/validations`: adds to the counts.
+/// `POST /api/v1/stats/validations`, and for edges `POST /api/v1/origin/validations`: adds to the
+/// counts.
 pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut fields = ask.fields()?;
     let given = fields.objects("counts")?.ok_or_else(|| missing("counts"))?;
@@ -104,6 +105,10 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
     let mut counts = Vec::with_capacity(2 * given.len());
     for count in given {
         let mut count = read_count(count)?;
+        // An edge counts what it was asked about. Only those of its products are its to report.
+        if ask.caller.is_scoped() && !is_of_caller(ask, &count)? {
+            continue;
+        }
         counts.push(count.clone());
         count["license"] = "".into();
         counts.push(count);
@@ -116,6 +121,15 @@ pub(crate) fn add(ask: &Ask<'_>) -> Result<Response, Problem> {
             change.run(ADD_LOST, vec![integer(today), integer(lost)]);
         }
         Ok((change, Answer::no_content()))
+    })
+}
+
+fn is_of_caller(ask: &Ask<'_>, count: &Value) -> Result<bool, Problem> {
+    let license = count["license"].as_str().unwrap_or_default();
+    let row = db::query_one("SELECT product FROM licenses WHERE id = ?1", vec![text(license)])?;
+    Ok(match row {
+        Some(row) => ask.caller.has_product(row.text(0)?),
+        None => false,
     })
 }
 
