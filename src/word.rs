@@ -79,6 +79,6 @@ mod tests {
     fn an_unknown_word_names_those_that_are_allowed() {
         assert!(Role::ALL.iter().all(|role| Role::parse(role.as_str()) == Ok(*role)));
         let error = Role::parse("Admin").map_err(|error| error.to_string());
-        assert_eq!(error, Err("must be `reader`, `support`, `issuer` or `admin`".into()));
+        assert_eq!(error, Err("must be `edge`, `reader`, `support`, `issuer` or `admin`".into()));
     }
 }

@@ -168,7 +168,8 @@ impl Serve {
         let machine = Machine::new(Some(&cache), slow_calls).map_err(|error| anyhow!("{error:#}"))?;
         let shared = Arc::new(Shared::new(self.data.clone())?);
         let mut settings = self.settings;
-        for (name, file) in self.setting_files {
+        let origin_token = self.origin_token_file.map(|file| (edge::TOKEN.to_owned(), file));
+        for (name, file) in self.setting_files.into_iter().chain(origin_token) {
             let value = read_setting(&file).with_context(|| format!("cannot read {}", file.display()))?;
             if secret::is_secret(&name) && private::others_can_read(&file) {
                 tracing::warn!(
@@ -186,10 +187,7 @@ impl Serve {
 
         let origin = match &self.origin {
             Some(url) => {
-                let token = match &self.origin_token_file {
-                    Some(file) => Some(read_setting(file).with_context(|| format!("cannot read {}", file.display()))?),
-                    None => settings.get(edge::TOKEN).ok().flatten(),
-                };
+                let token = settings.get(edge::TOKEN).ok().flatten();
                 Some(Arc::new(origin(url, token, self.insecure_http)?))
             }
             None => None,

@@ -28,7 +28,7 @@ const THEN: i64 = 1_795_168_800;
 const THEN_TEXT: &str = "2026-11-20T10:00:00Z";
 
 /// The keys of the licences: the one with seats, the rotated one before and after, the deleted one.
-const KEYS: [&str; 5] =
+const KEYS: [&str; 4] =
     ["the key of a licence with seats", "a key before its rotation", "a key after its rotation", "a key of the past"];
 
 /// The key's hash, as in the table `keys`.
