@@ -115,9 +115,15 @@ fn a_search_finds_hints_owners_and_metadata_by_the_beginning_of_their_words() {
         &registrar,
         json!({ "owner": "Jane Doe", "key": "a key that ends in XYZ7", "metadata": { "order": "J-17" } }),
     );
-    issue(&registrar, json!({ "owner": "jason", "metadata": { "mail": "jane@example.com", "company": "Äther GmbH" } }));
-    issue(&registrar, json!({ "owner": "Bob", "metadata": { "boss": "Jane Doe", "note": "x".repeat(512) } }));
-    issue(&registrar, json!({ "owner": "100%_sure" }));
+    // The end of a generated key could be what is searched for.
+    let key = |number: usize| format!("another key that ends in zz{number}0");
+    issue(
+        &registrar,
+        json!({ "owner": "jason", "key": key(1), "metadata": { "mail": "jane@example.com", "company": "Äther GmbH" } }),
+    );
+    let metadata = json!({ "boss": "Jane Doe", "note": "x".repeat(512) });
+    issue(&registrar, json!({ "owner": "Bob", "key": key(2), "metadata": metadata }));
+    issue(&registrar, json!({ "owner": "100%_sure", "key": key(3) }));
     for (search, expected) in [
         ("jane", &["Jane Doe", "Bob", "jason"][..]),
         ("JA", &["Jane Doe", "Bob", "jason"]),
