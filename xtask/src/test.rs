@@ -148,6 +148,8 @@ fn core() -> Result<Outcome> {
         "countersign-bulk",
         "countersign-registrar",
         "countersign-adapter-wasi",
+        "countersign-store-origin-http",
+        "countersign-store-tiered",
         "countersign-validator",
         "xtask",
     ];

@@ -44,9 +44,9 @@ impl Guest for Origin {
         ttl: Option<u32>,
         timeout_millis: u32,
     ) -> Result<Outcome, Error> {
-        let PutAnswer { store, outcome } = client::post("put", &Put::new(&key, &value, expect, ttl)?, timeout_millis)?;
-        STORE.set(Some(store));
-        outcome.try_into()
+        let answer: PutAnswer = client::post("put", &Put::new(&key, &value, expect, ttl)?, timeout_millis)?;
+        STORE.set(Some(answer.store.clone()));
+        answer.outcome()
     }
 
     /// Nothing is promised before the origin said anything.

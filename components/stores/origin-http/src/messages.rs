@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bindings::exports::countersign::license::origin::{Entry, Error, Expectation, Outcome};
 
@@ -50,18 +50,19 @@ pub(crate) struct Put<'a> {
     ttl_seconds: Option<u32>,
 }
 
+/// Has one of `stored` and `conflict`, of which each may be null.
 #[derive(Deserialize)]
 pub(crate) struct PutAnswer {
     pub(crate) store: Store,
-    #[serde(flatten)]
-    pub(crate) outcome: Applied,
+    #[serde(default, deserialize_with = "given")]
+    stored: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    conflict: Option<Option<Written>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Applied {
-    Stored(Option<String>),
-    Conflict(Option<Written>),
+/// A field that is there, if only as null. A flattened enum would say the same and take 11 KB more.
+fn given<'a, Value: Deserialize<'a>, From: Deserializer<'a>>(from: From) -> Result<Option<Value>, From::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 impl<'a> Put<'a> {
@@ -87,14 +88,16 @@ impl TryFrom<Written> for Entry {
     }
 }
 
-impl TryFrom<Applied> for Outcome {
-    type Error = Error;
-
-    fn try_from(answer: Applied) -> Result<Self, Error> {
-        Ok(match answer {
-            Applied::Stored(stored) => Self::Stored(stored.as_deref().map(version).transpose()?),
-            Applied::Conflict(present) => Self::Conflict(present.map(Entry::try_from).transpose()?),
-        })
+impl PutAnswer {
+    /// # Errors
+    ///
+    /// If the origin did not say the outcome.
+    pub(crate) fn outcome(self) -> Result<Outcome, Error> {
+        match (self.stored, self.conflict) {
+            (Some(stored), None) => Ok(Outcome::Stored(stored.as_deref().map(version).transpose()?)),
+            (None, Some(present)) => Ok(Outcome::Conflict(present.map(Entry::try_from).transpose()?)),
+            _ => Err(malformed()),
+        }
     }
 }
 
@@ -104,4 +107,34 @@ fn version(digits: &str) -> Result<u64, Error> {
 
 fn malformed() -> Error {
     Error::Unavailable("the origin's answer is malformed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(fields: &str) -> Result<Outcome, ()> {
+        let store = r#""store":{"name":"x","atomic":true,"ttl":true,"stalenessSeconds":0}"#;
+        let answer: PutAnswer = serde_json::from_str(&format!("{{{store}{fields}}}")).map_err(drop)?;
+        answer.outcome().map_err(drop)
+    }
+
+    #[test]
+    fn an_answer_says_the_outcome_of_the_write() {
+        assert!(matches!(outcome(r#","stored":"7""#), Ok(Outcome::Stored(Some(7)))));
+        assert!(matches!(outcome(r#","stored":null"#), Ok(Outcome::Stored(None))));
+        assert!(matches!(outcome(r#","conflict":null"#), Ok(Outcome::Conflict(None))));
+        let present = outcome(r#","conflict":{"key":"state:a","value":"YQ==","version":"18446744073709551615"}"#);
+        let Ok(Outcome::Conflict(Some(Entry { value, version }))) = present else { panic!("{present:?}") };
+        assert_eq!((value.as_slice(), version), (b"a".as_slice(), u64::MAX));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_say_it_is_an_error() {
+        for fields in
+            ["", r#","stored":"7","conflict":null"#, r#","stored":7"#, r#","stored":"-1""#, r#","conflict":{}"#]
+        {
+            assert!(outcome(fields).is_err(), "{fields}");
+        }
+    }
 }
