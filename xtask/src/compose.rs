@@ -53,6 +53,7 @@ const SHELL_WASI_HTTP: &str = "countersign-shell-wasi-http";
 const SHELL_FASTLY: &str = "countersign-shell-fastly";
 const SHELL_SPIN: &str = "countersign-shell-spin";
 const ADAPTER_WASI: &str = "countersign-adapter-wasi";
+const ADAPTER_WASI_HTTP: &str = "countersign-adapter-wasi-http";
 const ADAPTER_FASTLY: &str = "countersign-adapter-fastly";
 const ADAPTER_SPIN_KEY_VALUE: &str = "countersign-adapter-spin-key-value";
 const ADAPTER_SPIN_SQLITE: &str = "countersign-adapter-spin-sqlite";
@@ -67,7 +68,7 @@ const fn chain(set: Set, file: &'static str, parts: &'static [&'static str]) -> 
     Composition { set, file, parts, wires: &[], exports: &[] }
 }
 
-const COMPOSITIONS: [Composition; 19] = [
+const COMPOSITIONS: [Composition; 20] = [
     chain(Set::Native, "countersign-native", &[VALIDATOR]),
     chain(Set::Native, "countersign-registrar-native", &[REGISTRAR]),
     Composition {
@@ -80,6 +81,18 @@ const COMPOSITIONS: [Composition; 19] = [
     chain(Set::Wasi, "countersign-wasi", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_WASI]),
     chain(Set::Fastly, "countersign-fastly", &[SHELL_FASTLY, VALIDATOR, ADAPTER_FASTLY]),
     chain(Set::Spin, "countersign-spin", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_SPIN_KEY_VALUE]),
+    Composition {
+        set: Set::Spin,
+        file: "countersign-edge-spin",
+        parts: &[SHELL_WASI_HTTP, VALIDATOR, TIERED, ORIGIN_HTTP, ADAPTER_WASI_HTTP, ADAPTER_SPIN_KEY_VALUE],
+        wires: &[Wire {
+            from: 5,
+            export: "countersign:license/store@0.1.0",
+            to: 2,
+            import: "countersign:license/near@0.1.0",
+        }],
+        exports: &[],
+    },
     chain(Set::Spin, "countersign-spin-sqlite", &[SHELL_WASI_HTTP, VALIDATOR, ADAPTER_SPIN_SQLITE]),
     chain(
         Set::Spin,

@@ -44,6 +44,8 @@ pub enum App {
     Validator,
     /// The validator and the registrar, each on its own paths.
     Registrar,
+    /// The validator of an edge, on Spin.
+    Edge,
     /// The guest `store-contract`, which exposes the store over HTTP.
     Contract,
     /// The guest `sql-contract`, which exposes the database over HTTP.
@@ -76,7 +78,8 @@ pub struct Setup {
     pub settings: Vec<(String, String)>,
     /// Further arguments of `wasmtime serve` or `spin up`.
     pub arguments: Vec<String>,
-    /// Whether to use the repository's manifest for the host rather than one for the test.
+    /// Whether to use the repository's manifest for the host and the app rather than one for the
+    /// test. On Spin, the settings are its variables then.
     pub repository_manifest: bool,
 }
 
@@ -151,6 +154,8 @@ impl Host {
             (App::Validator, Self::Spin) => "countersign-spin.wasm",
             (App::Validator, Self::SpinSqlite) => "countersign-spin-sqlite.wasm",
             (App::Validator, Self::Spin3) => "countersign-spin3.wasm",
+            (App::Edge, Self::Spin) => "countersign-edge-spin.wasm",
+            (App::Edge, _) => bail!("there is no edge for {}", self.name()),
             (App::Registrar, Self::Native) => "countersign-registrar-native.wasm",
             (App::Registrar, Self::Spin) => "countersign-registrar-spin.wasm",
             (App::SqlContract, Self::Native) => "tests/sql-contract-native.wasm",

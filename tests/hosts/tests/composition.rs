@@ -11,10 +11,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const VALIDATOR: &str = "countersign-native";
 const REGISTRAR: &str = "countersign-registrar-native";
 
-const COMPOSITIONS: [(&str, &str); 7] = [
+const COMPOSITIONS: [(&str, &str); 8] = [
     ("countersign-wasi", VALIDATOR),
     ("countersign-fastly", VALIDATOR),
     ("countersign-spin", VALIDATOR),
+    ("countersign-edge-spin", VALIDATOR),
     ("countersign-spin-sqlite", VALIDATOR),
     ("countersign-spin3", VALIDATOR),
     ("tests/embedded", VALIDATOR),

@@ -23,7 +23,7 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         let mut command = Command::new(&binary);
         command.arg("serve").arg("--data").arg(directory.join("data")).arg("--listen").arg(address.to_string());
         match setup.app {
-            App::Validator => command.arg("--component").arg(component).arg("--no-registrar"),
+            App::Validator | App::Edge => command.arg("--component").arg(component).arg("--no-registrar"),
             App::Registrar | App::SqlContract => {
                 command.arg("--component").arg(&validator).arg("--registrar").arg(component)
             }

@@ -14,7 +14,13 @@ use crate::process::Process;
 
 pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result<Process> {
     let binary = artifacts::spin().context("spin is not on PATH")?;
-    let manifest = if setup.repository_manifest { Path::new(REPOSITORY) } else { directory }.join("spin.toml");
+    let place = match (setup.repository_manifest, setup.app) {
+        (false, _) => directory.to_owned(),
+        (true, App::Edge) => Path::new(REPOSITORY).join("deploy/spin-edge"),
+        (true, _) => REPOSITORY.into(),
+    };
+    let manifest = place.join("spin.toml");
+    let variables = if setup.repository_manifest { &setup.settings[..] } else { &[] };
     if !setup.repository_manifest {
         fs::write(&manifest, toml::to_string(&self::manifest(component, setup)?)?)?;
     }
@@ -31,12 +37,14 @@ pub(super) fn start(component: &Path, setup: &Setup, directory: &Path) -> Result
         // Without `--quiet`, a component's output is in the log directory and in Spin's output.
         command.arg("--quiet").arg("--state-dir").arg(&state).arg("--log-dir").arg(&logs);
         command.args(setup.exported.lines()).args(&setup.arguments);
+        // A secret has no place on the command line.
+        command.envs(variables.iter().map(|(name, value)| (format!("SPIN_VARIABLE_{}", name.to_uppercase()), value)));
         command
     })
 }
 
-/// Grants the component both stores, of which its adapter imports one. The registrar gets the
-/// validator beside it.
+/// Grants the component both stores, of which its adapter imports one, and no address. The
+/// registrar gets the validator beside it.
 fn manifest(component: &Path, setup: &Setup) -> Result<Value> {
     let stores: &[&str] = if setup.fault == Some(Fault::Denied) { &[] } else { &["default"] };
     let mut settings: Map<String, Value> =
