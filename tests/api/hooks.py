@@ -73,6 +73,12 @@ def filter_case(context, case):
         "/api/v1/licenses/suspend": query.isdisjoint(FILTERS),
         "/api/v1/licenses/resume": query.isdisjoint(FILTERS),
     }
+    # Periods that are neither a word nor a duration.
+    allowances = body.get("allowances")
+    allowances = allowances if isinstance(allowances, list) else []
+    periods = [allowance.get("period") for allowance in allowances if isinstance(allowance, dict)]
+    if any(isinstance(period, str) and not PERIOD.fullmatch(period) for period in periods):
+        return False
     # Days that do not exist. And features replace those of a policy, or are added to them.
     if leaves_out.get(case.path) or "0000-00-00" in body.values() or {"features", "addFeatures"} <= body.keys():
         return False
@@ -82,6 +88,7 @@ def filter_case(context, case):
     return case.method != "POST" or not has_null(case.body)
 
 
+PERIOD = re.compile(r"total|day|week|month|year|[0-9]+(s|m|h|d|w|mo|y)|P[0-9YMWDTHS]+")
 FILTERS = {"product", "policy", "owner", "domain", "expiringBefore", "search"}
 unused = itertools.count()
 
