@@ -231,11 +231,11 @@ impl Verdict {
         self.stale_seconds
     }
 
-    /// Says for how many seconds the licence has not been confirmed, if that is longer than usual:
-    /// the caller knows its store, and the decision does not.
+    /// Says of a valid licence for how many seconds it has not been confirmed, if that is longer
+    /// than usual: the caller knows its store, and the decision does not.
     #[must_use]
     pub fn stale_for(self, seconds: Option<u32>) -> Self {
-        Self { stale_seconds: seconds, ..self }
+        Self { stale_seconds: seconds.filter(|_| self.is_valid()), ..self }
     }
 
     /// Warns that simultaneous requests may exceed a limit of a valid licence, if the verdict is

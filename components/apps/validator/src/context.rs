@@ -22,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) age_seconds: u32,
     /// Whether an entry is used only because it cannot be confirmed now.
     pub(crate) is_stale: bool,
+    /// Whether something was written, or may have been.
+    pub(crate) may_have_written: bool,
     /// What the journal says about the licence.
     pub(crate) license: Option<Facts>,
     moment: Option<Timestamp>,
@@ -42,6 +44,7 @@ impl Context {
             freshness: Freshness::Usual,
             age_seconds: 0,
             is_stale: false,
+            may_have_written: false,
             license: None,
             moment: None,
         }

@@ -45,12 +45,14 @@ pub(crate) fn confirm<T, E: From<Unavailable>>(
 ) -> Result<T, E> {
     let first = answer(context);
     let is_granted = |answer: &Result<T, E>| answer.as_ref().is_ok_and(&grants);
-    if context.age_seconds == 0 || is_granted(&first) {
+    // A change that was made, or may have been, is not made again.
+    if context.age_seconds == 0 || context.may_have_written || is_granted(&first) {
         return first;
     }
     (context.freshness, context.age_seconds, context.is_stale) = (Freshness::Confirmed, 0, false);
     let second = answer(context);
-    if context.is_stale && !is_granted(&second) { Err(Unavailable("unconfirmed").into()) } else { second }
+    let is_final = context.may_have_written || is_granted(&second);
+    if context.is_stale && !is_final { Err(Unavailable("unconfirmed").into()) } else { second }
 }
 
 /// Finds the licence, or the verdict if its key has none. A key that was replaced or deleted finds

@@ -159,5 +159,7 @@ fn put(
     ttl: Option<u32>,
     context: &mut Context,
 ) -> Result<Outcome, Unavailable> {
-    Ok(context.time_store(|| store::put(key, value, expect, ttl))?)
+    let outcome = context.time_store(|| store::put(key, value, expect, ttl));
+    context.may_have_written |= !matches!(outcome, Ok(Outcome::Conflict(_)));
+    Ok(outcome?)
 }

@@ -26,10 +26,12 @@ pub(crate) fn get(key: &str, freshness: Freshness) -> Result<Lookup, Error> {
         _ => current(),
     };
     let age = |memory: &Memory| age(memory, key, now, current);
-    if let (Some(Found { memory, .. }), true) = (&found, is_usual)
-        && let Some(age_seconds) = age(memory).filter(|age| is_fresh(*age, memory))
-    {
-        let entry = memory.entry.clone();
+    let fresh_age = found
+        .as_ref()
+        .filter(|_| is_usual)
+        .and_then(|Found { memory, .. }| age(memory).filter(|age| is_fresh(*age, memory)));
+    if let Some(age_seconds) = fresh_age {
+        let entry = found.and_then(|found| found.memory.entry);
         // Those who try keys that do not exist cannot have the origin asked at each.
         let age_seconds = if entry.is_some() { age_seconds } else { 0 };
         return Ok(Lookup { entry, age_seconds, stale: false });

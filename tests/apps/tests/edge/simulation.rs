@@ -415,8 +415,7 @@ impl Simulation<'_> {
                     return Err(format!("{used} of {LIMIT} are used, and nothing is left"));
                 }
             }
-            // The licence's own verdict, which is checked as a validation's. Without an answer of
-            // the origin there is none about usage.
+            // The licence's own verdict, which is checked as a validation's.
             _ => self.check(at, license, status, &answer, remembered)?,
         }
         Ok(())

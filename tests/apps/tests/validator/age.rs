@@ -99,6 +99,31 @@ fn a_record_that_is_old_and_corrupt_is_confirmed_too() {
     assert_eq!(validate(&mut validator).1["code"], "VALID");
 }
 
+/// The change is made although the licence is refused, and it would be made twice if a refusal by
+/// what is old had it made again.
+#[test]
+fn a_change_that_was_made_is_not_made_again_to_confirm_a_refusal() {
+    let mut validator = Validator::start();
+    let key = key::read(KEY).unwrap().store_key();
+    validator.world().now = BEGIN;
+    let record = |status: &str| {
+        let mut record: Value = serde_json::from_slice(&record(status, Value::Null)).unwrap();
+        record["allowances"] =
+            json!([{ "name": "credits", "limit": 10, "period": "total", "overage": "none", "returns": "holder" }]);
+        record.to_string().into_bytes()
+    };
+    validator.world().write(&key, record("active"));
+    let ask = |change: &str, amount: u64| json!({ "key": KEY, "allowance": "credits", change: amount });
+    assert_eq!(validator.ask("usage", &ask("consume", 5), None).1["allowance"]["used"], 5);
+    let entry = Some(Entry { value: record("suspended"), version: 1 });
+    validator.world().remembered.insert(key, Lookup { entry, age_seconds: 59, stale: true });
+    let (_, answer) = validator.ask("usage", &ask("return", 2), None);
+    assert_eq!((&answer["applied"], &answer["allowance"]["used"]), (&json!(true), &json!(3)), "{answer}");
+    validator.world().remembered.clear();
+    let read = json!({ "key": KEY, "allowance": "credits" });
+    assert_eq!(validator.ask("usage", &read, None).1["allowance"]["used"], 3);
+}
+
 /// Another edge gave or took a seat that this one does not know of.
 #[test]
 fn seats_that_are_old_are_confirmed_before_they_refuse_or_are_listed() {

@@ -15,10 +15,12 @@ use crate::write::End;
 const COLUMNS: &str = "number, id, name, products, created_at,
     (SELECT contacted_at FROM edges WHERE token = tokens.id), (SELECT followed FROM edges WHERE token = tokens.id)";
 
+/// What [`NOTE`] would not change.
+const IS_NOTED: &str = "SELECT 1 FROM edges WHERE token = ?1 AND followed = ?2 AND contacted_at > ?3";
+
 const NOTE: &str = "
     INSERT INTO edges (token, followed, contacted_at) VALUES (?1, ?2, ?3)
-    ON CONFLICT (token) DO UPDATE SET followed = ?2, contacted_at = ?3
-    WHERE followed <> ?2 OR contacted_at <= ?4";
+    ON CONFLICT (token) DO UPDATE SET followed = ?2, contacted_at = ?3";
 
 /// `GET /api/v1/edges`: each with when it last followed the changes, and how many events it does
 /// not know of yet.
@@ -34,11 +36,15 @@ pub(crate) fn list(ask: &Ask<'_>) -> Result<Response, Problem> {
     Ok(page::answer(edges, next.map(page::cursor)))
 }
 
-/// Notes that an edge knows all events up to this one. A database that cannot write now must not
-/// prevent reads.
+/// Notes that an edge knows all events up to this one, and at most once a minute that it asked: it
+/// asks each second, and a write would wait for those of vendors. A database that cannot write now
+/// must not prevent reads.
 pub(crate) fn note(token: &str, followed: u64, now: Timestamp) {
     let earlier = moment(now.minus_seconds(TOKEN_USE_SECONDS));
-    let _ = db::execute(NOTE, vec![text(token), integer(followed), moment(now), earlier]);
+    let is_noted = db::query_one(IS_NOTED, vec![text(token), integer(followed), earlier]);
+    if is_noted.is_ok_and(|row| row.is_none()) {
+        let _ = db::execute(NOTE, vec![text(token), integer(followed), moment(now)]);
+    }
 }
 
 fn view(row: &Row, end: u64) -> Result<Value, Problem> {
